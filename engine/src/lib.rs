@@ -1,1 +1,5 @@
-//! x
+//! Foreshock: the streaming AIOps engine.
+//!
+//! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← [`pipeline`] ← `run` ← `main`.
+
+pub mod types;

@@ -1,1 +1,3 @@
-fn main(){}
+//! The `foreshock` binary.
+
+fn main() {}

@@ -1,0 +1,88 @@
+//! Anomalies, and what else the correlator is told when a tick closes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{hash::Id, series::Entity};
+
+/// What is abnormal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnomalyKind {
+    /// One series left its band.
+    Series,
+    /// The series of an entity are abnormal together (isolation forest).
+    Entity,
+    /// A log template that was never seen before.
+    NewTemplate,
+}
+
+/// A series (or entity) being abnormal over an interval. One record of the topic `foreshock.anomalies`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Anomaly {
+    /// Hash of kind, series and opening tick.
+    pub id: Id,
+    /// 1 when it opens, one more with every change.
+    pub revision: u32,
+    /// What is abnormal.
+    pub kind: AnomalyKind,
+    /// Whose series it is.
+    pub entity: Entity,
+    /// Canonical name of the series.
+    pub series: String,
+    /// What is measured.
+    pub measure: String,
+    /// False in its last revision.
+    pub active: bool,
+    /// Event time at which it was seen, unix milliseconds.
+    pub opened_ms: i64,
+    /// Most probable start, unix milliseconds, never after `opened_ms`.
+    pub onset_ms: i64,
+    /// Event time of this revision, unix milliseconds.
+    pub updated_ms: i64,
+    /// Strongest score so far, 0..1.
+    pub score: f64,
+    /// −ln p of the strongest tick.
+    pub neg_log_p: f64,
+    /// What came at the strongest tick.
+    pub value: f64,
+    /// What was expected there.
+    pub expected: f64,
+    /// Lower end of the band there.
+    pub lower: f64,
+    /// Upper end of the band there.
+    pub upper: f64,
+    /// Which detector spoke.
+    pub detector: String,
+    /// One line for people.
+    pub explanation: String,
+    /// Which series carry it, with their shares; for anomalies of an entity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attribution: Vec<(String, f64)>,
+}
+
+/// Calls from one entity to another during a tick.
+#[derive(Clone, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Edge {
+    /// Who calls.
+    pub caller: Entity,
+    /// Who is called.
+    pub callee: Entity,
+    /// Number of calls.
+    pub calls: u64,
+    /// Number of failed calls.
+    pub errors: u64,
+}
+
+/// A tick is closed in every shard: everything the correlator learns from it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TickClosed {
+    /// End of the tick, unix milliseconds.
+    pub time_ms: i64,
+    /// Revisions of anomalies, sorted by (series, id).
+    pub anomalies: Vec<Anomaly>,
+    /// Calls seen, sorted by (caller, callee), one per pair.
+    pub edges: Vec<Edge>,
+    /// Whether the engine still works through a backlog: observe, do not act.
+    pub catching_up: bool,
+}

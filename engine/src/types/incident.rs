@@ -1,0 +1,77 @@
+//! Incidents: groups of anomalies with one story.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{anomaly::Anomaly, change::Change, hash::Id, series::Entity};
+
+/// Where an incident stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentState {
+    /// Something is abnormal now.
+    Open,
+    /// Its series are back to normal.
+    Resolved,
+}
+
+/// One incident at one revision. One record of the topic `foreshock.incidents`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Incident {
+    /// Hash of the first members and the opening tick.
+    pub id: Id,
+    /// 1 when it opens, one more with every change.
+    pub revision: u64,
+    /// Where it stands.
+    pub state: IncidentState,
+    /// One line for people: `payment: errors up, after deploy v2`.
+    pub title: String,
+    /// First onset of its members, unix milliseconds.
+    pub started_ms: i64,
+    /// Event time at which it opened, unix milliseconds.
+    pub opened_ms: i64,
+    /// Event time of this revision, unix milliseconds.
+    pub updated_ms: i64,
+    /// Event time of its resolution, unix milliseconds.
+    pub resolved_ms: Option<i64>,
+    /// Strongest score of its members, 0..1.
+    pub severity: f64,
+    /// Its anomalies, strongest first, each at its latest revision.
+    pub members: Vec<Member>,
+    /// Candidate causes, best first.
+    pub suspects: Vec<Suspect>,
+    /// Changes near it in time and graph, oldest first.
+    pub changes: Vec<Change>,
+    /// How often it was reopened.
+    pub reopened: u32,
+    /// Who looks after it.
+    pub acknowledged_by: Option<String>,
+    /// What came of remediation: `verified` or `not recovered`.
+    pub remediation: Option<String>,
+    /// Whether this revision should notify people.
+    pub page: bool,
+    /// Why its members belong together, and why it pages or does not.
+    pub why: String,
+}
+
+/// An anomaly in an incident, and why it is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Member {
+    /// The anomaly at its latest revision.
+    pub anomaly: Anomaly,
+    /// Why it belongs here: `service/checkout calls service/payment`.
+    pub because: String,
+}
+
+/// A candidate cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Suspect {
+    /// The entity.
+    pub entity: Entity,
+    /// Share of belief; the suspects of an incident add up to 1.
+    pub weight: f64,
+    /// Why it is ranked here, in words.
+    pub reasons: Vec<String>,
+    /// The change that is blamed.
+    pub change: Option<Change>,
+}

@@ -1,0 +1,31 @@
+//! The words that the stages share. Nothing here does work; stages know these types and not each other.
+//!
+//! * `record`: what comes from Kafka, and what is refused
+//! * `batch`: the Arrow batches that decoders give, with their schemas
+//! * `series`: entities, series and streams, and their stable keys
+//! * `sample`: the numbers, log lines and spans that measures take out of batches
+//! * `anomaly`, `change`, `incident`, `signal`: what the engine says
+//! * `hash`: the one stable hash behind every id
+//! * `section`: the form in which a state machine saves itself
+
+pub mod anomaly;
+pub mod batch;
+pub mod change;
+pub mod hash;
+pub mod incident;
+pub mod record;
+pub mod sample;
+pub mod section;
+pub mod series;
+pub mod signal;
+
+pub use anomaly::{Anomaly, AnomalyKind, Edge, TickClosed};
+pub use batch::{Batch, Signal as BatchSignal};
+pub use change::Change;
+pub use hash::{Id, stable_hash};
+pub use incident::{Incident, IncidentState, Member, Suspect};
+pub use record::{Record, Reject, RejectReason, Source};
+pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};
+pub use section::Section;
+pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind};
+pub use signal::{Action, ControllerKind, RemediationSignal, SignalState};

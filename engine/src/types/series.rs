@@ -1,0 +1,169 @@
+//! Entities, series and streams, and their stable keys.
+//!
+//! A *stream* is what one producer writes (one pod's counter). Streams whose identity differs only in pod
+//! or instance roll up into one *series* of their *entity*.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::hash::stable_hash;
+
+/// What sort of thing an entity is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityKind {
+    /// `service.name`.
+    Service,
+    /// A Kubernetes workload without `service.name`.
+    Workload,
+    /// `host.name`.
+    Host,
+    /// A database that is called.
+    Database,
+    /// A queue or topic that is written to or read from.
+    Queue,
+    /// A machine-learning model.
+    Model,
+    /// Anything else: a file, a named series without a resource.
+    Other,
+}
+
+impl EntityKind {
+    /// The kind as it stands in names.
+    pub fn name(self) -> &'static str {
+        match self {
+            EntityKind::Service => "service",
+            EntityKind::Workload => "workload",
+            EntityKind::Host => "host",
+            EntityKind::Database => "database",
+            EntityKind::Queue => "queue",
+            EntityKind::Model => "model",
+            EntityKind::Other => "other",
+        }
+    }
+}
+
+/// What a person would name.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct Entity {
+    /// What sort of thing it is.
+    pub kind: EntityKind,
+    /// Its name, with its namespace before it where there is one: `shop/cart`.
+    pub name: String,
+}
+
+impl Entity {
+    /// An entity of this kind and name.
+    pub fn new(kind: EntityKind, name: impl Into<String>) -> Entity {
+        Entity { kind, name: name.into() }
+    }
+
+    /// Stable key of the canonical name.
+    pub fn key(&self) -> u64 {
+        stable_hash(self.to_string().as_bytes())
+    }
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.name(), self.name)
+    }
+}
+
+/// One series: entity, measure and the remaining attributes in canonical order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesDef {
+    /// Stable hash of `name`.
+    pub key: u64,
+    /// Whose series it is.
+    pub entity: Arc<Entity>,
+    /// What is measured: `http.server.requests:rate`, `log.error:rate`, `span.duration:p95`.
+    pub measure: String,
+    /// The remaining attributes, sorted by key.
+    pub attributes: Vec<(String, String)>,
+    /// Canonical name: `service/cart http.server.requests:rate{http.route=/add}`.
+    pub name: String,
+}
+
+impl SeriesDef {
+    /// A series; sorts the attributes and makes name and key.
+    pub fn new(
+        entity: Arc<Entity>,
+        measure: impl Into<String>,
+        mut attributes: Vec<(String, String)>,
+    ) -> SeriesDef {
+        let measure = measure.into();
+        attributes.sort();
+        let mut name = format!("{entity} {measure}");
+        for (index, (key, value)) in attributes.iter().enumerate() {
+            name.push(if index == 0 { '{' } else { ',' });
+            name.push_str(key);
+            name.push('=');
+            name.push_str(value);
+        }
+        if !attributes.is_empty() {
+            name.push('}');
+        }
+        SeriesDef { key: stable_hash(name.as_bytes()), entity, measure, attributes, name }
+    }
+}
+
+/// How the samples of a stream become values of series.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StreamKind {
+    /// Last value of the tick; the mean over the streams of a series.
+    Gauge,
+    /// Monotonic, counted from `start`: a rate per second, summed over streams.
+    CumulativeCounter,
+    /// Increments: a rate per second, summed over streams.
+    DeltaCounter,
+    /// Buckets counted from `start`: rate and quantiles over all streams.
+    CumulativeHistogram,
+    /// Buckets of the interval: rate and quantiles over all streams.
+    DeltaHistogram,
+    /// Log lines: counts per severity and template, novelty.
+    Logs,
+    /// Spans of one operation: rate, error ratio, duration quantiles; edges to `peer`.
+    Spans {
+        /// True for server, consumer and internal root spans: they describe their own entity.
+        inbound: bool,
+        /// Whom the span calls, where it says so.
+        peer: Option<Arc<Entity>>,
+    },
+}
+
+/// One stream: what a sample's `stream` key stands for.
+///
+/// For `Logs` and `Spans`, `series` holds the entity and, for spans, the attribute `operation`; the measure
+/// is the prefix of the series made from it (`log`, `span`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamDef {
+    /// Stable hash of the whole identity, pod and instance included.
+    pub key: u64,
+    /// The series that it rolls up into.
+    pub series: Arc<SeriesDef>,
+    /// How its samples become values.
+    pub kind: StreamKind,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_canonical() {
+        let cart = Arc::new(Entity::new(EntityKind::Service, "cart"));
+        let series = |attributes: &[(&str, &str)]| {
+            let owned = attributes.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            SeriesDef::new(cart.clone(), "requests:rate", owned)
+        };
+        assert_eq!(series(&[]).name, "service/cart requests:rate");
+        assert_eq!(series(&[("b", "2"), ("a", "1")]).name, "service/cart requests:rate{a=1,b=2}");
+        assert_eq!(series(&[("b", "2"), ("a", "1")]).key, series(&[("a", "1"), ("b", "2")]).key);
+    }
+}

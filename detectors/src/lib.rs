@@ -13,7 +13,9 @@
 mod bank;
 mod columns;
 mod core;
+mod dispatch;
 mod forest;
+mod kernels;
 
 pub use bank::{EntityBank, EntityScores, Frame, Scores, SeriesBank, Speaker, score_of};
 pub use columns::{ColumnData, Columns, LoadError};

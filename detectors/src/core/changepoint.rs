@@ -1,0 +1,98 @@
+//! Bayesian online change-point detection with a handful of pruned run lengths.
+//!
+//! Adams & MacKay 2007, "Bayesian Online Changepoint Detection": eqs. 1–3 with a constant hazard, and the
+//! normal model with unknown mean and variance (normal-inverse-gamma prior, Student-t predictive). Of the
+//! run lengths only the [`RUNS`] weightiest are kept; the lightest makes room for the new run.
+//! It sees the standardised deviation from the long-run course and says how probable a recent change is
+//! and when it most probably began.
+
+use super::block::{Block, LANES, RUNS};
+use super::work::Work;
+use crate::kernels::math::{exp, gamma_half_ratio, ln};
+
+/// Prior probability of a change per value.
+const HAZARD: f64 = 1.0 / 250.0;
+/// Prior of the mean: weight in values; of the variance: shape and rate.
+const KAPPA: f64 = 0.05;
+const ALPHA: f64 = 1.0;
+const BETA: f64 = 0.5;
+/// A run of at most this many values counts as a recent change.
+const RECENT: f64 = 8.0;
+const ROOT_PI: f64 = 1.772_453_850_905_516;
+
+/// Advances one block by one value.
+#[inline(always)]
+pub(crate) fn step(b: &mut Block, w: &mut Work) {
+    let mut weight = [[0.0_f64; LANES]; RUNS];
+    let mut total = [0.0_f64; LANES];
+    let mut lightest = [f64::MAX; LANES];
+    let mut victim = [0.0_f64; LANES];
+    let mut young = [0.0_f64; LANES];
+    let mut best = [-1.0_f64; LANES];
+    for r in 0..RUNS {
+        for i in 0..LANES {
+            let x = w.deviation[i].clamp(-12.0, 12.0);
+            let n = f64::from(b.run_count[r][i]);
+            let p = predictive(x, n, f64::from(b.run_mean[r][i]), f64::from(b.run_square[r][i]));
+            let p = f64::from(b.run_weight[r][i]) * p;
+            weight[r][i] = p;
+            total[i] += p;
+        }
+    }
+    for r in 0..RUNS {
+        for i in 0..LANES {
+            let lighter = weight[r][i] < lightest[i];
+            lightest[i] = if lighter { weight[r][i] } else { lightest[i] };
+            victim[i] = if lighter { r as f64 } else { victim[i] };
+        }
+    }
+    for r in 0..RUNS {
+        for i in 0..LANES {
+            let live = w.live[i];
+            let x = w.deviation[i].clamp(-12.0, 12.0);
+            let started = total[i] > 0.0;
+            let scale = if started { 1.0 / total[i] } else { 0.0 };
+            let is_new = victim[i] == r as f64;
+            let n = f64::from(b.run_count[r][i]);
+            let mean = f64::from(b.run_mean[r][i]);
+            let grown_mean = mean + (x - mean) / (n + 1.0);
+            let grown_square = f64::from(b.run_square[r][i]) + (x - mean) * (x - grown_mean);
+            let grown = (1.0 - HAZARD) * weight[r][i] * scale;
+            let born = if started { HAZARD } else { 1.0 };
+            let new_weight = (if is_new { born } else { grown }).max(1e-30);
+            let new_weight = if !started && !is_new { 0.0 } else { new_weight };
+            let count = if is_new { 1.0 } else { n + 1.0 };
+            let age = if is_new { 0.0 } else { f64::from(b.run_age[r][i]) + w.since[i] };
+            let put = |new: f64, old: f32| if live { new as f32 } else { old };
+            b.run_weight[r][i] = put(new_weight, b.run_weight[r][i]);
+            b.run_count[r][i] = put(count.min(4096.0), b.run_count[r][i]);
+            b.run_mean[r][i] = put(if is_new { x } else { grown_mean }, b.run_mean[r][i]);
+            b.run_square[r][i] = put(if is_new { 0.0 } else { grown_square }, b.run_square[r][i]);
+            b.run_age[r][i] = put(age, b.run_age[r][i]);
+            let mass = f64::from(b.run_weight[r][i]);
+            young[i] += if f64::from(b.run_count[r][i]) <= RECENT { mass } else { 0.0 };
+            let heavier = mass > best[i];
+            best[i] = if heavier { mass } else { best[i] };
+            w.age[i] = if heavier { f64::from(b.run_age[r][i]) } else { w.age[i] };
+        }
+    }
+    for i in 0..LANES {
+        let old = b.seen[i] > 2.0 * RECENT;
+        w.change[i] = if old { young[i].clamp(0.0, 1.0) } else { 0.0 };
+    }
+}
+
+/// Student-t predictive density of `x` after a run of `n` values with this mean and sum of squares.
+#[inline(always)]
+pub(crate) fn predictive(x: f64, n: f64, mean: f64, square: f64) -> f64 {
+    let kappa = KAPPA + n;
+    let alpha = ALPHA + 0.5 * n;
+    // The prior mean is 0: shrink the run's mean towards it.
+    let centre = n * mean / kappa;
+    let beta = BETA + 0.5 * square + 0.5 * KAPPA * n * mean * mean / kappa;
+    let variance = beta * (kappa + 1.0) / (alpha * kappa);
+    let nu = 2.0 * alpha;
+    let d = x - centre;
+    let t = d * d / (nu * variance);
+    gamma_half_ratio(alpha) / (nu * variance).sqrt() / ROOT_PI * exp(-(alpha + 0.5) * ln(1.0 + t))
+}

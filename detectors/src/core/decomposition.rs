@@ -1,0 +1,151 @@
+//! Online decomposition: local and long-run level, damped trend, daily and weekly season, robust scale.
+//!
+//! What it is for: an expected value with a band, and the statistics that the calibration turns into
+//! probabilities. It decides nothing about what is abnormal.
+//!
+//! A season is a ring of knots in calendar time, interpolated linearly, and speaks only in so far as it has
+//! lowered the error of this very series. Updates are clipped (Huber), so that one wild point moves neither
+//! level nor scale; the clip widens with a lasting deviation, so that a new level is adopted.
+
+use super::block::{Block, LANES};
+use super::work::{Tick, Work};
+
+const DAY: f64 = 86_400.0;
+/// Values are clamped to this magnitude, so that squares stay finite.
+const LIMIT: f64 = 1e100;
+/// Mean absolute deviation to standard deviation, for a normal.
+const NORMAL: f64 = 1.253_314_137_315_500_3;
+const FAST_GAIN: f64 = 0.25;
+const LOCAL_GAIN: f64 = 0.1;
+
+/// Advances one block by one tick.
+#[inline(always)]
+pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
+    let (d0, d1, dw) = tick.daily;
+    let (k0, k1, kw) = tick.weekly;
+    for i in 0..LANES {
+        let live = w.live[i];
+        let seen = b.seen[i];
+        let first = seen == 0.0;
+        let x = w.value[i].clamp(-LIMIT, LIMIT);
+        let last = if first { x } else { b.last[i] };
+        let slow = if first { x } else { b.slow[i] };
+        let fast = if first { x } else { b.fast[i] };
+
+        // Cadence: a multiplicative median tracker of the time between values.
+        let since = if first { 0.0 } else { tick.time - b.last_time[i] };
+        let step = b.step[i];
+        let pace = (0.5 / (seen + 1.0)).max(0.02);
+        let tracked = if since > step * 1.01 { step * (1.0 + pace) } else { step };
+        let tracked = if since < step * 0.99 { step * (1.0 - pace) } else { tracked };
+        let tracked = if step == 0.0 { since } else { tracked };
+        let new_step = if since > 0.0 { tracked } else { step };
+        let gap = if step > 0.0 { (since / step).clamp(1.0, 1000.0) } else { 1.0 };
+
+        // Seasons, each weighted by how far it has lowered the error.
+        let first_time = if first { tick.time } else { b.first_time[i] };
+        let days = ((tick.time - first_time) / DAY).max(0.0);
+        let daily = f64::from(b.daily[d0][i]) * (1.0 - dw) + f64::from(b.daily[d1][i]) * dw;
+        let weekly = f64::from(b.weekly[k0][i]) * (1.0 - kw) + f64::from(b.weekly[k1][i]) * kw;
+        let gate_daily = gate(b.error_daily[i], b.error_level[i], days >= 2.0);
+        let gate_weekly = gate(b.error_weekly[i], b.error_daily[i], days >= 14.0);
+        let season = gate_daily * daily + gate_weekly * weekly;
+
+        // Expected value: the local level and the long-run level, the better one weighing more.
+        let y = x - season;
+        let ahead = fast + b.trend[i];
+        let from_slow = y - slow;
+        let from_fast = y - ahead;
+        let (es, ef) = (b.error_slow[i], b.error_fast[i]);
+        let (es2, ef2) = (es * es * es * es, ef * ef * ef * ef);
+        let total = es2 + ef2;
+        let mix = if total > 0.0 { es2 / total } else { 1.0 };
+        let expected = season + slow + mix * (ahead - slow);
+        let error = x - expected;
+        let floor = 1e-9 * slow.abs() + 1e-120;
+        let scale = b.scale[i].max(floor);
+        let spread = b.spread[i].max(floor);
+        let wider = gap.sqrt();
+
+        w.since[i] = since.max(0.0);
+        w.expected[i] = expected;
+        w.half[i] = band * scale * wider;
+        w.residual[i] = (error / (scale * wider)).clamp(-1e9, 1e9);
+        w.deviation[i] = (from_slow / spread).clamp(-1e9, 1e9);
+
+        // Learning.
+        let early = 1.0 / (seen + 1.0);
+        let slow_gain = (new_step / DAY).clamp(1.0 / 2000.0, 1.0 / 100.0).max(early);
+        let cold = seen < 10.0;
+        let drift = b.drift[i] + LOCAL_GAIN.max(early) * (from_slow - b.drift[i]);
+        let clip_fast = if cold { LIMIT } else { (4.0 * scale).max(0.5 * drift.abs()) };
+        let clip_slow = if cold { LIMIT } else { (3.0 * spread).max(0.3 * drift.abs()) };
+        let moved = from_fast.clamp(-clip_fast, clip_fast);
+        let new_fast = ahead + FAST_GAIN.max(early) * moved;
+        let trend = 0.9 * (b.trend[i] + 0.02 * moved);
+        let new_slow = slow + slow_gain * from_slow.clamp(-clip_slow, clip_slow);
+        let scale_gain = early.max(0.02);
+        let size = if cold { error.abs() } else { error.abs().min(4.0 * scale) };
+        let new_scale = b.scale[i] + scale_gain * (NORMAL * size - b.scale[i]);
+        let size = if cold { from_slow.abs() } else { from_slow.abs().min(4.0 * spread) };
+        let new_spread = b.spread[i] + slow_gain * (NORMAL * size - b.spread[i]);
+        let hop = (x - last).abs();
+        let wild = b.wild[i] + LOCAL_GAIN.max(early) * (hop - b.wild[i]);
+        let calm = b.calm[i] + slow_gain * (hop - b.calm[i]);
+
+        // Errors of the competing explanations.
+        let cap = if cold { LIMIT } else { 4.0 * spread };
+        let plain = (x - slow).abs().min(cap);
+        let with_daily = (x - slow - daily).abs().min(cap);
+        let with_weekly = (x - slow - daily - weekly).abs().min(cap);
+
+        // Seasons learn what level and seasons left over.
+        let left = (x - slow - daily).clamp(-cap, cap);
+        let rate = (new_step / 1800.0).min(0.5) * (1.0 / (1.0 + days)).max(0.1);
+        let rate = if cold || !live { 0.0 } else { rate };
+        let rest = (left - weekly).clamp(-cap, cap);
+        let weekly_rate = (new_step / 7200.0).min(0.5) * (7.0 / (1.0 + days)).clamp(0.2, 1.0);
+        let weekly_rate = if cold || !live || days < 3.0 { 0.0 } else { weekly_rate };
+        b.daily[d0][i] += (rate * (1.0 - dw) * left) as f32;
+        b.daily[d1][i] += (rate * dw * left) as f32;
+        b.weekly[k0][i] += (weekly_rate * (1.0 - kw) * rest) as f32;
+        b.weekly[k1][i] += (weekly_rate * kw * rest) as f32;
+
+        // Statistics.
+        w.statistic[0][i] = error.abs() / wider;
+        w.statistic[1][i] = hop / wider;
+        w.statistic[2][i] = drift.abs();
+        let (wf, cf) = (wild + floor, calm + floor);
+        w.statistic[3][i] = wf / cf;
+        w.statistic[4][i] = cf / wf;
+
+        let keep = |new: f64, old: f64| if live { new } else { old };
+        b.error_level[i] = keep(b.error_level[i] + slow_gain * (plain - b.error_level[i]), b.error_level[i]);
+        b.error_daily[i] =
+            keep(b.error_daily[i] + slow_gain * (with_daily - b.error_daily[i]), b.error_daily[i]);
+        b.error_weekly[i] =
+            keep(b.error_weekly[i] + slow_gain * (with_weekly - b.error_weekly[i]), b.error_weekly[i]);
+        b.error_slow[i] = keep(es + scale_gain * (from_slow.abs().min(cap) - es), es);
+        b.error_fast[i] = keep(ef + scale_gain * (from_fast.abs().min(cap) - ef), ef);
+        b.seen[i] = keep(seen + 1.0, seen);
+        b.last_time[i] = keep(tick.time, b.last_time[i]);
+        b.first_time[i] = keep(first_time, b.first_time[i]);
+        b.step[i] = keep(new_step, step);
+        b.last[i] = keep(x, b.last[i]);
+        b.slow[i] = keep(new_slow, b.slow[i]);
+        b.fast[i] = keep(new_fast, b.fast[i]);
+        b.trend[i] = keep(trend, b.trend[i]);
+        b.scale[i] = keep(new_scale, b.scale[i]);
+        b.spread[i] = keep(new_spread, b.spread[i]);
+        b.drift[i] = keep(drift, b.drift[i]);
+        b.wild[i] = keep(wild, b.wild[i]);
+        b.calm[i] = keep(calm, b.calm[i]);
+    }
+}
+
+/// Weight of a season, 0 to 1: nothing until it has lowered the error, everything at a quarter less.
+#[inline(always)]
+fn gate(with: f64, without: f64, old_enough: bool) -> f64 {
+    let gain = if without > 0.0 { 1.0 - with / without } else { 0.0 };
+    if old_enough { (4.0 * gain).clamp(0.0, 1.0) } else { 0.0 }
+}

@@ -7,7 +7,7 @@
 
 use super::block::{Block, FEATURES, LANES};
 use super::work::Work;
-use crate::kernels::math::ln;
+use crate::kernels::math::{clip, larger, ln, smaller};
 
 /// Share of values above the threshold.
 const EXCEED: f64 = 0.02;
@@ -33,15 +33,15 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
     for f in 0..FEATURES {
         for i in 0..LANES {
             let live = w.live[i];
-            let s = w.statistic[f][i].clamp(0.0, 1e120);
+            let s = clip(w.statistic[f][i], 0.0, 1e120);
             let seen = b.seen[i];
             let u = b.threshold[f][i];
             let cold = seen < 64.0;
-            let safe = u.max(1e-130);
+            let safe = larger(u, 1e-130);
             let over = s > safe;
-            let excess = ln((s / safe).clamp(1.0, 1e30));
+            let excess = ln(clip(s / safe, 1.0, 1e30));
             let gamma = (PRIOR * PRIOR_WEIGHT + b.heavy[f][i]) / (PRIOR_WEIGHT + b.count[f][i]);
-            let inside = -ln(1.0 - (1.0 - EXCEED) * (s / safe).min(1.0));
+            let inside = -ln(1.0 - (1.0 - EXCEED) * smaller(s / safe, 1.0));
             let nlp = if over { body + excess / gamma } else { inside };
             let nlp = if live { nlp } else { 0.0 };
 
@@ -54,7 +54,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
             let track = if over { 1.0 + PACE * (1.0 - EXCEED) } else { 1.0 - PACE * EXCEED };
             let new_u = if cold { u + mean_step } else { safe * track };
             let counted = live && over && !cold;
-            let heavy = b.heavy[f][i] * FORGET + excess.min(3.0);
+            let heavy = b.heavy[f][i] * FORGET + smaller(excess, 3.0);
             let count = b.count[f][i] * FORGET + 1.0;
             b.threshold[f][i] = if live { new_u } else { u };
             b.heavy[f][i] = if counted { heavy } else { b.heavy[f][i] };
@@ -70,10 +70,10 @@ fn habit(b: &mut Block, w: &mut Work) {
     let several = ln(FEATURES as f64);
     for i in 0..LANES {
         let scored = w.live[i] && w.warm[i];
-        let raw = (w.nlp[i] - several).max(0.0);
+        let raw = larger(w.nlp[i] - several, 0.0);
         let habit = b.habit[i] * FADE;
-        let fresh = (raw - habit).max(0.0);
-        let grown = habit.max(raw);
+        let fresh = larger(raw - habit, 0.0);
+        let grown = larger(habit, raw);
         w.nlp[i] = if scored { fresh } else { 0.0 };
         w.loudest[i] = if scored { w.loudest[i] } else { 0.0 };
         b.habit[i] = if scored { grown } else { b.habit[i] };

@@ -8,7 +8,7 @@
 
 use super::block::{Block, LANES, RUNS};
 use super::work::Work;
-use crate::kernels::math::{exp, gamma_half_ratio, ln};
+use crate::kernels::math::{clip, exp, gamma_half_ratio, larger, ln, smaller};
 
 /// Prior probability of a change per value.
 const HAZARD: f64 = 1.0 / 250.0;
@@ -31,7 +31,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work) {
     let mut best = [-1.0_f64; LANES];
     for r in 0..RUNS {
         for i in 0..LANES {
-            let x = w.deviation[i].clamp(-12.0, 12.0);
+            let x = clip(w.deviation[i], -12.0, 12.0);
             let n = f64::from(b.run_count[r][i]);
             let p = predictive(x, n, f64::from(b.run_mean[r][i]), f64::from(b.run_square[r][i]));
             let p = f64::from(b.run_weight[r][i]) * p;
@@ -49,7 +49,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work) {
     for r in 0..RUNS {
         for i in 0..LANES {
             let live = w.live[i];
-            let x = w.deviation[i].clamp(-12.0, 12.0);
+            let x = clip(w.deviation[i], -12.0, 12.0);
             let started = total[i] > 0.0;
             let scale = if started { 1.0 / total[i] } else { 0.0 };
             let is_new = victim[i] == r as f64;
@@ -59,13 +59,13 @@ pub(crate) fn step(b: &mut Block, w: &mut Work) {
             let grown_square = f64::from(b.run_square[r][i]) + (x - mean) * (x - grown_mean);
             let grown = (1.0 - HAZARD) * weight[r][i] * scale;
             let born = if started { HAZARD } else { 1.0 };
-            let new_weight = (if is_new { born } else { grown }).max(1e-30);
+            let new_weight = larger(if is_new { born } else { grown }, 1e-30);
             let new_weight = if !started && !is_new { 0.0 } else { new_weight };
             let count = if is_new { 1.0 } else { n + 1.0 };
             let age = if is_new { 0.0 } else { f64::from(b.run_age[r][i]) + w.since[i] };
             let put = |new: f64, old: f32| if live { new as f32 } else { old };
             b.run_weight[r][i] = put(new_weight, b.run_weight[r][i]);
-            b.run_count[r][i] = put(count.min(4096.0), b.run_count[r][i]);
+            b.run_count[r][i] = put(smaller(count, 4096.0), b.run_count[r][i]);
             b.run_mean[r][i] = put(if is_new { x } else { grown_mean }, b.run_mean[r][i]);
             b.run_square[r][i] = put(if is_new { 0.0 } else { grown_square }, b.run_square[r][i]);
             b.run_age[r][i] = put(age, b.run_age[r][i]);
@@ -78,7 +78,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work) {
     }
     for i in 0..LANES {
         let old = b.seen[i] > 2.0 * RECENT;
-        w.change[i] = if old { young[i].clamp(0.0, 1.0) } else { 0.0 };
+        w.change[i] = if old { clip(young[i], 0.0, 1.0) } else { 0.0 };
     }
 }
 

@@ -9,10 +9,11 @@
 
 use super::block::{Block, LANES};
 use super::work::{Tick, Work};
+use crate::kernels::math::{clip, larger, smaller};
 
 const DAY: f64 = 86_400.0;
 /// Values are clamped to this magnitude, so that squares stay finite.
-const LIMIT: f64 = 1e100;
+const LIMIT: f64 = 1e30;
 /// Mean absolute deviation to standard deviation, for a normal.
 const NORMAL: f64 = 1.253_314_137_315_500_3;
 const FAST_GAIN: f64 = 0.25;
@@ -27,7 +28,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
         let live = w.live[i];
         let seen = b.seen[i];
         let first = seen == 0.0;
-        let x = w.value[i].clamp(-LIMIT, LIMIT);
+        let x = clip(w.value[i], -LIMIT, LIMIT);
         let last = if first { x } else { b.last[i] };
         let slow = if first { x } else { b.slow[i] };
         let fast = if first { x } else { b.fast[i] };
@@ -35,16 +36,16 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
         // Cadence: a multiplicative median tracker of the time between values.
         let since = if first { 0.0 } else { tick.time - b.last_time[i] };
         let step = b.step[i];
-        let pace = (0.5 / (seen + 1.0)).max(0.02);
+        let pace = larger(0.5 / (seen + 1.0), 0.02);
         let tracked = if since > step * 1.01 { step * (1.0 + pace) } else { step };
         let tracked = if since < step * 0.99 { step * (1.0 - pace) } else { tracked };
         let tracked = if step == 0.0 { since } else { tracked };
         let new_step = if since > 0.0 { tracked } else { step };
-        let gap = if step > 0.0 { (since / step).clamp(1.0, 1000.0) } else { 1.0 };
+        let gap = if step > 0.0 { clip(since / step, 1.0, 1000.0) } else { 1.0 };
 
         // Seasons, each weighted by how far it has lowered the error.
         let first_time = if first { tick.time } else { b.first_time[i] };
-        let days = ((tick.time - first_time) / DAY).max(0.0);
+        let days = larger((tick.time - first_time) / DAY, 0.0);
         let daily = f64::from(b.daily[d0][i]) * (1.0 - dw) + f64::from(b.daily[d1][i]) * dw;
         let weekly = f64::from(b.weekly[k0][i]) * (1.0 - kw) + f64::from(b.weekly[k1][i]) * kw;
         let gate_daily = gate(b.error_daily[i], b.error_level[i], days >= 2.0);
@@ -57,54 +58,53 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
         let from_slow = y - slow;
         let from_fast = y - ahead;
         let (es, ef) = (b.error_slow[i], b.error_fast[i]);
-        let (es2, ef2) = (es * es * es * es, ef * ef * ef * ef);
-        let total = es2 + ef2;
-        let mix = if total > 0.0 { es2 / total } else { 1.0 };
+        let ratio = if es > 0.0 { smaller(ef / es, 100.0) } else { 0.0 };
+        let mix = 1.0 / (1.0 + ratio * ratio * ratio * ratio);
         let expected = season + slow + mix * (ahead - slow);
         let error = x - expected;
         let floor = 1e-9 * slow.abs() + 1e-120;
-        let scale = b.scale[i].max(floor);
-        let spread = b.spread[i].max(floor);
+        let scale = larger(b.scale[i], floor);
+        let spread = larger(b.spread[i], floor);
         let wider = gap.sqrt();
 
-        w.since[i] = since.max(0.0);
+        w.since[i] = larger(since, 0.0);
         w.expected[i] = expected;
         w.half[i] = band * scale * wider;
-        w.residual[i] = (error / (scale * wider)).clamp(-1e9, 1e9);
-        w.deviation[i] = (from_slow / spread).clamp(-1e9, 1e9);
+        w.residual[i] = clip(error / (scale * wider), -1e9, 1e9);
+        w.deviation[i] = clip(from_slow / spread, -1e9, 1e9);
 
         // Learning.
         let early = 1.0 / (seen + 1.0);
-        let slow_gain = (new_step / DAY).clamp(1.0 / 2000.0, 1.0 / 100.0).max(early);
+        let slow_gain = larger(clip(new_step / DAY, 1.0 / 2000.0, 1.0 / 100.0), early);
         let cold = seen < 10.0;
-        let drift = b.drift[i] + LOCAL_GAIN.max(early) * (from_slow - b.drift[i]);
-        let clip_fast = if cold { LIMIT } else { (4.0 * scale).max(0.5 * drift.abs()) };
-        let clip_slow = if cold { LIMIT } else { (3.0 * spread).max(0.3 * drift.abs()) };
-        let moved = from_fast.clamp(-clip_fast, clip_fast);
-        let new_fast = ahead + FAST_GAIN.max(early) * moved;
+        let drift = b.drift[i] + larger(LOCAL_GAIN, early) * (from_slow - b.drift[i]);
+        let clip_fast = if cold { LIMIT } else { larger(4.0 * scale, 0.5 * drift.abs()) };
+        let clip_slow = if cold { LIMIT } else { larger(3.0 * spread, 0.3 * drift.abs()) };
+        let moved = clip(from_fast, -clip_fast, clip_fast);
+        let new_fast = ahead + larger(FAST_GAIN, early) * moved;
         let trend = 0.9 * (b.trend[i] + 0.02 * moved);
-        let new_slow = slow + slow_gain * from_slow.clamp(-clip_slow, clip_slow);
-        let scale_gain = early.max(0.02);
-        let size = if cold { error.abs() } else { error.abs().min(4.0 * scale) };
+        let new_slow = slow + slow_gain * clip(from_slow, -clip_slow, clip_slow);
+        let scale_gain = larger(early, 0.02);
+        let size = if cold { error.abs() } else { smaller(error.abs(), 4.0 * scale) };
         let new_scale = b.scale[i] + scale_gain * (NORMAL * size - b.scale[i]);
-        let size = if cold { from_slow.abs() } else { from_slow.abs().min(4.0 * spread) };
+        let size = if cold { from_slow.abs() } else { smaller(from_slow.abs(), 4.0 * spread) };
         let new_spread = b.spread[i] + slow_gain * (NORMAL * size - b.spread[i]);
         let hop = (x - last).abs();
-        let wild = b.wild[i] + LOCAL_GAIN.max(early) * (hop - b.wild[i]);
+        let wild = b.wild[i] + larger(LOCAL_GAIN, early) * (hop - b.wild[i]);
         let calm = b.calm[i] + slow_gain * (hop - b.calm[i]);
 
         // Errors of the competing explanations.
         let cap = if cold { LIMIT } else { 4.0 * spread };
-        let plain = (x - slow).abs().min(cap);
-        let with_daily = (x - slow - daily).abs().min(cap);
-        let with_weekly = (x - slow - daily - weekly).abs().min(cap);
+        let plain = smaller((x - slow).abs(), cap);
+        let with_daily = smaller((x - slow - daily).abs(), cap);
+        let with_weekly = smaller((x - slow - daily - weekly).abs(), cap);
 
         // Seasons learn what level and seasons left over.
-        let left = (x - slow - daily).clamp(-cap, cap);
-        let rate = (new_step / 1800.0).min(0.5) * (1.0 / (1.0 + days)).max(0.1);
+        let left = clip(x - slow - daily, -cap, cap);
+        let rate = smaller(new_step / 1800.0, 0.5) * larger(1.0 / (1.0 + days), 0.1);
         let rate = if cold || !live { 0.0 } else { rate };
-        let rest = (left - weekly).clamp(-cap, cap);
-        let weekly_rate = (new_step / 7200.0).min(0.5) * (7.0 / (1.0 + days)).clamp(0.2, 1.0);
+        let rest = clip(left - weekly, -cap, cap);
+        let weekly_rate = smaller(new_step / 7200.0, 0.5) * clip(7.0 / (1.0 + days), 0.2, 1.0);
         let weekly_rate = if cold || !live || days < 3.0 { 0.0 } else { weekly_rate };
         b.daily[d0][i] += (rate * (1.0 - dw) * left) as f32;
         b.daily[d1][i] += (rate * dw * left) as f32;
@@ -116,8 +116,8 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
         w.statistic[1][i] = hop / wider;
         w.statistic[2][i] = drift.abs();
         let (wf, cf) = (wild + floor, calm + floor);
-        w.statistic[3][i] = wf / cf;
-        w.statistic[4][i] = cf / wf;
+        w.statistic[3][i] = larger(wf / cf - 1.0, 0.0);
+        w.statistic[4][i] = larger(cf / wf - 1.0, 0.0);
 
         let keep = |new: f64, old: f64| if live { new } else { old };
         b.error_level[i] = keep(b.error_level[i] + slow_gain * (plain - b.error_level[i]), b.error_level[i]);
@@ -125,8 +125,8 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
             keep(b.error_daily[i] + slow_gain * (with_daily - b.error_daily[i]), b.error_daily[i]);
         b.error_weekly[i] =
             keep(b.error_weekly[i] + slow_gain * (with_weekly - b.error_weekly[i]), b.error_weekly[i]);
-        b.error_slow[i] = keep(es + scale_gain * (from_slow.abs().min(cap) - es), es);
-        b.error_fast[i] = keep(ef + scale_gain * (from_fast.abs().min(cap) - ef), ef);
+        b.error_slow[i] = keep(es + scale_gain * (smaller(from_slow.abs(), cap) - es), es);
+        b.error_fast[i] = keep(ef + scale_gain * (smaller(from_fast.abs(), cap) - ef), ef);
         b.seen[i] = keep(seen + 1.0, seen);
         b.last_time[i] = keep(tick.time, b.last_time[i]);
         b.first_time[i] = keep(first_time, b.first_time[i]);
@@ -147,5 +147,5 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
 #[inline(always)]
 fn gate(with: f64, without: f64, old_enough: bool) -> f64 {
     let gain = if without > 0.0 { 1.0 - with / without } else { 0.0 };
-    if old_enough { (4.0 * gain).clamp(0.0, 1.0) } else { 0.0 }
+    if old_enough { clip(4.0 * gain, 0.0, 1.0) } else { 0.0 }
 }

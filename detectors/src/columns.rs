@@ -4,7 +4,8 @@
 
 use thiserror::Error;
 
-/// The state of one bank as columns; every column has a whole number of values per row.
+/// The state of one bank as columns: a whole number of values per row, or a fixed number where the state
+/// belongs to the bank as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Columns {
     /// Which kind of bank wrote it (`core`, `forest`).
@@ -109,6 +110,28 @@ impl Columns {
     pub fn u64(&self, bank: &'static str, column: &str, len: usize) -> Result<&[u64], LoadError> {
         match self.find(column) {
             Some(ColumnData::U64(values)) if values.len() == len => Ok(values),
+            _ => Err(LoadError::Column { bank, column: column.to_owned() }),
+        }
+    }
+
+    /// The named column as 32-bit integers of exactly `len` values.
+    ///
+    /// # Errors
+    /// As [`Columns::f64`].
+    pub fn u32(&self, bank: &'static str, column: &str, len: usize) -> Result<&[u32], LoadError> {
+        match self.find(column) {
+            Some(ColumnData::U32(values)) if values.len() == len => Ok(values),
+            _ => Err(LoadError::Column { bank, column: column.to_owned() }),
+        }
+    }
+
+    /// The named column as bytes, exactly `len` of them.
+    ///
+    /// # Errors
+    /// As [`Columns::f64`].
+    pub fn u8(&self, bank: &'static str, column: &str, len: usize) -> Result<&[u8], LoadError> {
+        match self.find(column) {
+            Some(ColumnData::U8(values)) if values.len() == len => Ok(values),
             _ => Err(LoadError::Column { bank, column: column.to_owned() }),
         }
     }

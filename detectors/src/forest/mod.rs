@@ -1,26 +1,62 @@
-//! The streaming isolation forest: one per entity class.
+//! The streaming isolation forest: one per entity class, over rows of standardised residuals.
+//!
+//! | file | what |
+//! |---|---|
+//! | `hash.rs` | deterministic numbers from a seed |
+//! | `tree.rs` | one tree: growing, traversal without branches, attribution |
+//! | `tail.rs` | path lengths to −ln p, on the class's own past |
+//! | `state.rs` | save and load |
+//!
+//! Rows are kept in a pool by reservoir sampling with a bounded memory; every few accepted rows one tree,
+//! in turn, is grown anew. A tick is scored before it is learnt.
+
+mod hash;
+mod state;
+mod tail;
+mod tree;
 
 use ndarray::ArrayView2;
 
-use crate::bank::{EntityBank, EntityScores};
+pub(crate) use tree::{ROWS, RowBlock, Tree, path_lengths};
+
+use crate::bank::{EntityBank, EntityScores, score_of};
 use crate::columns::{Columns, LoadError};
+use crate::dispatch::{self, Isa};
+use crate::kernels::math::exp;
+use hash::Sequence;
+use tail::Tail;
+
+/// Most features of a bank.
+const MAX_FEATURES: usize = 256;
+/// Features are held within this magnitude.
+const LIMIT: f64 = 1e9;
+/// Rows at least this abnormal (−ln p) get an attribution.
+const SPOKEN: f64 = 3.0;
+/// Gain of a row's own usual score.
+const USUAL_GAIN: f64 = 0.01;
+const GROW: u64 = 1;
+const POOL: u64 = 2;
 
 /// Settings of a forest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForestConfig {
     /// Number of trees.
     pub trees: usize,
-    /// Rows that each tree is grown from.
+    /// Rows that each tree is grown from, at most 256.
     pub sample: usize,
+    /// Rows kept to grow trees from.
+    pub pool: usize,
+    /// Rows after which the pool has forgotten the past, roughly.
+    pub memory: u64,
+    /// Rows accepted into the pool per tree grown anew.
+    pub refresh: u64,
     /// Seed of every choice the forest makes.
     pub seed: u64,
-    /// Frames with news between two rounds of regrowing a tree.
-    pub refresh: usize,
 }
 
 impl Default for ForestConfig {
     fn default() -> Self {
-        Self { trees: 100, sample: 256, seed: 0x0F0E_5170_C45E_ED01, refresh: 1 }
+        Self { trees: 100, sample: 256, pool: 1024, memory: 65_536, refresh: 16, seed: 0x0F0E_5170_C45E_ED01 }
     }
 }
 
@@ -28,36 +64,180 @@ impl Default for ForestConfig {
 #[derive(Debug, Clone)]
 pub struct ForestBank {
     config: ForestConfig,
+    isa: Isa,
     features: usize,
-    rows: usize,
+    /// Rows × features of past rows.
+    pool: Vec<f32>,
+    trees: Vec<Tree>,
+    /// Rows seen, rows accepted, trees grown.
+    seen: u64,
+    accepted: u64,
+    grown: u64,
+    tail: Tail,
+    /// Each row's own usual score; NaN until it has one.
+    usual: Vec<f64>,
+    /// Scratch: one row, one block.
+    row: Vec<f32>,
+    block: Box<RowBlock>,
 }
 
 impl ForestBank {
     /// A cold forest for `rows` entities of `features` features each.
+    ///
+    /// # Panics
+    /// When `features` is 0 or above 256, or the configuration has no tree or a sample outside 2..=256.
     pub fn new(config: ForestConfig, features: usize, rows: usize) -> Self {
-        Self { config, features, rows }
+        assert!((1..=MAX_FEATURES).contains(&features), "1 to 256 features, not {features}");
+        assert!(config.trees > 0 && (2..=256).contains(&config.sample) && config.pool >= config.sample);
+        Self {
+            isa: Isa::best(),
+            features,
+            pool: Vec::with_capacity(config.pool * features),
+            trees: Vec::with_capacity(config.trees),
+            seen: 0,
+            accepted: 0,
+            grown: 0,
+            tail: Tail::default(),
+            usual: vec![f64::NAN; rows],
+            row: vec![0.0; features],
+            block: Box::new([[0.0; ROWS]; 256]),
+            config,
+        }
+    }
+
+    /// The anomaly score of Liu et al. (2^(−E[h]/c), 0..1) of every row, without learning; 0 while cold.
+    pub fn raw_scores(&mut self, matrix: ArrayView2<'_, f64>, out: &mut Vec<f64>) {
+        assert_eq!(matrix.ncols(), self.features, "one column per feature");
+        out.clear();
+        out.resize(matrix.nrows(), 0.0);
+        if self.trees.is_empty() {
+            return;
+        }
+        let whole = tree::still_needed(self.config.sample) * self.trees.len() as f64;
+        for start in (0..matrix.nrows()).step_by(ROWS) {
+            let len = ROWS.min(matrix.nrows() - start);
+            for lane in 0..len {
+                for (feature, value) in matrix.row(start + lane).iter().enumerate() {
+                    self.block[feature][lane] = tame(*value);
+                }
+            }
+            let mut lengths = [0.0_f32; ROWS];
+            dispatch::forest_paths(self.isa, &self.trees, &self.block, &mut lengths);
+            for lane in 0..len {
+                out[start + lane] = exp(-std::f64::consts::LN_2 * f64::from(lengths[lane]) / whole);
+            }
+        }
+    }
+
+    /// Learns from one row.
+    fn learn(&mut self) {
+        self.seen += 1;
+        let mut random = Sequence::new(self.config.seed, POOL, self.seen);
+        let full = self.pool.len() >= self.config.pool * self.features;
+        if full {
+            let horizon = self.seen.min(self.config.memory.max(self.config.pool as u64));
+            if random.unit() * horizon as f64 >= self.config.pool as f64 {
+                return;
+            }
+            let at = random.below(self.config.pool) * self.features;
+            self.pool[at..at + self.features].copy_from_slice(&self.row);
+        } else {
+            self.pool.extend_from_slice(&self.row);
+        }
+        self.accepted += 1;
+        if self.trees.is_empty() {
+            if self.accepted >= self.config.sample as u64 {
+                self.trees = (0..self.config.trees).map(|_| self.next_tree()).collect();
+            }
+        } else if self.accepted.is_multiple_of(self.config.refresh.max(1)) {
+            let turn = (self.grown % self.config.trees as u64) as usize;
+            self.trees[turn] = self.next_tree();
+        }
+    }
+
+    fn next_tree(&mut self) -> Tree {
+        let mut random = Sequence::new(self.config.seed, GROW, self.grown);
+        self.grown += 1;
+        let held = self.pool.len() / self.features;
+        let mut picked: Vec<u32> = (0..held as u32).collect();
+        for at in 0..self.config.sample {
+            let other = at + random.below(held - at);
+            picked.swap(at, other);
+        }
+        Tree::grow(&self.pool, self.features, &mut picked[..self.config.sample], random)
+    }
+
+    /// Shares of the features in a row's score.
+    fn attribute(&self, row: &[f32], shares: &mut [f64]) {
+        for tree in &self.trees {
+            tree.attribute(row, shares);
+        }
+        let total: f64 = shares.iter().sum();
+        if total > 0.0 {
+            shares.iter_mut().for_each(|share| *share /= total);
+        }
     }
 }
 
 impl EntityBank for ForestBank {
     fn rows(&self) -> usize {
-        self.rows
+        self.usual.len()
     }
+
     fn grow(&mut self, rows: usize) {
-        self.rows = self.rows.max(rows);
+        self.usual.resize(rows.max(self.usual.len()), f64::NAN);
     }
-    fn forget(&mut self, _row: usize) {}
+
+    fn forget(&mut self, row: usize) {
+        self.usual[row] = f64::NAN;
+    }
+
     fn advance(&mut self, _time: i64, matrix: ArrayView2<'_, f64>, out: &mut EntityScores) {
-        assert_eq!(matrix.dim(), (self.rows, self.features));
-        out.resize(self.rows, self.features);
-        let _ = self.config.trees;
+        assert_eq!(matrix.dim(), (self.usual.len(), self.features), "rows x features of this bank");
+        out.resize(self.usual.len(), self.features);
+        let ready = !self.trees.is_empty();
+        let mut raw = std::mem::take(&mut out.score);
+        self.raw_scores(matrix, &mut raw);
+        let tail = self.tail.clone();
+        let mut shares = vec![0.0; self.features];
+        for row in 0..self.usual.len() {
+            let values = matrix.row(row);
+            out.attribution.row_mut(row).fill(0.0);
+            (out.nlp[row], out.warm[row]) = (0.0, false);
+            let here = std::mem::replace(&mut raw[row], 0.0);
+            if values.iter().all(|value| value.is_nan()) {
+                continue;
+            }
+            self.row.iter_mut().zip(values).for_each(|(kept, value)| *kept = tame(*value));
+            if ready {
+                let usual = if self.usual[row].is_nan() { tail.centre() } else { self.usual[row] };
+                let excess = here - usual.max(tail.centre());
+                out.warm[row] = tail.warm();
+                out.nlp[row] = if tail.warm() { tail.nlp(excess) } else { 0.0 };
+                raw[row] = score_of(out.nlp[row]);
+                self.usual[row] = usual + USUAL_GAIN * (here - usual);
+                self.tail.learn(here, excess);
+                if out.nlp[row] >= SPOKEN {
+                    shares.fill(0.0);
+                    self.attribute(&self.row, &mut shares);
+                    out.attribution.row_mut(row).iter_mut().zip(&shares).for_each(|(a, share)| *a = *share);
+                }
+            }
+            self.learn();
+        }
+        out.score = raw;
     }
+
     fn save(&self) -> Columns {
-        Columns { name: "forest".to_owned(), version: 1, rows: self.rows, columns: Vec::new() }
+        state::save(self)
     }
+
     fn load(&mut self, columns: &Columns) -> Result<(), LoadError> {
-        columns.check("forest", 1)?;
-        self.rows = columns.rows;
-        Ok(())
+        state::load(self, columns)
     }
+}
+
+/// A residual as the trees see it: missing is neutral, infinite is large.
+fn tame(value: f64) -> f32 {
+    if value.is_nan() { 0.0 } else { value.clamp(-LIMIT, LIMIT) as f32 }
 }

@@ -82,7 +82,9 @@ pub(crate) fn ln(x: f64) -> f64 {
 pub(crate) fn gamma_half_ratio(z: f64) -> f64 {
     let far = z + 2.0;
     let i = 1.0 / far;
-    let series = 1.0 + i * (-0.125 + i * (1.0 / 128.0 + i * (5.0 / 1024.0 + i * (-21.0 / 32768.0 - i * (399.0 / 262_144.0)))));
+    let series = 1.0
+        + i * (-0.125
+            + i * (1.0 / 128.0 + i * (5.0 / 1024.0 + i * (-21.0 / 32768.0 - i * (399.0 / 262_144.0)))));
     let steps = (z * (z + 1.0)) / ((z + 0.5) * (z + 1.5));
     far.sqrt() * series * steps
 }

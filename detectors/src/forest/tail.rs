@@ -46,7 +46,9 @@ impl Tail {
         *seen += 1.0;
         let gain = GAIN.max(1.0 / *seen);
         *centre += gain * (score - *centre);
-        *spread += gain * (excess.abs() - *spread);
+        // The centre is young at first: measure from it as it is now, not from where it was.
+        let away = if *seen < WARM { score - *centre } else { excess };
+        *spread += gain * (away.abs() - *spread);
         if *seen < WARM {
             *threshold = 3.0 * *spread;
             return;

@@ -16,6 +16,10 @@ pub(crate) const ROWS: usize = 16;
 /// A block of rows, one line per feature: indexing by a byte needs no check.
 pub(crate) type RowBlock = [[f32; ROWS]; 256];
 
+/// Cuts fall up to this share of the range beyond it, so that a row unlike any of the sample is isolated
+/// early; the paper's cuts stay inside, where such a row looks like the nearest extreme.
+const MARGIN: f64 = 0.2;
+
 const EULER: f64 = 0.577_215_664_901_532_9;
 
 /// One tree.
@@ -43,42 +47,11 @@ impl Tree {
     }
 
     /// Grows a tree over the picked rows of a pool of rows × features.
-    pub(crate) fn grow(pool: &[f32], features: usize, picked: &mut [u32], mut random: Sequence) -> Self {
-        let mut tree = Self::empty();
+    pub(crate) fn grow(pool: &[f32], features: usize, picked: &mut [u32], random: Sequence) -> Self {
         let limit = picked.len().next_power_of_two().trailing_zeros().min(DEPTH);
-        tree.branch(1, 0, limit, pool, features, picked, &mut random);
-        tree
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a recursion carries its whole context")]
-    fn branch(
-        &mut self,
-        node: usize,
-        depth: u32,
-        limit: u32,
-        pool: &[f32],
-        features: usize,
-        rows: &mut [u32],
-        random: &mut Sequence,
-    ) {
-        self.count[node] = rows.len() as u16;
-        let cut = if depth < limit && rows.len() > 1 { cut(pool, features, rows, random) } else { None };
-        let Some((feature, threshold)) = cut else {
-            self.end(node, depth, rows.len());
-            return;
-        };
-        self.feature[node] = feature as u8;
-        self.threshold[node] = threshold;
-        let mut left = 0;
-        for at in 0..rows.len() {
-            if pool[rows[at] as usize * features + feature] <= threshold {
-                rows.swap(at, left);
-                left += 1;
-            }
-        }
-        let (low, high) = rows.split_at_mut(left);
-        self.branch(2 * node, depth + 1, limit, pool, features, low, random);
-        self.branch(2 * node + 1, depth + 1, limit, pool, features, high, random);
+        let mut growth = Growth { tree: Self::empty(), pool, features, limit, random };
+        growth.branch(1, 0, picked);
+        growth.tree
     }
 
     /// Ends a branch: one path length for every leaf below the node.
@@ -105,16 +78,49 @@ impl Tree {
     }
 }
 
+/// A tree while it grows.
+struct Growth<'a> {
+    tree: Tree,
+    pool: &'a [f32],
+    features: usize,
+    limit: u32,
+    random: Sequence,
+}
+
+impl Growth<'_> {
+    fn branch(&mut self, node: usize, depth: u32, rows: &mut [u32]) {
+        self.tree.count[node] = rows.len() as u16;
+        let open = depth < self.limit && rows.len() > 1;
+        let cut = if open { cut(self.pool, self.features, rows, &mut self.random) } else { None };
+        let Some((feature, threshold)) = cut else {
+            self.tree.end(node, depth, rows.len());
+            return;
+        };
+        self.tree.feature[node] = feature as u8;
+        self.tree.threshold[node] = threshold;
+        let mut left = 0;
+        for at in 0..rows.len() {
+            if self.pool[rows[at] as usize * self.features + feature] <= threshold {
+                rows.swap(at, left);
+                left += 1;
+            }
+        }
+        let (low, high) = rows.split_at_mut(left);
+        self.branch(2 * node, depth + 1, low);
+        self.branch(2 * node + 1, depth + 1, high);
+    }
+}
+
 /// A random feature that varies over the rows, and a random cut between its extremes.
 fn cut(pool: &[f32], features: usize, rows: &[u32], random: &mut Sequence) -> Option<(usize, f32)> {
     let first = random.below(features);
     (0..features).map(|k| (first + k) % features).find_map(|feature| {
         let values = rows.iter().map(|row| pool[*row as usize * features + feature]);
         let (low, high) = values.fold((f32::MAX, f32::MIN), |(low, high), v| (low.min(v), high.max(v)));
-        let share = random.unit();
-        let threshold = (f64::from(low) + share * (f64::from(high) - f64::from(low))) as f32;
-        // Rounding must not put everything on the left.
-        (low < high).then_some((feature, if threshold < high { threshold } else { low }))
+        let margin = MARGIN * (f64::from(high) - f64::from(low));
+        let (from, to) = (f64::from(low) - margin, f64::from(high) + margin);
+        let threshold = (from + random.unit() * (to - from)) as f32;
+        (low < high).then_some((feature, threshold))
     })
 }
 

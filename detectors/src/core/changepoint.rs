@@ -61,12 +61,14 @@ pub(crate) fn step(b: &mut Block, w: &mut Work) {
             let born = if started { HAZARD } else { 1.0 };
             let new_weight = larger(if is_new { born } else { grown }, 1e-30);
             let new_weight = if !started && !is_new { 0.0 } else { new_weight };
-            let count = if is_new { 1.0 } else { n + 1.0 };
-            let age = if is_new { 0.0 } else { f64::from(b.run_age[r][i]) + w.since[i] };
+            let count = if is_new { 0.0 } else { n + 1.0 };
+            // A run is born empty; its first value is its onset.
+            let empty = is_new || n == 0.0;
+            let age = if empty { 0.0 } else { f64::from(b.run_age[r][i]) + w.since[i] };
             let put = |new: f64, old: f32| if live { new as f32 } else { old };
             b.run_weight[r][i] = put(new_weight, b.run_weight[r][i]);
             b.run_count[r][i] = put(smaller(count, 4096.0), b.run_count[r][i]);
-            b.run_mean[r][i] = put(if is_new { x } else { grown_mean }, b.run_mean[r][i]);
+            b.run_mean[r][i] = put(if is_new { 0.0 } else { grown_mean }, b.run_mean[r][i]);
             b.run_square[r][i] = put(if is_new { 0.0 } else { grown_square }, b.run_square[r][i]);
             b.run_age[r][i] = put(age, b.run_age[r][i]);
             let mass = f64::from(b.run_weight[r][i]);
@@ -95,4 +97,95 @@ pub(crate) fn predictive(x: f64, n: f64, mean: f64, square: f64) -> f64 {
     let d = x - centre;
     let t = d * d / (nu * variance);
     gamma_half_ratio(alpha) / (nu * variance).sqrt() / ROOT_PI * exp(-(alpha + 0.5) * ln(1.0 + t))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of unit variance: mean 0, then mean 5 from `shift` on.
+    fn values(count: usize, shift: usize) -> Vec<f64> {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        // A sum of twelve uniforms is as good as normal here.
+        (0..count)
+            .map(|t| (0..12).map(|_| uniform()).sum::<f64>() - 6.0 + if t >= shift { 5.0 } else { 0.0 })
+            .collect()
+    }
+
+    /// The kernel's answer for one series: recent mass and age of the best run after each value.
+    fn kernel(values: &[f64]) -> Vec<(f64, f64)> {
+        let (mut b, mut w) = (Block::cold(), Work::new());
+        values
+            .iter()
+            .map(|x| {
+                w.live = [true; LANES];
+                w.since = [1.0; LANES];
+                w.deviation = [*x; LANES];
+                b.seen = [1e6; LANES];
+                step(&mut b, &mut w);
+                (w.change[3], w.age[3])
+            })
+            .collect()
+    }
+
+    /// Adams & MacKay's recursion with every run length kept, straight from the paper's box.
+    fn exact(values: &[f64]) -> Vec<f64> {
+        // Weight, count, mean, sum of squares of each run.
+        let mut runs = vec![(1.0, 0.0, 0.0, 0.0)];
+        let mut recent = Vec::new();
+        for x in values {
+            for (weight, n, mean, square) in &mut runs {
+                *weight *= predictive(*x, *n, *mean, *square) * (1.0 - HAZARD);
+                let old = *mean;
+                *n += 1.0;
+                *mean += (x - old) / *n;
+                *square += (x - old) * (x - *mean);
+            }
+            let grown: f64 = runs.iter().map(|run| run.0).sum();
+            runs.push((grown * HAZARD / (1.0 - HAZARD), 0.0, 0.0, 0.0));
+            let total: f64 = runs.iter().map(|run| run.0).sum();
+            runs.iter_mut().for_each(|run| run.0 /= total);
+            recent.push(runs.iter().filter(|run| run.1 <= RECENT).map(|run| run.0).sum());
+        }
+        recent
+    }
+
+    #[test]
+    fn eight_runs_say_what_all_runs_say() {
+        let values = values(400, 250);
+        let pruned = kernel(&values);
+        let full = exact(&values);
+        for t in 30..400 {
+            assert!((pruned[t].0 - full[t]).abs() < 0.05, "t {t}: {} not {}", pruned[t].0, full[t]);
+        }
+        assert!(full[252] > 0.9 && full[240] < 0.2, "the example has a clear change");
+        for (t, (_, age)) in pruned.iter().enumerate().skip(253).take(100) {
+            assert_eq!(t as f64 - age, 250.0, "onset at t {t}");
+        }
+    }
+
+    #[test]
+    fn the_prior_predictive_is_a_student_t_of_two_degrees() {
+        let scale = (BETA * (KAPPA + 1.0) / (ALPHA * KAPPA)).sqrt();
+        for x in [-7.0, -1.0, 0.0, 0.3, 4.0] {
+            let t: f64 = x / scale;
+            let want = 1.0 / (2.0 * std::f64::consts::SQRT_2 * scale * (1.0 + t * t / 2.0).powf(1.5));
+            let got = predictive(x, 0.0, 0.0, 0.0);
+            assert!((got / want - 1.0).abs() < 1e-5, "at {x}: {got} not {want}");
+        }
+    }
+
+    #[test]
+    fn predictives_are_densities() {
+        for (n, mean, square) in [(0.0, 0.0, 0.0), (1.0, 2.0, 0.0), (6.0, -1.0, 3.0), (500.0, 0.2, 480.0)] {
+            let step = 0.01;
+            let mass: f64 =
+                (-60_000..60_000).map(|k| predictive(f64::from(k) * step, n, mean, square) * step).sum();
+            assert!((mass - 1.0).abs() < 1e-3, "n {n}: integrates to {mass}");
+        }
+    }
 }

@@ -144,3 +144,49 @@ fn speaker(loudest: f64) -> Speaker {
         _ => Speaker::None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Everything that a run gives, as bits, and the state at its end.
+    fn run(isa: Isa, frames: &[Vec<f64>]) -> (Vec<u64>, Columns) {
+        let slots = frames[0].len();
+        let mut bank =
+            CoreBank { isa, ..CoreBank::new(CoreConfig { warmup: 5, ..CoreConfig::default() }, slots) };
+        let mut out = Scores::new(slots);
+        let mut bits = Vec::new();
+        for (tick, values) in frames.iter().enumerate() {
+            bank.advance(&Frame { time: tick as i64 * 900, values }, &mut out);
+            for column in [&out.expected, &out.lower, &out.residual, &out.nlp, &out.change, &out.onset] {
+                bits.extend(column.iter().map(|value| value.to_bits()));
+            }
+        }
+        (bits, bank.save())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn every_instruction_set_gives_the_same_bits(
+            frames in proptest::collection::vec(
+                proptest::collection::vec(
+                    prop_oneof![
+                        8 => -1e3..1e3_f64,
+                        1 => Just(f64::NAN),
+                        1 => prop_oneof![Just(f64::INFINITY), Just(1e-310), Just(-1e200), Just(0.0)],
+                    ],
+                    21,
+                ),
+                60..150,
+            ),
+        ) {
+            let plain = run(Isa::Baseline, &frames);
+            for isa in Isa::available() {
+                prop_assert_eq!(&run(isa, &frames), &plain, "{:?}", isa);
+            }
+        }
+    }
+}

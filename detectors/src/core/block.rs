@@ -14,7 +14,7 @@ pub(crate) const WEEKLY: usize = 84;
 /// Run lengths kept by the change-point detector.
 pub(crate) const RUNS: usize = 8;
 /// Statistics that are calibrated on the series' own past.
-pub(crate) const FEATURES: usize = 5;
+pub(crate) const FEATURES: usize = 6;
 
 /// Layout version of the columns.
 pub(crate) const VERSION: u32 = 1;
@@ -97,21 +97,27 @@ columns! {
         trend           // damped slope of the local level, per step
         scale           // robust scale of the one-step residual
         spread          // robust scale of the deviation from the long-run level
-        drift           // local mean deviation from the long-run level
-        wild            // local mean absolute difference
-        calm            // long-run mean absolute difference
+        last_jump       // size of the last deviation from the local level
+        last_away       // size of the last deviation from the long-run level
+        drift           // mean deviation from the long-run level over a few values
+        slow_drift      // the same over some thirty values
+        wild            // local mean size of steps
+        calm            // long-run mean size of steps
         error_level     // recent error of the long-run level alone
         error_daily     // the same with the daily season
         error_weekly    // the same with both seasons
         error_slow      // recent error of level and seasons
         error_fast      // recent error of the local level
         habit           // how much has been said already
-        said            // the loudest recent score
+        news_threshold  // high quantile of what is new
+        news_heavy      // sum of what was new beyond it
+        news_count      // number of times it was
     ;
     wide:
-        threshold: [FEATURES; f64, F64],   // high quantile of the statistic
-        heavy: [FEATURES; f64, F64],       // sum of log exceedances
-        count: [FEATURES; f64, F64],       // number of exceedances
+        usual: [FEATURES; f32, F32],       // long-run mean of the statistic
+        threshold: [FEATURES; f32, F32],   // high quantile of the statistic
+        heavy: [FEATURES; f32, F32],       // sum of log exceedances
+        count: [FEATURES; f32, F32],       // number of exceedances
         daily: [DAILY; f32, F32],
         weekly: [WEEKLY; f32, F32],
         run_weight: [RUNS; f32, F32],

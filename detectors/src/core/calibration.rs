@@ -1,81 +1,120 @@
 //! Calibration: turns raw statistics into −ln p that means the same for every series.
 //!
-//! Each statistic has a high quantile, tracked online, and a Pareto tail above it fitted to the series' own
-//! past exceedances (peaks over threshold; Hill's estimator with a prior that weighs as much as a few
-//! exceedances). The smallest p of the statistics is corrected for their number (Sidak). Then comes the
-//! habit: what has been said already is subtracted, so that the onset of a deviation counts, not each row.
+//! Three steps, each on the series' own past. Every statistic has a high threshold and above it a Pareto tail
+//! fitted to the exceedances (peaks over threshold; Hill's estimator with a prior worth a few exceedances).
+//! The loudest statistic counts, the second a little, corrected for their number. Then the *habit*: what has
+//! been said already is subtracted, so that the onset of a deviation counts and not each row of it. Last, what
+//! is *news* has a tail of its own, exponential as −ln p should be, which evens out how often series speak.
 
 use super::block::{Block, FEATURES, LANES};
 use super::work::Work;
 use crate::kernels::math::{clip, larger, ln, smaller};
 
-/// Share of values above the threshold.
+/// Share of values above a statistic's threshold.
 const EXCEED: f64 = 0.02;
 /// Step of the multiplicative quantile tracker.
-const PACE: f64 = 0.03;
-/// Prior tail index (1/α) and its weight in exceedances.
-const PRIOR: f64 = 0.25;
-const PRIOR_WEIGHT: f64 = 8.0;
-/// Exceedances are forgotten at this rate, so that the tail follows the series.
+const PACE: f64 = 0.01;
+/// For its first values a statistic's threshold is this multiple of its mean; later it is never below [`ABOVE`].
+const SETTLE: f64 = 200.0;
+const MULTIPLE: f64 = 12.0;
+const ABOVE: f64 = 2.0;
+/// Gain of a statistic's long-run mean.
+const USUAL_GAIN: f64 = 0.0005;
+/// Prior tail index (1/α), its weight in exceedances, and how fast exceedances are forgotten.
+const PRIOR: f64 = 1.0;
+const PRIOR_WEIGHT: f64 = 2.0;
 const FORGET: f64 = 0.995;
-/// How fast the habit fades per value.
-const FADE: f64 = 0.995;
+/// Largest log exceedance that is learnt.
+const LARGEST: f64 = 10.0;
+/// Weight of the second loudest statistic, the correction for their number, and the largest −ln p.
+const SECOND: f64 = 0.2;
+const SEVERAL: f64 = 1.6;
+const LOUDEST: f64 = 20.0;
+/// The habit fades over this share of the slot's past, at least at this rate per value.
+const FADE_SHARE: f64 = 3.0;
+const FADE_LEAST: f64 = 0.0005;
+/// The same four for news.
+const NEWS: f64 = 0.001;
+const NEWS_PACE: f64 = 0.05;
+const NEWS_WEIGHT: f64 = 3.0;
+const NEWS_FORGET: f64 = 0.99;
 
 /// Scores one block's statistics and learns from them.
 #[inline(always)]
 pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
-    let body = -ln(EXCEED);
+    let mut second = [0.0; LANES];
     for i in 0..LANES {
         w.nlp[i] = 0.0;
         w.loudest[i] = 0.0;
         w.warm[i] = b.seen[i] > warmup;
     }
+    let body = -ln(EXCEED);
     for f in 0..FEATURES {
         for i in 0..LANES {
             let live = w.live[i];
-            let s = clip(w.statistic[f][i], 0.0, 1e120);
+            let s = clip(w.statistic[f][i], 0.0, 1e30);
             let seen = b.seen[i];
-            let u = b.threshold[f][i];
-            let cold = seen < 64.0;
-            let safe = larger(u, 1e-130);
-            let over = s > safe;
-            let excess = ln(clip(s / safe, 1.0, 1e30));
-            let gamma = (PRIOR * PRIOR_WEIGHT + b.heavy[f][i]) / (PRIOR_WEIGHT + b.count[f][i]);
-            let inside = -ln(1.0 - (1.0 - EXCEED) * smaller(s / safe, 1.0));
-            let nlp = if over { body + excess / gamma } else { inside };
+            let cold = seen < SETTLE;
+            let usual = f64::from(b.usual[f][i]);
+            let threshold = f64::from(b.threshold[f][i]);
+            let heavy = f64::from(b.heavy[f][i]);
+            let count = f64::from(b.count[f][i]);
+            let u = larger(larger(threshold, ABOVE * usual), 1e-30);
+            let ratio = s / u;
+            let over = ratio > 1.0;
+            let excess = ln(clip(ratio, 1.0, 1e30));
+            let index = (PRIOR * PRIOR_WEIGHT + heavy) / (PRIOR_WEIGHT + count);
+            let inside = -ln(1.0 - (1.0 - EXCEED) * smaller(ratio, 1.0));
+            let nlp = if over { body + excess / index } else { inside };
             let nlp = if live { nlp } else { 0.0 };
 
             let louder = nlp > w.nlp[i];
+            second[i] = if louder { w.nlp[i] } else { larger(second[i], nlp) };
             w.nlp[i] = if louder { nlp } else { w.nlp[i] };
             w.loudest[i] = if louder { f as f64 + 1.0 } else { w.loudest[i] };
 
-            // While cold the threshold is a multiple of the mean; later it is a tracked quantile.
-            let mean_step = (2.5 * s - u) / (seen + 1.0);
-            let track = if over { 1.0 + PACE * (1.0 - EXCEED) } else { 1.0 - PACE * EXCEED };
-            let new_u = if cold { u + mean_step } else { safe * track };
+            // One wild value must not move the mean much, yet a silent statistic must be able to wake up.
+            let tamed = if seen > 16.0 { smaller(s, 30.0 * usual + 0.03 * s) } else { s };
+            let learnt = if cold { tamed } else { smaller(s, 10.0 * u) };
+            let new_usual = usual + larger(1.0 / (seen + 1.0), USUAL_GAIN) * (learnt - usual);
+            let tracked = if over { 1.0 + PACE * (1.0 - EXCEED) } else { 1.0 - PACE * EXCEED };
+            let new_threshold = if cold { MULTIPLE * new_usual } else { u * tracked };
             let counted = live && over && !cold;
-            let heavy = b.heavy[f][i] * FORGET + smaller(excess, 3.0);
-            let count = b.count[f][i] * FORGET + 1.0;
-            b.threshold[f][i] = if live { new_u } else { u };
-            b.heavy[f][i] = if counted { heavy } else { b.heavy[f][i] };
-            b.count[f][i] = if counted { count } else { b.count[f][i] };
+            b.usual[f][i] = if live { new_usual as f32 } else { b.usual[f][i] };
+            b.threshold[f][i] = if live { new_threshold as f32 } else { b.threshold[f][i] };
+            b.heavy[f][i] =
+                if counted { (heavy * FORGET + smaller(excess, LARGEST)) as f32 } else { b.heavy[f][i] };
+            b.count[f][i] = if counted { (count * FORGET + 1.0) as f32 } else { b.count[f][i] };
         }
     }
-    habit(b, w);
+    news(b, w, &second);
 }
 
-/// Subtracts what has been said already.
+/// Subtracts what has been said already and calibrates what is left.
 #[inline(always)]
-fn habit(b: &mut Block, w: &mut Work) {
-    let several = ln(FEATURES as f64);
+fn news(b: &mut Block, w: &mut Work, second: &[f64; LANES]) {
+    let body = -ln(NEWS);
     for i in 0..LANES {
         let scored = w.live[i] && w.warm[i];
-        let raw = larger(w.nlp[i] - several, 0.0);
-        let habit = b.habit[i] * FADE;
+        let raw = clip(w.nlp[i] + SECOND * second[i] - SEVERAL, 0.0, LOUDEST);
+        let fade = larger(FADE_SHARE / (b.seen[i] + 1.0), FADE_LEAST);
+        let habit = b.habit[i] * (1.0 - smaller(fade, 0.5));
         let fresh = larger(raw - habit, 0.0);
-        let grown = larger(habit, raw);
-        w.nlp[i] = if scored { fresh } else { 0.0 };
-        w.loudest[i] = if scored { w.loudest[i] } else { 0.0 };
-        b.habit[i] = if scored { grown } else { b.habit[i] };
+
+        let u = b.news_threshold[i];
+        let mean = (NEWS_WEIGHT + b.news_heavy[i]) / (NEWS_WEIGHT + b.news_count[i]);
+        let over = fresh > u;
+        let share = if u > 0.0 { smaller(fresh / u, 1.0) } else { 0.0 };
+        let inside = -ln(1.0 - (1.0 - NEWS) * share);
+        let nlp = if over { body + (fresh - u) / mean } else { inside };
+        w.nlp[i] = if scored { nlp } else { 0.0 };
+        w.loudest[i] = if scored && fresh > 0.0 { w.loudest[i] } else { 0.0 };
+
+        let learnt = scored && over;
+        let moved = u + NEWS_PACE * mean * (if over { 1.0 } else { 0.0 } - NEWS);
+        b.habit[i] = if scored { larger(habit, raw) } else { b.habit[i] };
+        b.news_threshold[i] = if scored { larger(moved, 0.0) } else { u };
+        b.news_heavy[i] = if learnt { b.news_heavy[i] * NEWS_FORGET + (fresh - u) } else { b.news_heavy[i] };
+        b.news_count[i] = if learnt { b.news_count[i] * NEWS_FORGET + 1.0 } else { b.news_count[i] };
     }
 }

@@ -16,8 +16,12 @@ const DAY: f64 = 86_400.0;
 const LIMIT: f64 = 1e30;
 /// Mean absolute deviation to standard deviation, for a normal.
 const NORMAL: f64 = 1.253_314_137_315_500_3;
+/// Gains per value of the local level, and of the mean deviation over a few and over many values.
 const FAST_GAIN: f64 = 0.25;
-const LOCAL_GAIN: f64 = 0.1;
+const LOCAL_GAIN: f64 = 0.2;
+const DRIFT_GAIN: f64 = 0.02;
+/// The long-run level forgets in one over this many days.
+const DAYS: f64 = 5.0;
 
 /// Advances one block by one tick.
 #[inline(always)]
@@ -73,25 +77,31 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
         w.residual[i] = clip(error / (scale * wider), -1e9, 1e9);
         w.deviation[i] = clip(from_slow / spread, -1e9, 1e9);
 
-        // Learning.
+        // Learning. A single large deviation is clipped; two in a row are believed.
         let early = 1.0 / (seen + 1.0);
-        let slow_gain = larger(clip(new_step / DAY, 1.0 / 2000.0, 1.0 / 100.0), early);
+        let slow_gain = larger(clip(DAYS * new_step / DAY, 1.0 / 2000.0, 1.0 / 100.0), early);
         let cold = seen < 10.0;
-        let drift = b.drift[i] + larger(LOCAL_GAIN, early) * (from_slow - b.drift[i]);
-        let clip_fast = if cold { LIMIT } else { larger(4.0 * scale, 0.5 * drift.abs()) };
-        let clip_slow = if cold { LIMIT } else { larger(3.0 * spread, 0.3 * drift.abs()) };
+        let free = if cold { LIMIT } else { 0.0 };
+        let (jump, away) = (from_fast.abs(), from_slow.abs());
+        let limit_jump = larger(free, larger(4.0 * scale, smaller(jump, b.last_jump[i])));
+        let limit_away = larger(free, larger(4.0 * spread, smaller(away, b.last_away[i])));
+        let held = clip(from_slow, -2.0 * limit_away, 2.0 * limit_away);
+        let local = larger(LOCAL_GAIN, early);
+        let drift = b.drift[i] + local * (held - b.drift[i]);
+        let slow_drift = b.slow_drift[i] + larger(DRIFT_GAIN, early) * (held - b.slow_drift[i]);
+        let clip_fast = larger(free, larger(4.0 * scale, 0.5 * drift.abs()));
+        let clip_slow = larger(free, larger(3.0 * spread, 0.3 * drift.abs()));
         let moved = clip(from_fast, -clip_fast, clip_fast);
         let new_fast = ahead + larger(FAST_GAIN, early) * moved;
         let trend = 0.9 * (b.trend[i] + 0.02 * moved);
         let new_slow = slow + slow_gain * clip(from_slow, -clip_slow, clip_slow);
         let scale_gain = larger(early, 0.02);
-        let size = if cold { error.abs() } else { smaller(error.abs(), 4.0 * scale) };
-        let new_scale = b.scale[i] + scale_gain * (NORMAL * size - b.scale[i]);
-        let size = if cold { from_slow.abs() } else { smaller(from_slow.abs(), 4.0 * spread) };
-        let new_spread = b.spread[i] + slow_gain * (NORMAL * size - b.spread[i]);
+        let new_scale = b.scale[i] + scale_gain * (NORMAL * smaller(error.abs(), limit_jump) - b.scale[i]);
+        let new_spread = b.spread[i] + slow_gain * (NORMAL * smaller(away, limit_away) - b.spread[i]);
         let hop = (x - last).abs();
-        let wild = b.wild[i] + larger(LOCAL_GAIN, early) * (hop - b.wild[i]);
-        let calm = b.calm[i] + slow_gain * (hop - b.calm[i]);
+        let shown = smaller(hop, 2.0 * limit_jump);
+        let wild = b.wild[i] + local * (shown - b.wild[i]);
+        let calm = b.calm[i] + slow_gain * (shown - b.calm[i]);
 
         // Errors of the competing explanations.
         let cap = if cold { LIMIT } else { 4.0 * spread };
@@ -112,12 +122,13 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
         b.weekly[k1][i] += (weekly_rate * kw * rest) as f32;
 
         // Statistics.
-        w.statistic[0][i] = error.abs() / wider;
+        let (wide, usual) = (wild + floor, calm + floor);
+        w.statistic[0][i] = away;
         w.statistic[1][i] = hop / wider;
         w.statistic[2][i] = drift.abs();
-        let (wf, cf) = (wild + floor, calm + floor);
-        w.statistic[3][i] = larger(wf / cf - 1.0, 0.0);
-        w.statistic[4][i] = larger(cf / wf - 1.0, 0.0);
+        w.statistic[3][i] = slow_drift.abs();
+        w.statistic[4][i] = if wide > usual { wide / usual } else { 0.0 };
+        w.statistic[5][i] = if usual > wide { usual / wide } else { 0.0 };
 
         let keep = |new: f64, old: f64| if live { new } else { old };
         b.error_level[i] = keep(b.error_level[i] + slow_gain * (plain - b.error_level[i]), b.error_level[i]);
@@ -137,7 +148,10 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
         b.trend[i] = keep(trend, b.trend[i]);
         b.scale[i] = keep(new_scale, b.scale[i]);
         b.spread[i] = keep(new_spread, b.spread[i]);
+        b.last_jump[i] = keep(jump, b.last_jump[i]);
+        b.last_away[i] = keep(away, b.last_away[i]);
         b.drift[i] = keep(drift, b.drift[i]);
+        b.slow_drift[i] = keep(slow_drift, b.slow_drift[i]);
         b.wild[i] = keep(wild, b.wild[i]);
         b.calm[i] = keep(calm, b.calm[i]);
     }

@@ -139,8 +139,8 @@ fn speaker(loudest: f64) -> Speaker {
     match loudest as u8 {
         1 => Speaker::Residual,
         2 => Speaker::Difference,
-        3 => Speaker::Level,
-        4 | 5 => Speaker::Dispersion,
+        3 | 4 => Speaker::Level,
+        5 | 6 => Speaker::Dispersion,
         _ => Speaker::None,
     }
 }

@@ -19,7 +19,7 @@ const SETTLE: f64 = 200.0;
 const MULTIPLE: f64 = 12.0;
 const ABOVE: f64 = 2.0;
 /// Gain of a statistic's long-run mean.
-const USUAL_GAIN: f64 = 0.0005;
+const USUAL_GAIN: f64 = 0.001;
 /// Prior tail index (1/α), its weight in exceedances, and how fast exceedances are forgotten.
 const PRIOR: f64 = 1.0;
 const PRIOR_WEIGHT: f64 = 2.0;
@@ -28,23 +28,24 @@ const FORGET: f64 = 0.995;
 const LARGEST: f64 = 10.0;
 /// Weight of the second loudest statistic, the correction for their number, and the largest −ln p.
 const SECOND: f64 = 0.2;
-const SEVERAL: f64 = 1.6;
+const SEVERAL: f64 = 1.8;
 const LOUDEST: f64 = 20.0;
 /// The habit fades over this share of the slot's past, at least at this rate per value.
 const FADE_SHARE: f64 = 3.0;
 const FADE_LEAST: f64 = 0.0005;
-/// The same four for news.
+/// The same for news: share above the threshold, pace, prior mean excess and its weight, forgetting.
 const NEWS: f64 = 0.001;
 const NEWS_PACE: f64 = 0.05;
-const NEWS_WEIGHT: f64 = 3.0;
-const NEWS_FORGET: f64 = 0.99;
+const NEWS_PRIOR: f64 = 2.0;
+const NEWS_WEIGHT: f64 = 10.0;
+const NEWS_FORGET: f64 = 0.98;
 
 /// Scores one block's statistics and learns from them.
 #[inline(always)]
 pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
-    let mut second = [0.0; LANES];
     for i in 0..LANES {
         w.nlp[i] = 0.0;
+        w.second[i] = 0.0;
         w.loudest[i] = 0.0;
         w.warm[i] = b.seen[i] > warmup;
     }
@@ -69,7 +70,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
             let nlp = if live { nlp } else { 0.0 };
 
             let louder = nlp > w.nlp[i];
-            second[i] = if louder { w.nlp[i] } else { larger(second[i], nlp) };
+            w.second[i] = if louder { w.nlp[i] } else { larger(w.second[i], nlp) };
             w.nlp[i] = if louder { nlp } else { w.nlp[i] };
             w.loudest[i] = if louder { f as f64 + 1.0 } else { w.loudest[i] };
 
@@ -87,22 +88,22 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
             b.count[f][i] = if counted { (count * FORGET + 1.0) as f32 } else { b.count[f][i] };
         }
     }
-    news(b, w, &second);
+    news(b, w);
 }
 
 /// Subtracts what has been said already and calibrates what is left.
 #[inline(always)]
-fn news(b: &mut Block, w: &mut Work, second: &[f64; LANES]) {
+fn news(b: &mut Block, w: &mut Work) {
     let body = -ln(NEWS);
     for i in 0..LANES {
         let scored = w.live[i] && w.warm[i];
-        let raw = clip(w.nlp[i] + SECOND * second[i] - SEVERAL, 0.0, LOUDEST);
+        let raw = clip(w.nlp[i] + SECOND * w.second[i] - SEVERAL, 0.0, LOUDEST);
         let fade = larger(FADE_SHARE / (b.seen[i] + 1.0), FADE_LEAST);
         let habit = b.habit[i] * (1.0 - smaller(fade, 0.5));
         let fresh = larger(raw - habit, 0.0);
 
         let u = b.news_threshold[i];
-        let mean = (NEWS_WEIGHT + b.news_heavy[i]) / (NEWS_WEIGHT + b.news_count[i]);
+        let mean = (NEWS_PRIOR * NEWS_WEIGHT + b.news_heavy[i]) / (NEWS_WEIGHT + b.news_count[i]);
         let over = fresh > u;
         let share = if u > 0.0 { smaller(fresh / u, 1.0) } else { 0.0 };
         let inside = -ln(1.0 - (1.0 - NEWS) * share);

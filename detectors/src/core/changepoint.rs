@@ -23,64 +23,70 @@ const ROOT_PI: f64 = 1.772_453_850_905_516;
 /// Advances one block by one value.
 #[inline(always)]
 pub(crate) fn step(b: &mut Block, w: &mut Work) {
-    let mut weight = [[0.0_f64; LANES]; RUNS];
-    let mut total = [0.0_f64; LANES];
-    let mut lightest = [f64::MAX; LANES];
-    let mut victim = [0.0_f64; LANES];
-    let mut young = [0.0_f64; LANES];
-    let mut best = [-1.0_f64; LANES];
+    weigh(b, w);
+    renew(b, w);
+    for i in 0..LANES {
+        let old = b.seen[i] > 2.0 * RECENT;
+        w.change[i] = if old { clip(w.change[i], 0.0, 1.0) } else { 0.0 };
+    }
+}
+
+/// How well each run predicts the value, and which run is the lightest.
+#[inline(always)]
+fn weigh(b: &Block, w: &mut Work) {
+    w.total = [0.0; LANES];
+    w.lightest = [f64::MAX; LANES];
     for r in 0..RUNS {
         for i in 0..LANES {
             let x = clip(w.deviation[i], -12.0, 12.0);
             let n = f64::from(b.run_count[r][i]);
             let p = predictive(x, n, f64::from(b.run_mean[r][i]), f64::from(b.run_square[r][i]));
             let p = f64::from(b.run_weight[r][i]) * p;
-            weight[r][i] = p;
-            total[i] += p;
+            w.weight[r][i] = p;
+            w.total[i] += p;
+            let lighter = p < w.lightest[i];
+            w.lightest[i] = if lighter { p } else { w.lightest[i] };
+            w.victim[i] = if lighter { r as f64 } else { w.victim[i] };
         }
     }
-    for r in 0..RUNS {
-        for i in 0..LANES {
-            let lighter = weight[r][i] < lightest[i];
-            lightest[i] = if lighter { weight[r][i] } else { lightest[i] };
-            victim[i] = if lighter { r as f64 } else { victim[i] };
-        }
-    }
+}
+
+/// Every run grows by the value; the lightest gives way to a new one.
+#[inline(always)]
+fn renew(b: &mut Block, w: &mut Work) {
+    w.change = [0.0; LANES];
+    w.heaviest = [-1.0; LANES];
     for r in 0..RUNS {
         for i in 0..LANES {
             let live = w.live[i];
             let x = clip(w.deviation[i], -12.0, 12.0);
-            let started = total[i] > 0.0;
-            let scale = if started { 1.0 / total[i] } else { 0.0 };
-            let is_new = victim[i] == r as f64;
+            let started = w.total[i] > 0.0;
+            let share = if started { 1.0 / w.total[i] } else { 0.0 };
+            let is_new = w.victim[i] == r as f64;
             let n = f64::from(b.run_count[r][i]);
             let mean = f64::from(b.run_mean[r][i]);
             let grown_mean = mean + (x - mean) / (n + 1.0);
             let grown_square = f64::from(b.run_square[r][i]) + (x - mean) * (x - grown_mean);
-            let grown = (1.0 - HAZARD) * weight[r][i] * scale;
+            let grown = (1.0 - HAZARD) * w.weight[r][i] * share;
             let born = if started { HAZARD } else { 1.0 };
-            let new_weight = larger(if is_new { born } else { grown }, 1e-30);
-            let new_weight = if !started && !is_new { 0.0 } else { new_weight };
+            let weight = larger(if is_new { born } else { grown }, 1e-30);
+            let weight = if !started && !is_new { 0.0 } else { weight };
             let count = if is_new { 0.0 } else { n + 1.0 };
             // A run is born empty; its first value is its onset.
             let empty = is_new || n == 0.0;
             let age = if empty { 0.0 } else { f64::from(b.run_age[r][i]) + w.since[i] };
             let put = |new: f64, old: f32| if live { new as f32 } else { old };
-            b.run_weight[r][i] = put(new_weight, b.run_weight[r][i]);
+            b.run_weight[r][i] = put(weight, b.run_weight[r][i]);
             b.run_count[r][i] = put(smaller(count, 4096.0), b.run_count[r][i]);
             b.run_mean[r][i] = put(if is_new { 0.0 } else { grown_mean }, b.run_mean[r][i]);
             b.run_square[r][i] = put(if is_new { 0.0 } else { grown_square }, b.run_square[r][i]);
             b.run_age[r][i] = put(age, b.run_age[r][i]);
             let mass = f64::from(b.run_weight[r][i]);
-            young[i] += if f64::from(b.run_count[r][i]) <= RECENT { mass } else { 0.0 };
-            let heavier = mass > best[i];
-            best[i] = if heavier { mass } else { best[i] };
+            w.change[i] += if f64::from(b.run_count[r][i]) <= RECENT { mass } else { 0.0 };
+            let heavier = mass > w.heaviest[i];
+            w.heaviest[i] = if heavier { mass } else { w.heaviest[i] };
             w.age[i] = if heavier { f64::from(b.run_age[r][i]) } else { w.age[i] };
         }
-    }
-    for i in 0..LANES {
-        let old = b.seen[i] > 2.0 * RECENT;
-        w.change[i] = if old { clip(young[i], 0.0, 1.0) } else { 0.0 };
     }
 }
 

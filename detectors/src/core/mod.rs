@@ -117,20 +117,20 @@ fn fill(work: &mut Work, block: &Block, values: &[f64]) -> [bool; LANES] {
 
 /// Takes the results out of the lanes.
 fn emit(work: &Work, known: &[bool; LANES], time: f64, at: usize, len: usize, out: &mut Scores) {
-    for lane in 0..len {
+    for (lane, known) in known.iter().take(len).enumerate() {
         let slot = at + lane;
         let blank = |value: f64, shown: bool| if shown { value } else { f64::NAN };
         let (expected, half) = (work.expected[lane], work.half[lane]);
         let scored = work.live[lane] && work.warm[lane];
-        out.expected[slot] = blank(expected, known[lane]);
-        out.lower[slot] = blank(expected - half, known[lane]);
-        out.upper[slot] = blank(expected + half, known[lane]);
+        out.expected[slot] = blank(expected, *known);
+        out.lower[slot] = blank(expected - half, *known);
+        out.upper[slot] = blank(expected + half, *known);
         out.residual[slot] = blank(work.residual[lane], scored);
         out.nlp[slot] = work.nlp[lane];
         out.score[slot] = score_of(work.nlp[lane]);
         out.speaker[slot] = speaker(work.loudest[lane]);
         out.change[slot] = work.change[lane];
-        out.onset[slot] = blank(time - work.age[lane], known[lane] && work.warm[lane]);
+        out.onset[slot] = blank(time - work.age[lane], *known && work.warm[lane]);
         out.warm[slot] = work.warm[lane];
     }
 }

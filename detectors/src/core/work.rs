@@ -1,6 +1,6 @@
 //! What the phases of one tick hand to each other for one block: scratch space, never state.
 
-use super::block::{DAILY, FEATURES, LANES, WEEKLY};
+use super::block::{DAILY, FEATURES, LANES, RUNS, WEEKLY};
 
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
@@ -29,55 +29,77 @@ fn knots(time: i64, period: i64, count: usize) -> (usize, usize, f64) {
     (first, (first + 1) % count, place - first as f64)
 }
 
-/// One block's values on their way through the phases.
-#[derive(Debug, Clone)]
-#[repr(C, align(64))]
-pub(crate) struct Work {
-    /// The value, made finite; the last value's stand-in where missing.
-    pub value: [f64; LANES],
-    /// Whether a value came.
-    pub live: [bool; LANES],
-    /// Whether the slot has seen enough.
-    pub warm: [bool; LANES],
-    /// Expected value.
-    pub expected: [f64; LANES],
-    /// Half width of the band.
-    pub half: [f64; LANES],
-    /// Standardised residual.
-    pub residual: [f64; LANES],
-    /// Standardised deviation from long-run level and seasons: what the change-point detector sees.
-    pub deviation: [f64; LANES],
-    /// Seconds since the slot's last value.
-    pub since: [f64; LANES],
-    /// The statistics that are calibrated.
-    pub statistic: [[f64; LANES]; FEATURES],
-    /// −ln p of the tick.
-    pub nlp: [f64; LANES],
-    /// Index of the loudest statistic, as a float so that it lives in the same lanes.
-    pub loudest: [f64; LANES],
-    /// Probability of a recent change.
-    pub change: [f64; LANES],
-    /// Seconds since the most probable onset.
-    pub age: [f64; LANES],
+macro_rules! work {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $zero:expr,)*) => {
+        /// One block's values on their way through the phases.
+        #[derive(Debug, Clone)]
+        #[repr(C, align(64))]
+        pub(crate) struct Work {
+            $($(#[$doc])* pub $name: $type,)*
+        }
+
+        impl Work {
+            /// Empty scratch space.
+            pub(crate) fn new() -> Self {
+                Self { $($name: $zero,)* }
+            }
+        }
+    };
 }
 
-impl Work {
-    pub(crate) fn new() -> Self {
-        let zero = [0.0; LANES];
-        Self {
-            value: zero,
-            live: [false; LANES],
-            warm: [false; LANES],
-            expected: zero,
-            half: zero,
-            residual: zero,
-            deviation: zero,
-            since: zero,
-            statistic: [zero; FEATURES],
-            nlp: zero,
-            loudest: zero,
-            change: zero,
-            age: zero,
-        }
-    }
+/// One number per lane.
+type Lane = [f64; LANES];
+const ZERO: Lane = [0.0; LANES];
+
+work! {
+    /// The value, made finite; the last value's stand-in where missing.
+    value: Lane = ZERO,
+    /// Whether a value came.
+    live: [bool; LANES] = [false; LANES],
+    /// Whether the slot has seen enough.
+    warm: [bool; LANES] = [false; LANES],
+    /// Seconds since the slot's last value.
+    since: Lane = ZERO,
+    /// The slot's cadence, this value included, and by how much the band widens with the gap.
+    step: Lane = ZERO,
+    wider: Lane = ZERO,
+    /// Days since the slot's first value.
+    days: Lane = ZERO,
+    /// Daily and weekly season, whole, not weighted.
+    daily: Lane = ZERO,
+    weekly: Lane = ZERO,
+    /// Deviation from the long-run level, from the local level one step on, and from the expected value.
+    from_slow: Lane = ZERO,
+    from_fast: Lane = ZERO,
+    error: Lane = ZERO,
+    /// Long-run and local level before this value.
+    slow: Lane = ZERO,
+    ahead: Lane = ZERO,
+    /// Scales before this value, never zero.
+    scale: Lane = ZERO,
+    spread: Lane = ZERO,
+    /// Expected value and half width of the band.
+    expected: Lane = ZERO,
+    half: Lane = ZERO,
+    /// Standardised residual.
+    residual: Lane = ZERO,
+    /// Standardised deviation from long-run level and seasons: what the change-point detector sees.
+    deviation: Lane = ZERO,
+    /// The statistics that are calibrated.
+    statistic: [Lane; FEATURES] = [ZERO; FEATURES],
+    /// −ln p of the loudest statistic, later of the tick; the second loudest; the loudest one's number, as a
+    /// float so that it lives in the same lanes.
+    nlp: Lane = ZERO,
+    second: Lane = ZERO,
+    loudest: Lane = ZERO,
+    /// Weight of each run length, their sum, the lightest and its number, the heaviest.
+    weight: [Lane; RUNS] = [ZERO; RUNS],
+    total: Lane = ZERO,
+    lightest: Lane = ZERO,
+    victim: Lane = ZERO,
+    heaviest: Lane = ZERO,
+    /// Probability of a recent change.
+    change: Lane = ZERO,
+    /// Seconds since the most probable onset.
+    age: Lane = ZERO,
 }

@@ -76,8 +76,9 @@ pub struct ForestBank {
     tail: Tail,
     /// Each row's own usual score; NaN until it has one.
     usual: Vec<f64>,
-    /// Scratch: one row, one block.
+    /// Scratch: one row, its features' shares, one block.
     row: Vec<f32>,
+    shares: Vec<f64>,
     block: Box<RowBlock>,
 }
 
@@ -100,6 +101,7 @@ impl ForestBank {
             tail: Tail::default(),
             usual: vec![f64::NAN; rows],
             row: vec![0.0; features],
+            shares: vec![0.0; features],
             block: Box::new([[0.0; ROWS]; 256]),
             config,
         }
@@ -167,14 +169,24 @@ impl ForestBank {
         Tree::grow(&self.pool, self.features, &mut picked[..self.config.sample], random)
     }
 
-    /// Shares of the features in a row's score.
-    fn attribute(&self, row: &[f32], shares: &mut [f64]) {
+    /// −ln p of a row's raw score, and whether that means anything yet; the row's usual score learns.
+    fn judge(&mut self, row: usize, score: f64, tail: &Tail) -> (f64, bool) {
+        let usual = if self.usual[row].is_nan() { tail.centre() } else { self.usual[row] };
+        let excess = score - usual.max(tail.centre());
+        self.usual[row] = usual + USUAL_GAIN * (score - usual);
+        self.tail.learn(score, excess);
+        if tail.warm() { (tail.nlp(excess), true) } else { (0.0, false) }
+    }
+
+    /// Shares of the features in the score of the row at hand.
+    fn attribute(&mut self) {
+        self.shares.fill(0.0);
         for tree in &self.trees {
-            tree.attribute(row, shares);
+            tree.attribute(&self.row, &mut self.shares);
         }
-        let total: f64 = shares.iter().sum();
+        let total: f64 = self.shares.iter().sum();
         if total > 0.0 {
-            shares.iter_mut().for_each(|share| *share /= total);
+            self.shares.iter_mut().for_each(|share| *share /= total);
         }
     }
 }
@@ -195,37 +207,33 @@ impl EntityBank for ForestBank {
     fn advance(&mut self, _time: i64, matrix: ArrayView2<'_, f64>, out: &mut EntityScores) {
         assert_eq!(matrix.dim(), (self.usual.len(), self.features), "rows x features of this bank");
         out.resize(self.usual.len(), self.features);
+        // Trees that are grown during this tick have scored none of its rows.
         let ready = !self.trees.is_empty();
-        let mut raw = std::mem::take(&mut out.score);
-        self.raw_scores(matrix, &mut raw);
+        let mut scores = std::mem::take(&mut out.score);
+        self.raw_scores(matrix, &mut scores);
         let tail = self.tail.clone();
-        let mut shares = vec![0.0; self.features];
-        for row in 0..self.usual.len() {
+        out.attribution.fill(0.0);
+        for (row, score) in scores.iter_mut().enumerate() {
             let values = matrix.row(row);
-            out.attribution.row_mut(row).fill(0.0);
             (out.nlp[row], out.warm[row]) = (0.0, false);
-            let here = std::mem::replace(&mut raw[row], 0.0);
-            if values.iter().all(|value| value.is_nan()) {
-                continue;
-            }
-            self.row.iter_mut().zip(values).for_each(|(kept, value)| *kept = tame(*value));
-            if ready {
-                let usual = if self.usual[row].is_nan() { tail.centre() } else { self.usual[row] };
-                let excess = here - usual.max(tail.centre());
-                out.warm[row] = tail.warm();
-                out.nlp[row] = if tail.warm() { tail.nlp(excess) } else { 0.0 };
-                raw[row] = score_of(out.nlp[row]);
-                self.usual[row] = usual + USUAL_GAIN * (here - usual);
-                self.tail.learn(here, excess);
-                if out.nlp[row] >= SPOKEN {
-                    shares.fill(0.0);
-                    self.attribute(&self.row, &mut shares);
-                    out.attribution.row_mut(row).iter_mut().zip(&shares).for_each(|(a, share)| *a = *share);
+            if values.iter().any(|value| !value.is_nan()) {
+                self.row.iter_mut().zip(values).for_each(|(kept, value)| *kept = tame(*value));
+                if ready {
+                    (out.nlp[row], out.warm[row]) = self.judge(row, *score, &tail);
                 }
+                if out.nlp[row] >= SPOKEN {
+                    self.attribute();
+                    out.attribution
+                        .row_mut(row)
+                        .iter_mut()
+                        .zip(&self.shares)
+                        .for_each(|(to, share)| *to = *share);
+                }
+                self.learn();
             }
-            self.learn();
+            *score = score_of(out.nlp[row]);
         }
-        out.score = raw;
+        out.score = scores;
     }
 
     fn save(&self) -> Columns {

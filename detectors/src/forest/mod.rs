@@ -107,7 +107,7 @@ impl ForestBank {
         }
     }
 
-    /// The anomaly score of Liu et al. (2^(−E[h]/c), 0..1) of every row, without learning; 0 while cold.
+    /// The anomaly score of Liu et al. (two to the minus mean path length over c, 0..1) of every row, without learning; 0 while cold.
     pub fn raw_scores(&mut self, matrix: ArrayView2<'_, f64>, out: &mut Vec<f64>) {
         assert_eq!(matrix.ncols(), self.features, "one column per feature");
         out.clear();

@@ -25,17 +25,12 @@ const ROOT_PI: f64 = 1.772_453_850_905_516;
 pub(crate) fn step(b: &mut Block, w: &mut Work) {
     weigh(b, w);
     renew(b, w);
-    for i in 0..LANES {
-        let old = b.seen[i] > 2.0 * RECENT;
-        w.change[i] = if old { clip(w.change[i], 0.0, 1.0) } else { 0.0 };
-    }
+    sum_up(b, w);
 }
 
 /// How well each run predicts the value, and which run is the lightest.
 #[inline(always)]
 fn weigh(b: &Block, w: &mut Work) {
-    w.total = [0.0; LANES];
-    w.lightest = [f64::MAX; LANES];
     for r in 0..RUNS {
         for i in 0..LANES {
             let x = clip(w.deviation[i], -12.0, 12.0);
@@ -43,19 +38,25 @@ fn weigh(b: &Block, w: &mut Work) {
             let p = predictive(x, n, f64::from(b.run_mean[r][i]), f64::from(b.run_square[r][i]));
             let p = f64::from(b.run_weight[r][i]) * p;
             w.weight[r][i] = p;
-            w.total[i] += p;
-            let lighter = p < w.lightest[i];
-            w.lightest[i] = if lighter { p } else { w.lightest[i] };
-            w.victim[i] = if lighter { r as f64 } else { w.victim[i] };
         }
+    }
+    for i in 0..LANES {
+        let (mut lightest, mut victim, mut total) = (f64::MAX, 0.0, 0.0);
+        for r in 0..RUNS {
+            let p = w.weight[r][i];
+            total += p;
+            let lighter = p < lightest;
+            lightest = if lighter { p } else { lightest };
+            victim = if lighter { r as f64 } else { victim };
+        }
+        w.total[i] = total;
+        w.victim[i] = victim;
     }
 }
 
 /// Every run grows by the value; the lightest gives way to a new one.
 #[inline(always)]
-fn renew(b: &mut Block, w: &mut Work) {
-    w.change = [0.0; LANES];
-    w.heaviest = [-1.0; LANES];
+fn renew(b: &mut Block, w: &Work) {
     for r in 0..RUNS {
         for i in 0..LANES {
             let live = w.live[i];
@@ -70,7 +71,7 @@ fn renew(b: &mut Block, w: &mut Work) {
             let grown = (1.0 - HAZARD) * w.weight[r][i] * share;
             let born = if started { HAZARD } else { 1.0 };
             let weight = larger(if is_new { born } else { grown }, 1e-30);
-            let weight = if !started && !is_new { 0.0 } else { weight };
+            let weight = if !started & !is_new { 0.0 } else { weight };
             let count = if is_new { 0.0 } else { n + 1.0 };
             // A run is born empty; its first value is its onset.
             let empty = is_new || n == 0.0;
@@ -81,12 +82,25 @@ fn renew(b: &mut Block, w: &mut Work) {
             b.run_mean[r][i] = put(if is_new { 0.0 } else { grown_mean }, b.run_mean[r][i]);
             b.run_square[r][i] = put(if is_new { 0.0 } else { grown_square }, b.run_square[r][i]);
             b.run_age[r][i] = put(age, b.run_age[r][i]);
-            let mass = f64::from(b.run_weight[r][i]);
-            w.change[i] += if f64::from(b.run_count[r][i]) <= RECENT { mass } else { 0.0 };
-            let heavier = mass > w.heaviest[i];
-            w.heaviest[i] = if heavier { mass } else { w.heaviest[i] };
-            w.age[i] = if heavier { f64::from(b.run_age[r][i]) } else { w.age[i] };
         }
+    }
+}
+
+/// The mass of recent runs, and the age of the heaviest.
+#[inline(always)]
+fn sum_up(b: &Block, w: &mut Work) {
+    for i in 0..LANES {
+        let (mut recent, mut heaviest, mut age) = (0.0, -1.0, 0.0);
+        for r in 0..RUNS {
+            let mass = f64::from(b.run_weight[r][i]);
+            recent += if f64::from(b.run_count[r][i]) <= RECENT { mass } else { 0.0 };
+            let heavier = mass > heaviest;
+            heaviest = if heavier { mass } else { heaviest };
+            age = if heavier { f64::from(b.run_age[r][i]) } else { age };
+        }
+        let old = b.seen[i] > 2.0 * RECENT;
+        w.change[i] = if old { clip(recent, 0.0, 1.0) } else { 0.0 };
+        w.age[i] = age;
     }
 }
 

@@ -92,12 +92,10 @@ work! {
     nlp: Lane = ZERO,
     second: Lane = ZERO,
     loudest: Lane = ZERO,
-    /// Weight of each run length, their sum, the lightest and its number, the heaviest.
+    /// Weight of each run length, their sum, the number of the lightest.
     weight: [Lane; RUNS] = [ZERO; RUNS],
     total: Lane = ZERO,
-    lightest: Lane = ZERO,
     victim: Lane = ZERO,
-    heaviest: Lane = ZERO,
     /// Probability of a recent change.
     change: Lane = ZERO,
     /// Seconds since the most probable onset.

@@ -4,12 +4,11 @@
 
 use foreshock_benches::nab::{self, PROFILES, Series};
 use foreshock_benches::paths;
-use foreshock_detectors::{CoreBank, CoreConfig, Frame, Scores, SeriesBank};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(data) = paths::data() else { return Ok(()) };
     let series = nab::read(&data.join("nab"))?;
-    let scores: Vec<Vec<f64>> = series.iter().map(run).collect();
+    let scores: Vec<Vec<f64>> = series.iter().map(nab::core_scores).collect();
     let parts: Vec<&Series> = series.iter().collect();
     let marks: Vec<&[f64]> = scores.iter().map(Vec::as_slice).collect();
     let all = nab::rows(&parts, &marks);
@@ -32,18 +31,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
-}
-
-/// The score of every row of a series.
-fn run(series: &Series) -> Vec<f64> {
-    let mut bank = CoreBank::new(CoreConfig::default(), 1);
-    let mut out = Scores::new(1);
-    let rows = series.times.iter().zip(&series.values);
-    rows.map(|(&time, &value)| {
-        bank.advance(&Frame { time, values: &[value] }, &mut out);
-        out.score[0]
-    })
-    .collect()
 }
 
 /// Windows hit and alarms outside them, for one series.

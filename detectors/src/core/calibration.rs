@@ -54,8 +54,6 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
         for i in 0..LANES {
             let live = w.live[i];
             let s = clip(w.statistic[f][i], 0.0, 1e30);
-            let seen = b.seen[i];
-            let cold = seen < SETTLE;
             let usual = f64::from(b.usual[f][i]);
             let threshold = f64::from(b.threshold[f][i]);
             let heavy = f64::from(b.heavy[f][i]);
@@ -69,26 +67,44 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
             let nlp = if over { body + excess / index } else { inside };
             let nlp = if live { nlp } else { 0.0 };
 
-            let louder = nlp > w.nlp[i];
-            w.second[i] = if louder { w.nlp[i] } else { larger(w.second[i], nlp) };
-            w.nlp[i] = if louder { nlp } else { w.nlp[i] };
-            w.loudest[i] = if louder { f as f64 + 1.0 } else { w.loudest[i] };
-
-            // One wild value must not move the mean much, yet a silent statistic must be able to wake up.
-            let tamed = if seen > 16.0 { smaller(s, 30.0 * usual + 0.03 * s) } else { s };
-            let learnt = if cold { tamed } else { smaller(s, 10.0 * u) };
-            let new_usual = usual + larger(1.0 / (seen + 1.0), USUAL_GAIN) * (learnt - usual);
-            let tracked = if over { 1.0 + PACE * (1.0 - EXCEED) } else { 1.0 - PACE * EXCEED };
-            let new_threshold = if cold { MULTIPLE * new_usual } else { u * tracked };
-            let counted = live && over && !cold;
-            b.usual[f][i] = if live { new_usual as f32 } else { b.usual[f][i] };
-            b.threshold[f][i] = if live { new_threshold as f32 } else { b.threshold[f][i] };
-            b.heavy[f][i] =
-                if counted { (heavy * FORGET + smaller(excess, LARGEST)) as f32 } else { b.heavy[f][i] };
-            b.count[f][i] = if counted { (count * FORGET + 1.0) as f32 } else { b.count[f][i] };
+            let best = w.nlp[i];
+            w.second[i] = larger(w.second[i], smaller(best, nlp));
+            w.nlp[i] = larger(best, nlp);
+            w.loudest[i] = if nlp > best { f as f64 + 1.0 } else { w.loudest[i] };
+            w.ratio[i] = ratio;
+            w.excess[i] = excess;
+            w.limit[i] = u;
         }
+        learn(b, w, f);
     }
     news(b, w);
+}
+
+/// A statistic's mean, threshold and tail learn from its value; a missing value weighs nothing.
+#[inline(always)]
+fn learn(b: &mut Block, w: &Work, f: usize) {
+    for i in 0..LANES {
+        let heard = if w.live[i] { 1.0 } else { 0.0 };
+        let s = clip(w.statistic[f][i], 0.0, 1e30);
+        let seen = b.seen[i];
+        let cold = seen < SETTLE;
+        let usual = f64::from(b.usual[f][i]);
+        let threshold = f64::from(b.threshold[f][i]);
+        let u = w.limit[i];
+        let over = if w.ratio[i] > 1.0 { 1.0 } else { 0.0 };
+        // One wild value must not move the mean much, yet a silent statistic must be able to wake up.
+        let tame = if seen > 16.0 { 30.0 * usual + 0.03 * s } else { s };
+        let learnt = smaller(s, if cold { tame } else { 10.0 * u });
+        let new_usual = usual + heard * larger(1.0 / (seen + 1.0), USUAL_GAIN) * (learnt - usual);
+        let tracked = u * (1.0 + PACE * (over - EXCEED));
+        let new_threshold = if cold { MULTIPLE * new_usual } else { tracked };
+        let counted = if cold { 0.0 } else { heard * over };
+        let kept = 1.0 - counted * (1.0 - FORGET);
+        b.usual[f][i] = new_usual as f32;
+        b.threshold[f][i] = (threshold + heard * (new_threshold - threshold)) as f32;
+        b.heavy[f][i] = (f64::from(b.heavy[f][i]) * kept + counted * smaller(w.excess[i], LARGEST)) as f32;
+        b.count[f][i] = (f64::from(b.count[f][i]) * kept + counted) as f32;
+    }
 }
 
 /// Subtracts what has been said already and calibrates what is left.
@@ -96,7 +112,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
 fn news(b: &mut Block, w: &mut Work) {
     let body = -ln(NEWS);
     for i in 0..LANES {
-        let scored = w.live[i] && w.warm[i];
+        let scored = w.live[i] & w.warm[i];
         let raw = clip(w.nlp[i] + SECOND * w.second[i] - SEVERAL, 0.0, LOUDEST);
         let fade = larger(FADE_SHARE / (b.seen[i] + 1.0), FADE_LEAST);
         let habit = b.habit[i] * (1.0 - smaller(fade, 0.5));
@@ -109,9 +125,9 @@ fn news(b: &mut Block, w: &mut Work) {
         let inside = -ln(1.0 - (1.0 - NEWS) * share);
         let nlp = if over { body + (fresh - u) / mean } else { inside };
         w.nlp[i] = if scored { nlp } else { 0.0 };
-        w.loudest[i] = if scored && fresh > 0.0 { w.loudest[i] } else { 0.0 };
+        w.loudest[i] = if scored & (fresh > 0.0) { w.loudest[i] } else { 0.0 };
 
-        let learnt = scored && over;
+        let learnt = scored & over;
         let moved = u + NEWS_PACE * mean * (if over { 1.0 } else { 0.0 } - NEWS);
         b.habit[i] = if scored { larger(habit, raw) } else { b.habit[i] };
         b.news_threshold[i] = if scored { larger(moved, 0.0) } else { u };

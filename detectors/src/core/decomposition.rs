@@ -35,6 +35,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
     place(b, w, tick);
     expect(b, w, tick, band);
     learn_seasons(b, w, tick);
+    compare(b, w);
     learn_levels(b, w);
     for i in 0..LANES {
         let new = b.seen[i] == 0.0;
@@ -73,15 +74,16 @@ fn place(b: &Block, w: &mut Work, tick: &Tick) {
 /// long-run level, whichever has been the better guide.
 #[inline(always)]
 fn expect(b: &Block, w: &mut Work, tick: &Tick, band: f64) {
-    let (d0, d1, dw) = tick.daily;
-    let (k0, k1, kw) = tick.weekly;
+    let (dw, kw) = (tick.daily.2, tick.weekly.2);
+    w.knots =
+        [b.daily[tick.daily.0], b.daily[tick.daily.1], b.weekly[tick.weekly.0], b.weekly[tick.weekly.1]];
     for i in 0..LANES {
         let first = b.seen[i] == 0.0;
         let x = w.value[i];
         let slow = if first { x } else { b.slow[i] };
         let ahead = if first { x } else { b.fast[i] + b.trend[i] };
-        let daily = f64::from(b.daily[d0][i]) * (1.0 - dw) + f64::from(b.daily[d1][i]) * dw;
-        let weekly = f64::from(b.weekly[k0][i]) * (1.0 - kw) + f64::from(b.weekly[k1][i]) * kw;
+        let daily = f64::from(w.knots[0][i]) * (1.0 - dw) + f64::from(w.knots[1][i]) * dw;
+        let weekly = f64::from(w.knots[2][i]) * (1.0 - kw) + f64::from(w.knots[3][i]) * kw;
         let gate_daily = gate(b.error_daily[i], b.error_level[i], w.days[i] >= 2.0);
         let gate_weekly = gate(b.error_weekly[i], b.error_daily[i], w.days[i] >= 14.0);
         let season = gate_daily * daily + gate_weekly * weekly;
@@ -108,13 +110,12 @@ fn expect(b: &Block, w: &mut Work, tick: &Tick, band: f64) {
     }
 }
 
-/// Seasons learn what level and seasons left over; the errors of the competing explanations are kept.
+/// Seasons learn what level and seasons left over.
 #[inline(always)]
-fn learn_seasons(b: &mut Block, w: &Work, tick: &Tick) {
-    let (d0, d1, dw) = tick.daily;
-    let (k0, k1, kw) = tick.weekly;
+fn learn_seasons(b: &mut Block, w: &mut Work, tick: &Tick) {
+    let (dw, kw) = (tick.daily.2, tick.weekly.2);
     for i in 0..LANES {
-        let open = w.live[i] && b.seen[i] >= COLD;
+        let open = w.live[i] & (b.seen[i] >= COLD);
         let cap = if b.seen[i] < COLD { LIMIT } else { 4.0 * w.spread[i] };
         let plain = w.value[i] - w.slow[i];
         let left = clip(plain - w.daily[i], -cap, cap);
@@ -122,19 +123,31 @@ fn learn_seasons(b: &mut Block, w: &Work, tick: &Tick) {
         let rate = smaller(w.step[i] / DAILY_KNOT, 0.5) * larger(1.0 / (1.0 + w.days[i]), 0.1);
         let rate = if open { rate } else { 0.0 };
         let weekly_rate = smaller(w.step[i] / WEEKLY_KNOT, 0.5) * clip(7.0 / (1.0 + w.days[i]), 0.2, 1.0);
-        let weekly_rate = if open && w.days[i] >= 3.0 { weekly_rate } else { 0.0 };
-        b.daily[d0][i] += (rate * (1.0 - dw) * left) as f32;
-        b.daily[d1][i] += (rate * dw * left) as f32;
-        b.weekly[k0][i] += (weekly_rate * (1.0 - kw) * rest) as f32;
-        b.weekly[k1][i] += (weekly_rate * kw * rest) as f32;
+        let weekly_rate = if open & (w.days[i] >= 3.0) { weekly_rate } else { 0.0 };
+        w.knots[0][i] += (rate * (1.0 - dw) * left) as f32;
+        w.knots[1][i] += (rate * dw * left) as f32;
+        w.knots[2][i] += (weekly_rate * (1.0 - kw) * rest) as f32;
+        w.knots[3][i] += (weekly_rate * kw * rest) as f32;
+    }
+    // Two knots in a row are never the same one.
+    [b.daily[tick.daily.0], b.daily[tick.daily.1], b.weekly[tick.weekly.0], b.weekly[tick.weekly.1]] =
+        w.knots;
+}
 
-        let gain = if w.live[i] { slow_gain(w.step[i], b.seen[i]) } else { 0.0 };
+/// How well each explanation did: what opens the gates and mixes the levels.
+#[inline(always)]
+fn compare(b: &mut Block, w: &Work) {
+    for i in 0..LANES {
+        let cap = if b.seen[i] < COLD { LIMIT } else { 4.0 * w.spread[i] };
+        let plain = w.value[i] - w.slow[i];
+        let heard = if w.live[i] { 1.0 } else { 0.0 };
+        let gain = heard * slow_gain(w.step[i], b.seen[i]);
         let with_daily = (plain - w.daily[i]).abs();
         let with_weekly = (plain - w.daily[i] - w.weekly[i]).abs();
         b.error_level[i] += gain * (smaller(plain.abs(), cap) - b.error_level[i]);
         b.error_daily[i] += gain * (smaller(with_daily, cap) - b.error_daily[i]);
         b.error_weekly[i] += gain * (smaller(with_weekly, cap) - b.error_weekly[i]);
-        let gain = if w.live[i] { larger(1.0 / (b.seen[i] + 1.0), SCALE_GAIN) } else { 0.0 };
+        let gain = heard * larger(1.0 / (b.seen[i] + 1.0), SCALE_GAIN);
         b.error_slow[i] += gain * (smaller(w.from_slow[i].abs(), cap) - b.error_slow[i]);
         b.error_fast[i] += gain * (smaller(w.from_fast[i].abs(), cap) - b.error_fast[i]);
     }

@@ -65,6 +65,8 @@ work! {
     wider: Lane = ZERO,
     /// Days since the slot's first value.
     days: Lane = ZERO,
+    /// The knots around the tick: two of the day, two of the week.
+    knots: [[f32; LANES]; 4] = [[0.0; LANES]; 4],
     /// Daily and weekly season, whole, not weighted.
     daily: Lane = ZERO,
     weekly: Lane = ZERO,
@@ -87,6 +89,10 @@ work! {
     deviation: Lane = ZERO,
     /// The statistics that are calibrated.
     statistic: [Lane; FEATURES] = [ZERO; FEATURES],
+    /// One statistic's threshold, its value in thresholds, and the logarithm of what is beyond.
+    limit: Lane = ZERO,
+    ratio: Lane = ZERO,
+    excess: Lane = ZERO,
     /// −ln p of the loudest statistic, later of the tick; the second loudest; the loudest one's number, as a
     /// float so that it lives in the same lanes.
     nlp: Lane = ZERO,

@@ -4,7 +4,6 @@
 //! multiply-add, so all of them give the same bits.
 
 use crate::core::{self, Block, Tick, Work};
-use crate::forest::{self, ROWS, RowBlock, Tree};
 
 /// An instruction set that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,29 +66,4 @@ fn core_step_avx2(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreC
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 fn core_step_avx512(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
     core::step(b, w, tick, config);
-}
-
-/// Adds every tree's path length for every row of a block.
-pub(crate) fn forest_paths(isa: Isa, trees: &[Tree], rows: &RowBlock, lengths: &mut [f32; ROWS]) {
-    match isa {
-        Isa::Baseline => forest::path_lengths(trees, rows, lengths),
-        // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { forest_paths_avx2(trees, rows, lengths) },
-        // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { forest_paths_avx512(trees, rows, lengths) },
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn forest_paths_avx2(trees: &[Tree], rows: &RowBlock, lengths: &mut [f32; ROWS]) {
-    forest::path_lengths(trees, rows, lengths);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-fn forest_paths_avx512(trees: &[Tree], rows: &RowBlock, lengths: &mut [f32; ROWS]) {
-    forest::path_lengths(trees, rows, lengths);
 }

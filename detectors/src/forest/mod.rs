@@ -17,11 +17,10 @@ mod tree;
 
 use ndarray::ArrayView2;
 
-pub(crate) use tree::{ROWS, RowBlock, Tree, path_lengths};
+use tree::{ROWS, RowBlock, Tree, path_lengths};
 
 use crate::bank::{EntityBank, EntityScores, score_of};
 use crate::columns::{Columns, LoadError};
-use crate::dispatch::{self, Isa};
 use crate::kernels::math::exp;
 use hash::Sequence;
 use tail::Tail;
@@ -64,7 +63,6 @@ impl Default for ForestConfig {
 #[derive(Debug, Clone)]
 pub struct ForestBank {
     config: ForestConfig,
-    isa: Isa,
     features: usize,
     /// Rows × features of past rows.
     pool: Vec<f32>,
@@ -91,7 +89,6 @@ impl ForestBank {
         assert!((1..=MAX_FEATURES).contains(&features), "1 to 256 features, not {features}");
         assert!(config.trees > 0 && (2..=256).contains(&config.sample) && config.pool >= config.sample);
         Self {
-            isa: Isa::best(),
             features,
             pool: Vec::with_capacity(config.pool * features),
             trees: Vec::with_capacity(config.trees),
@@ -124,7 +121,7 @@ impl ForestBank {
                 }
             }
             let mut lengths = [0.0_f32; ROWS];
-            dispatch::forest_paths(self.isa, &self.trees, &self.block, &mut lengths);
+            path_lengths(&self.trees, &self.block, &mut lengths);
             for lane in 0..len {
                 out[start + lane] = exp(-std::f64::consts::LN_2 * f64::from(lengths[lane]) / whole);
             }

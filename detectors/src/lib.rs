@@ -1,1 +1,23 @@
-//! x
+//! Streaming anomaly and change-point detectors, in columns, for many series at once.
+//!
+//! No I/O, no async, no clock, no random source: time comes in the [`Frame`], seeds in the configuration.
+//! A [`SeriesBank`] scores one value per series and frame, an [`EntityBank`] a row of residuals per entity.
+//!
+//! | module | what |
+//! |---|---|
+//! | `bank` | the contracts: frames in, scores out |
+//! | `columns` | the snapshot form of a bank's state |
+//! | `core` | the core tier: decomposition, change point and calibration in one pass |
+//! | `forest` | the streaming isolation forest over entities |
+
+mod bank;
+mod columns;
+mod core;
+mod dispatch;
+mod forest;
+mod kernels;
+
+pub use bank::{EntityBank, EntityScores, Frame, Scores, SeriesBank, Speaker, score_of};
+pub use columns::{ColumnData, Columns, LoadError};
+pub use core::{CoreBank, CoreConfig};
+pub use forest::{ForestBank, ForestConfig};

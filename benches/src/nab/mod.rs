@@ -1,0 +1,15 @@
+//! The Numenta Anomaly Benchmark, version 1.1: 58 series, 116 windows.
+//!
+//! | file | what |
+//! |---|---|
+//! | `corpus.rs` | reads series, windows and published detectors' scores |
+//! | `core.rs` | the core tier's scores |
+//! | `scorer.rs` | the benchmark's scoring, with a fitted or a fixed threshold |
+
+mod core;
+mod corpus;
+mod scorer;
+
+pub use core::core_scores;
+pub use corpus::{CorpusError, Series, published, read};
+pub use scorer::{Fitted, PROFILES, Profile, Rows, crossed, fit, rows};

@@ -1,0 +1,69 @@
+//! The one place that chooses an instruction set, and the only file with `unsafe` in it.
+//!
+//! Each kernel is one plain body; here it is compiled once per instruction set. No wrapper turns on fused
+//! multiply-add, so all of them give the same bits.
+
+use crate::core::{self, Block, Tick, Work};
+
+/// An instruction set that this machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// What the target guarantees (SSE2 on x86-64, NEON on AArch64).
+    Baseline,
+    /// AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 F, DQ and VL.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// Every instruction set of this machine, the widest last.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut sets = vec![Self::Baseline];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") {
+                sets.push(Self::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                sets.push(Self::Avx512);
+            }
+        }
+        sets
+    }
+
+    /// The widest one.
+    pub(crate) fn best() -> Self {
+        *Self::available().last().unwrap_or(&Self::Baseline)
+    }
+}
+
+/// Advances one block of the core tier by one tick.
+pub(crate) fn core_step(isa: Isa, b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
+    match isa {
+        Isa::Baseline => core::step(b, w, tick, config),
+        // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { core_step_avx2(b, w, tick, config) },
+        // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { core_step_avx512(b, w, tick, config) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn core_step_avx2(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
+    core::step(b, w, tick, config);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+fn core_step_avx512(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
+    core::step(b, w, tick, config);
+}

@@ -8,9 +8,6 @@ use super::topology::{SERVICES, Service};
 pub(super) const BOUNDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// A container is killed when it uses this much memory.
-pub(super) const MEMORY_LIMIT_MIB: f64 = 512.0;
-
 /// The pods of every service, in the order of [`SERVICES`].
 #[derive(Clone, Debug)]
 pub(super) struct Fleet {
@@ -142,7 +139,7 @@ impl Pod {
 
     /// How much slower a nearly full memory makes the pod: 1 up to 60 % of the limit, 4 at the limit.
     pub(super) fn memory_pressure(&self, service: &Service) -> f64 {
-        let full = self.memory_mib(service) / MEMORY_LIMIT_MIB;
+        let full = self.memory_mib(service) / service.memory_limit_mib();
         1.0 + 3.0 * smooth(full, 0.6, 1.0)
     }
 }

@@ -107,6 +107,7 @@ pub(super) fn fill(template: &str, took_ms: f64, peer: Option<usize>, noise: &mu
 fn value(hole: &str, noise: &mut Noise) -> String {
     match hole {
         "n" => (1 + noise.below(900)).to_string(),
+        "few" => (1 + noise.below(12)).to_string(),
         "pct" => (70 + noise.below(25)).to_string(),
         "id" => format!("{:016x}", noise.next()),
         "token" => format!("{:016x}{:016x}", noise.next(), noise.next()),

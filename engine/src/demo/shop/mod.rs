@@ -2,7 +2,7 @@
 //! by one, and which tells of them in OTLP and CDEvents as a real one would. It is pure: no clock,
 //! no I/O, and one seed gives the same bytes every time. It knows nothing of the engine.
 //!
-//! - `topology`: the services and what they call, as data
+//! - `topology`, `operations`: the services and what they call, as data
 //! - `noise`: the seeded generator
 //! - `fleet`: pods and their counters · `model`: the recommendation model's telemetry
 //! - `walk`: one request's way · `logs`: lines and their holes
@@ -15,6 +15,7 @@ mod logs;
 mod metrics;
 mod model;
 mod noise;
+mod operations;
 mod otlp;
 mod records;
 mod scenario;
@@ -207,21 +208,26 @@ impl Shop {
         (self.now - self.config.start) as f64 / f64::from(self.config.day_seconds.max(1))
     }
 
+    /// Customers' requests per second that the time of day, growth and the story call for.
+    fn demand(&self) -> f64 {
+        let (since, day) = ((self.now - self.config.start) as f64, self.day());
+        let run = (self.story.finish() - self.config.start).max(1) as f64;
+        let growth = 1.0 + GROWTH * since / run;
+        let rhythm = 1.0 + 0.30 * wave(day - 0.3) + 0.07 * wave(2.0 * day - 0.1);
+        let usual = REQUESTS_PER_SECOND * self.config.traffic_scale.max(0.0);
+        usual * growth * rhythm * self.story.surge(self.now)
+    }
+
     /// Serves the customers of one tick; gives the spans of those that were traced, sorted by place.
     fn trade(&mut self, lines: &mut Lines, tick_ms: f64) -> (Vec<Span>, PeerLoad) {
         self.mood = 0.95 * self.mood + 0.006 * self.noise.normal();
-        let day = self.day();
-        let run = (self.story.finish() - self.config.start).max(1) as f64;
-        let growth = 1.0 + GROWTH * (self.now - self.config.start) as f64 / run;
-        let rhythm = 1.0 + 0.30 * wave(day - 0.3) + 0.07 * wave(2.0 * day - 0.1);
-        let scale = self.config.traffic_scale.max(0.0);
-        let customers = REQUESTS_PER_SECOND * tick_ms / 1_000.0 * scale * growth * rhythm * (1.0 + self.mood);
-        let customers = customers * self.story.surge(self.now);
+        let customers = self.demand() * (1.0 + self.mood) * tick_ms / 1_000.0;
+        let scale = self.config.traffic_scale.max(1e-9);
 
         let (mut spans, mut load) = (Vec::new(), PeerLoad::default());
         let mut walk = Walk::new(&mut self.fleet, &mut self.noise, lines, &mut spans, &mut load);
         for (entry, credit) in ENTRIES.iter().zip(&mut self.trace_credit) {
-            let traced_share = entry.traced / (10.0 * REQUESTS_PER_SECOND * entry.share * scale.max(1e-9));
+            let traced_share = entry.traced / (10.0 * REQUESTS_PER_SECOND * entry.share * scale);
             for _ in 0..walk.noise.count(customers * entry.share) {
                 *credit += traced_share.min(1.0);
                 let traced = *credit >= 1.0;

@@ -1,7 +1,7 @@
 //! The scenario as it unfolds: sets the pods' health before each tick's traffic, rolls versions out,
 //! lets actions take effect, and keeps the ground truth.
 
-use super::fleet::{Fleet, Health, MEMORY_LIMIT_MIB};
+use super::fleet::{Fleet, Health};
 use super::logs::{Lines, write};
 use super::noise::{Noise, smooth};
 use super::scenario::{Action, Fault, FaultKind, Scenario};
@@ -234,13 +234,14 @@ impl Story {
     fn leak(&mut self, now: i64, tick: i64, fleet: &mut Fleet) {
         let Some(index) = self.running(FaultKind::MemoryLeak) else { return };
         let service = &SERVICES[CATALOGUE];
-        let per_tick = (MEMORY_LIMIT_MIB - service.memory_mib) / self.lasts[index] as f64 * tick as f64;
+        let per_tick =
+            (service.memory_limit_mib() - service.memory_mib) / self.lasts[index] as f64 * tick as f64;
         for (place, pod) in fleet.pods[CATALOGUE].iter_mut().enumerate() {
             if pod.started > self.faults[index].start {
                 continue;
             }
             pod.leaked_mib += per_tick * (1.0 - 0.03 * place as f64);
-            if pod.memory_mib(service) >= MEMORY_LIMIT_MIB {
+            if pod.memory_mib(service) >= service.memory_limit_mib() {
                 pod.restart(now);
             }
         }

@@ -1,5 +1,11 @@
 //! The shop as plain data: its services, what each operation does and calls, and what it writes to
-//! its log. How a request walks over it is `walk`'s business; what goes wrong is `story`'s.
+//! its log (the operations themselves are in `operations`). How a request walks over it is `walk`'s
+//! business; what goes wrong is `story`'s.
+
+use super::operations::{
+    ADD_ITEM, ADD_TO_CART, BUY, CHARGE, CONFIRM, CREATE_ORDER, GET_CART, GET_PRODUCT, GET_USER, HOME, LABEL,
+    LIST_ORDERS, LIST_PRODUCTS, LOGIN, MY_ORDERS, PLACE_ORDER, PRODUCT, QUOTE, RECOMMEND, SIGN_IN,
+};
 
 /// How bad a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,7 @@ pub(super) struct Service {
     pub(super) name: &'static str,
     pub(super) pods: usize,
     pub(super) version: &'static str,
+    /// What a pod uses when nothing is wrong.
     pub(super) memory_mib: f64,
     pub(super) uses_database: bool,
     pub(super) operations: &'static [&'static Operation],
@@ -107,6 +114,13 @@ pub(super) const RECOMMENDATION: usize = 6;
 pub(super) const USER: usize = 7;
 pub(super) const ORDERS: usize = 8;
 pub(super) const MAILER: usize = 9;
+
+impl Service {
+    /// A container is killed when it uses this much memory.
+    pub(super) fn memory_limit_mib(&self) -> f64 {
+        2.3 * self.memory_mib
+    }
+}
 
 const fn service(
     name: &'static str,
@@ -196,286 +210,13 @@ pub(super) static SERVICES: [Service; 10] = [
 
 /// What customers ask for. The shares add up to 1.
 pub(super) static ENTRIES: [Entry; 6] = [
-    Entry { operation: &HOME, share: 0.34, traced: 4.0 },
-    Entry { operation: &PRODUCT, share: 0.30, traced: 4.0 },
-    Entry { operation: &ADD_TO_CART, share: 0.14, traced: 4.0 },
+    Entry { operation: &HOME, share: 0.34, traced: 3.0 },
+    Entry { operation: &PRODUCT, share: 0.30, traced: 3.0 },
+    Entry { operation: &ADD_TO_CART, share: 0.14, traced: 3.0 },
     Entry { operation: &BUY, share: 0.10, traced: 6.0 },
-    Entry { operation: &SIGN_IN, share: 0.06, traced: 2.5 },
+    Entry { operation: &SIGN_IN, share: 0.06, traced: 2.0 },
     Entry { operation: &MY_ORDERS, share: 0.06, traced: 2.5 },
 ];
-
-static HOME: Operation = Operation {
-    service: FRONTEND,
-    slot: 0,
-    trigger: Trigger::Http("GET"),
-    route: "/",
-    work_ms: 6.0,
-    failing: 0.0010,
-    steps: &[Step::Needs(&LIST_PRODUCTS), Step::Likes(&RECOMMEND)],
-    done: "GET / 200 {ms} ms client={ip}",
-    done_share: 0.02,
-    failed: "template rendering failed for session {id}",
-};
-
-static PRODUCT: Operation = Operation {
-    service: FRONTEND,
-    slot: 1,
-    trigger: Trigger::Http("GET"),
-    route: "/product/{id}",
-    work_ms: 5.0,
-    failing: 0.0010,
-    steps: &[Step::Needs(&GET_PRODUCT), Step::Likes(&RECOMMEND)],
-    done: "GET /product/{sku} 200 {ms} ms client={ip}",
-    done_share: 0.02,
-    failed: "product page {sku} could not be rendered",
-};
-
-static ADD_TO_CART: Operation = Operation {
-    service: FRONTEND,
-    slot: 2,
-    trigger: Trigger::Http("POST"),
-    route: "/cart",
-    work_ms: 4.0,
-    failing: 0.0010,
-    steps: &[Step::Needs(&ADD_ITEM)],
-    done: "POST /cart 200 {ms} ms client={ip}",
-    done_share: 0.02,
-    failed: "csrf token missing for client {ip}",
-};
-
-static BUY: Operation = Operation {
-    service: FRONTEND,
-    slot: 3,
-    trigger: Trigger::Http("POST"),
-    route: "/checkout",
-    work_ms: 7.0,
-    failing: 0.0010,
-    steps: &[Step::Needs(&PLACE_ORDER)],
-    done: "POST /checkout 200 {ms} ms client={ip}",
-    done_share: 0.03,
-    failed: "checkout form of session {id} was incomplete",
-};
-
-static SIGN_IN: Operation = Operation {
-    service: FRONTEND,
-    slot: 4,
-    trigger: Trigger::Http("POST"),
-    route: "/login",
-    work_ms: 4.0,
-    failing: 0.0010,
-    steps: &[Step::Needs(&LOGIN)],
-    done: "POST /login 200 {ms} ms client={ip}",
-    done_share: 0.02,
-    failed: "login form of client {ip} could not be parsed",
-};
-
-static MY_ORDERS: Operation = Operation {
-    service: FRONTEND,
-    slot: 5,
-    trigger: Trigger::Http("GET"),
-    route: "/orders",
-    work_ms: 5.0,
-    failing: 0.0010,
-    steps: &[Step::Needs(&GET_USER), Step::Needs(&LIST_ORDERS)],
-    done: "GET /orders 200 {ms} ms client={ip}",
-    done_share: 0.02,
-    failed: "order history of session {id} could not be rendered",
-};
-
-static LIST_PRODUCTS: Operation = Operation {
-    service: CATALOGUE,
-    slot: 0,
-    trigger: Trigger::Http("GET"),
-    route: "/products",
-    work_ms: 7.0,
-    failing: 0.0008,
-    steps: &[Step::Query(&Query { verb: "SELECT", table: "products", work_ms: 4.0 })],
-    done: "listed {n} products in {ms} ms",
-    done_share: 0.012,
-    failed: "product list query was cancelled after {ms} ms",
-};
-
-static GET_PRODUCT: Operation = Operation {
-    service: CATALOGUE,
-    slot: 1,
-    trigger: Trigger::Http("GET"),
-    route: "/products/{id}",
-    work_ms: 4.0,
-    failing: 0.0008,
-    steps: &[Step::Query(&Query { verb: "SELECT", table: "products", work_ms: 2.0 })],
-    done: "loaded product {sku} in {ms} ms",
-    done_share: 0.012,
-    failed: "product {sku} has no price",
-};
-
-static GET_CART: Operation = Operation {
-    service: CART,
-    slot: 0,
-    trigger: Trigger::Http("GET"),
-    route: "/carts/{user}",
-    work_ms: 3.0,
-    failing: 0.0008,
-    steps: &[Step::Query(&Query { verb: "SELECT", table: "cart_items", work_ms: 2.0 })],
-    done: "cart of user {user} has {n} items",
-    done_share: 0.05,
-    failed: "cart of user {user} is corrupt",
-};
-
-static ADD_ITEM: Operation = Operation {
-    service: CART,
-    slot: 1,
-    trigger: Trigger::Http("POST"),
-    route: "/carts/{user}/items",
-    work_ms: 4.0,
-    failing: 0.0010,
-    steps: &[
-        Step::Needs(&GET_PRODUCT),
-        Step::Query(&Query { verb: "INSERT", table: "cart_items", work_ms: 3.0 }),
-    ],
-    done: "user {user} added {sku} to the cart",
-    done_share: 0.04,
-    failed: "cart of user {user} was changed concurrently, giving up",
-};
-
-static PLACE_ORDER: Operation = Operation {
-    service: CHECKOUT,
-    slot: 0,
-    trigger: Trigger::Http("POST"),
-    route: "/checkout",
-    work_ms: 8.0,
-    failing: 0.0015,
-    steps: &[
-        Step::Needs(&GET_CART),
-        Step::Needs(&GET_USER),
-        Step::Needs(&QUOTE),
-        Step::Needs(&CHARGE),
-        Step::Needs(&CREATE_ORDER),
-    ],
-    done: "order {order} placed by {email} for {amount} EUR in {ms} ms",
-    done_share: 0.10,
-    failed: "order {order} rejected: totals do not add up",
-};
-
-static CHARGE: Operation = Operation {
-    service: PAYMENT,
-    slot: 0,
-    trigger: Trigger::Http("POST"),
-    route: "/charges",
-    work_ms: 34.0,
-    failing: 0.0030,
-    steps: &[Step::Query(&Query { verb: "INSERT", table: "charges", work_ms: 3.0 })],
-    done: "charged {amount} EUR to card {card} for order {order}",
-    done_share: 0.10,
-    failed: "card issuer declined order {order} with code {n}",
-};
-
-static QUOTE: Operation = Operation {
-    service: SHIPPING,
-    slot: 0,
-    trigger: Trigger::Http("POST"),
-    route: "/quotes",
-    work_ms: 9.0,
-    failing: 0.0010,
-    steps: &[Step::Query(&Query { verb: "SELECT", table: "carrier_rates", work_ms: 2.5 })],
-    done: "quoted {amount} EUR to postcode {postcode}",
-    done_share: 0.05,
-    failed: "no carrier serves postcode {postcode}",
-};
-
-static LABEL: Operation = Operation {
-    service: SHIPPING,
-    slot: 1,
-    trigger: Trigger::Http("POST"),
-    route: "/labels",
-    work_ms: 13.0,
-    failing: 0.0010,
-    steps: &[Step::Query(&Query { verb: "INSERT", table: "labels", work_ms: 3.0 })],
-    done: "label queued for order {order}",
-    done_share: 0.06,
-    failed: "label of order {order} could not be rendered",
-};
-
-static RECOMMEND: Operation = Operation {
-    service: RECOMMENDATION,
-    slot: 0,
-    trigger: Trigger::Http("GET"),
-    route: "/recommendations",
-    work_ms: 16.0,
-    failing: 0.0015,
-    steps: &[],
-    done: "ranked {n} items for user {user} in {ms} ms",
-    done_share: 0.015,
-    failed: "feature store returned no row for user {user}",
-};
-
-static LOGIN: Operation = Operation {
-    service: USER,
-    slot: 0,
-    trigger: Trigger::Http("POST"),
-    route: "/login",
-    work_ms: 22.0,
-    failing: 0.0010,
-    steps: &[Step::Query(&Query { verb: "SELECT", table: "users", work_ms: 2.0 })],
-    done: "user {email} logged in from {ip}",
-    done_share: 0.10,
-    failed: "password hash of user {user} has an unknown scheme",
-};
-
-static GET_USER: Operation = Operation {
-    service: USER,
-    slot: 1,
-    trigger: Trigger::Http("GET"),
-    route: "/users/{id}",
-    work_ms: 3.0,
-    failing: 0.0008,
-    steps: &[Step::Query(&Query { verb: "SELECT", table: "users", work_ms: 2.0 })],
-    done: "profile of user {user} read in {ms} ms",
-    done_share: 0.03,
-    failed: "profile of user {user} is locked",
-};
-
-static CREATE_ORDER: Operation = Operation {
-    service: ORDERS,
-    slot: 0,
-    trigger: Trigger::Http("POST"),
-    route: "/orders",
-    work_ms: 7.0,
-    failing: 0.0010,
-    steps: &[
-        Step::Query(&Query { verb: "INSERT", table: "orders", work_ms: 5.0 }),
-        Step::Needs(&LABEL),
-        Step::Publish(&CONFIRM),
-    ],
-    done: "order {order} stored for user {user}",
-    done_share: 0.08,
-    failed: "order {order} violates unique constraint orders_pkey",
-};
-
-static LIST_ORDERS: Operation = Operation {
-    service: ORDERS,
-    slot: 1,
-    trigger: Trigger::Http("GET"),
-    route: "/orders",
-    work_ms: 6.0,
-    failing: 0.0010,
-    steps: &[Step::Query(&Query { verb: "SELECT", table: "orders", work_ms: 6.0 })],
-    done: "user {user} has {n} orders",
-    done_share: 0.06,
-    failed: "order history of user {user} is unreadable",
-};
-
-static CONFIRM: Operation = Operation {
-    service: MAILER,
-    slot: 0,
-    trigger: Trigger::Message,
-    route: QUEUE_NAME,
-    work_ms: 28.0,
-    failing: 0.0020,
-    steps: &[],
-    done: "confirmation of order {order} sent to {email}",
-    done_share: 0.10,
-    failed: "smtp server refused recipient {email}",
-};
 
 /// The services that call `service`, directly or through others, nearest first.
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) struct Seen {
 /// Remembers the counters, to take differences; fails the test when one falls without a new start.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    counters: BTreeMap<(String, String, String), (u64, f64)>,
+    counters: BTreeMap<(String, String), (u64, Vec<f64>)>,
 }
 
 impl Watch {
@@ -92,8 +92,14 @@ impl Watch {
                     seen.points += 1;
                     seen.times.push(point.time_unix_nano);
                     let labels = format!("{name} {}", labels(&point.attributes));
-                    let grown =
-                        self.grown(service, pod, &labels, point.start_time_unix_nano, number(&point), seen);
+                    let grown = self.grown(
+                        service,
+                        pod,
+                        &labels,
+                        point.start_time_unix_nano,
+                        vec![number(&point)],
+                        seen,
+                    );
                     if name.ends_with(".count") {
                         *seen.requests.entry(service.to_owned()).or_default() += grown;
                     } else if name.ends_with(".errors") {
@@ -106,13 +112,11 @@ impl Watch {
                     seen.points += 1;
                     assert_eq!(point.bucket_counts.iter().sum::<u64>(), point.count, "{name}");
                     assert_eq!(point.bucket_counts.len(), point.explicit_bounds.len() + 1, "{name}");
-                    let start = point.start_time_unix_nano;
-                    for (bucket, count) in point.bucket_counts.iter().enumerate() {
-                        let labels = format!("{name} {} {bucket}", labels(&point.attributes));
-                        self.grown(service, pod, &labels, start, *count as f64, seen);
-                    }
                     let labels = format!("{name} {}", labels(&point.attributes));
-                    let grown = self.grown(service, pod, &labels, start, point.sum.unwrap(), seen);
+                    let mut values: Vec<f64> =
+                        point.bucket_counts.iter().map(|count| *count as f64).collect();
+                    values.push(point.sum.unwrap());
+                    let grown = self.grown(service, pod, &labels, point.start_time_unix_nano, values, seen);
                     *seen.seconds.entry(service.to_owned()).or_default() += grown;
                 }
             }
@@ -120,27 +124,28 @@ impl Watch {
         }
     }
 
+    /// Takes a counter's new values (all of a histogram's at once); gives how much the last one grew.
     fn grown(
         &mut self,
         service: &str,
         pod: &str,
         labels: &str,
         start: u64,
-        value: f64,
+        values: Vec<f64>,
         seen: &mut Seen,
     ) -> f64 {
-        let key = (service.to_owned(), pod.to_owned(), labels.to_owned());
-        let before = self.counters.insert(key, (start, value));
-        match before {
+        let last = values[values.len() - 1];
+        match self.counters.insert((pod.to_owned(), labels.to_owned()), (start, values.clone())) {
             Some((old_start, old)) if old_start == start => {
-                assert!(value >= old, "{service} {pod} {labels} fell from {old} to {value}");
-                value - old
+                let fell = old.iter().zip(&values).any(|(old, new)| new < old);
+                assert!(!fell, "{service} {pod} {labels} fell from {old:?} to {values:?}");
+                last - old[old.len() - 1]
             }
             Some(_) => {
                 *seen.resets.entry(service.to_owned()).or_default() += 1;
-                value
+                last
             }
-            None => value,
+            None => last,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The shop's log lines and how their holes are filled: ids, durations, addresses, and personal data
 //! of people who do not exist (so that redaction has something to hide).
 
+use super::fleet::Fleet;
 use super::noise::Noise;
 use super::topology::{SERVICES, Severity, Template};
 use super::walk::{Place, SpanId, TraceId};
@@ -62,13 +63,18 @@ impl Lines {
     }
 }
 
-/// Writes each service's housekeeping lines and those that the story adds.
-pub(super) fn housekeeping(lines: &mut Lines, noise: &mut Noise, tick_ms: f64) {
+/// Writes each service's housekeeping lines, and those of the pods that start at `now`.
+pub(super) fn housekeeping(lines: &mut Lines, fleet: &Fleet, now: i64, noise: &mut Noise, tick_ms: f64) {
     for (service, spec) in SERVICES.iter().enumerate() {
-        for pod in 0..spec.pods {
+        for (pod, state) in fleet.pods[service].iter().enumerate() {
+            let place = Place { service, pod };
+            if state.started == now {
+                let body = format!("{} {} listens on port 8080", spec.name, state.version);
+                lines.push(Line { place, at_ms: 0.0, severity: Severity::Info, body, trace: None });
+            }
             for template in spec.housekeeping {
                 if noise.chance(0.2) {
-                    write(lines, noise, Place { service, pod }, template, tick_ms);
+                    write(lines, noise, place, template, tick_ms);
                 }
             }
         }

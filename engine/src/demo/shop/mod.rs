@@ -171,7 +171,7 @@ impl Shop {
         let changes = self.story.advance(self.now, tick, &mut self.fleet, &mut self.noise);
         let mut lines = Lines::new(1.0 / self.config.traffic_scale.max(1.0));
         let (spans, load) = self.trade(&mut lines, tick_ms);
-        logs::housekeeping(&mut lines, &mut self.noise, tick_ms);
+        logs::housekeeping(&mut lines, &self.fleet, self.now, &mut self.noise, tick_ms);
         self.story.complain(&self.fleet, &mut lines, &mut self.noise, tick_ms);
 
         let mut produced = Vec::with_capacity(64);

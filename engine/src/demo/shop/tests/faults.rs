@@ -132,6 +132,12 @@ fn a_harmless_deploy_changes_nothing_but_the_pods() {
     assert_eq!(after[0].changes[0]["data"]["subject"]["id"].as_str(), Some("user"));
     assert!(before[ONSET - 1].pods["user"].is_disjoint(&after[3].pods["user"]));
     assert_eq!(after[3].versions["user"].iter().collect::<Vec<_>>(), [HARMLESS_VERSION]);
+    assert_eq!(
+        lines(&ticks[..1], "user", "INFO", "user 3.4.1 listens on port"),
+        2.0,
+        "known from the first tick"
+    );
+    assert_eq!(lines(&after[..2], "user", "INFO", "user 3.5.0 listens on port"), 1.0, "one pod per tick");
     assert!(error_ratio(after, "user") < 0.01 && mean_ms(after, "user") < 1.05 * mean_ms(before, "user"));
     assert!(!fault.should_page && fault.end.is_some_and(|end| end <= fault.start + 20));
 }

@@ -2,5 +2,8 @@
 //!
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`.
 
+pub mod cli;
 pub mod demo;
+pub mod replay;
+pub mod score;
 pub mod types;

@@ -1,0 +1,63 @@
+//! The command line: arguments in, exit codes out. Data goes to stdout, talk to stderr.
+
+mod replay;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Streaming AIOps: reads telemetry from Kafka, finds what broke and why, and hands the fix to controllers.
+#[derive(Debug, Parser)]
+#[command(name = "foreshock", version, about, long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Score files with the same code as `run`, without Kafka.
+    Replay(replay::Arguments),
+}
+
+/// How a command ended, for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Nothing to report.
+    Fine,
+    /// Findings, where the command was asked for them.
+    Findings,
+}
+
+/// A configuration or an argument that cannot be used: exit code 64.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadConfig(String);
+
+/// Parses the arguments, runs the command and says how it ended: 0 ok, 1 findings, 2 failure, 64 bad config.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let talk = error.print();
+            return ExitCode::from(if talk.is_err() {
+                2
+            } else if error.use_stderr() {
+                64
+            } else {
+                0
+            });
+        }
+    };
+    let ended = match arguments.command {
+        Command::Replay(arguments) => replay::run(&arguments),
+    };
+    match ended {
+        Ok(Ending::Fine) => ExitCode::SUCCESS,
+        Ok(Ending::Findings) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("foreshock: {error:#}");
+            ExitCode::from(if error.is::<BadConfig>() { 64 } else { 2 })
+        }
+    }
+}

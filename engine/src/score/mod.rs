@@ -1,0 +1,159 @@
+//! Scores: one frame of values in, what is abnormal out.
+//!
+//! * `open`: when an anomaly opens, worsens and closes
+//! * `entities`: rows of residuals per entity, and the forests over them
+//! * `words`: explanations for people
+//! * `columns`: the banks' state as snapshot sections
+//!
+//! Knows slots and series; does not know where values come from nor what becomes of anomalies.
+
+mod columns;
+mod entities;
+mod open;
+mod words;
+
+use std::sync::Arc;
+
+use foreshock_detectors::{CoreBank, CoreConfig, ForestConfig, Frame, LoadError, Scores, SeriesBank};
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Anomaly, Section, SeriesDef, section::SectionError};
+
+use columns::SavedColumns;
+use entities::Entities;
+use open::OpenAnomalies;
+
+/// Settings of a scorer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoreConfig {
+    /// −ln p at which an anomaly opens.
+    pub open: f64,
+    /// −ln p below which a series counts as normal again.
+    pub close: f64,
+    /// Scored ticks below `close` after which an anomaly ends, 1 or more.
+    pub calm_ticks: u32,
+    /// The core tier.
+    pub core: CoreConfig,
+    /// The forests.
+    pub forest: ForestConfig,
+}
+
+impl Default for ScoreConfig {
+    /// The calibration of the core tier keeps what is no news below 6.9, so that is where anomalies open.
+    fn default() -> ScoreConfig {
+        ScoreConfig {
+            open: 6.95,
+            close: 3.0,
+            calm_ticks: 3,
+            core: CoreConfig::default(),
+            forest: ForestConfig { trees: 50, ..ForestConfig::default() },
+        }
+    }
+}
+
+/// One frame as the scorer is given it.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameView<'a> {
+    /// Event time of the frame, unix milliseconds.
+    pub time_ms: i64,
+    /// One value per slot; NaN is missing.
+    pub values: &'a [f64],
+    /// The series in each slot.
+    pub slots: &'a [Option<Arc<SeriesDef>>],
+    /// Slots that hold a series from this frame on.
+    pub admitted: &'a [u32],
+    /// Slots whose series ended before this frame.
+    pub forgotten: &'a [u32],
+}
+
+/// Scores every series of a shard.
+#[derive(Debug)]
+pub struct Scorer {
+    config: ScoreConfig,
+    core: CoreBank,
+    scores: Scores,
+    entities: Entities,
+    open: OpenAnomalies,
+}
+
+/// A scorer's state that could not be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The section is damaged.
+    #[error(transparent)]
+    Section(#[from] SectionError),
+    /// A bank refused its columns.
+    #[error("detector state: {0}")]
+    Bank(#[from] LoadError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    core: SavedColumns,
+    entities: entities::Saved,
+    open: OpenAnomalies,
+}
+
+const VERSION: u32 = 1;
+
+impl Scorer {
+    /// A scorer without series.
+    pub fn new(config: ScoreConfig) -> Scorer {
+        let core = CoreBank::new(config.core.clone(), 0);
+        let entities = Entities::new(config.forest.clone());
+        Scorer { config, core, scores: Scores::new(0), entities, open: OpenAnomalies::default() }
+    }
+
+    /// Scores one frame and gives the revisions of anomalies that it causes, in slot order, entities last.
+    pub fn frame(&mut self, frame: FrameView<'_>) -> Vec<Anomaly> {
+        let mut revisions = Vec::new();
+        for &slot in frame.forgotten {
+            revisions.extend(self.open.forget(slot, frame.time_ms));
+            self.core.forget(slot as usize);
+            self.entities.forget(slot);
+        }
+        self.core.grow(frame.values.len());
+        self.scores.resize(frame.values.len());
+        for &slot in frame.admitted {
+            if let Some(series) = &frame.slots[slot as usize] {
+                self.entities.admit(slot, series);
+            }
+        }
+        let seconds = frame.time_ms.div_euclid(1000);
+        self.core.advance(&Frame { time: seconds, values: frame.values }, &mut self.scores);
+        self.open.series(&self.config, &frame, &self.scores, &mut revisions);
+        self.entities.advance(seconds, frame.values, &self.scores);
+        self.open.entities(&self.config, &frame, &self.entities, &mut revisions);
+        revisions
+    }
+
+    /// The series' scores of the latest frame, per slot.
+    pub fn scores(&self) -> &Scores {
+        &self.scores
+    }
+
+    /// The combined scores of the latest frame, per entity that has more than one series: name, −ln p.
+    pub fn entity_scores(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.entities.judged().map(|judged| (judged.name, judged.neg_log_p))
+    }
+
+    /// Saves all state.
+    pub fn save(&self, name: &str) -> Result<Section, SectionError> {
+        let saved =
+            Saved { core: self.core.save().into(), entities: self.entities.save(), open: self.open.clone() };
+        Section::save(name, VERSION, &saved)
+    }
+
+    /// Restores what [`Scorer::save`] gave; a section of another version gives a cold scorer.
+    pub fn load(config: ScoreConfig, section: &Section) -> Result<Scorer, RestoreError> {
+        let mut scorer = Scorer::new(config);
+        if let Some(saved) = section.load::<Saved>(VERSION)? {
+            let columns = saved.core.into();
+            scorer.core.load(&columns)?;
+            scorer.scores.resize(scorer.core.slots());
+            scorer.entities.load(saved.entities)?;
+            scorer.open = saved.open;
+        }
+        Ok(scorer)
+    }
+}

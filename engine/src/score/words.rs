@@ -1,0 +1,52 @@
+//! Explanations for people.
+
+use crate::types::Anomaly;
+
+/// `p95 came as 0.84, expected 0.21 (0.12 to 0.30): residual`.
+pub(super) fn series(anomaly: &Anomaly) -> String {
+    let Anomaly { measure, value, expected, lower, upper, detector, .. } = anomaly;
+    let direction = if value > expected { "rose to" } else { "fell to" };
+    format!(
+        "{measure} {direction} {}, expected {} ({} to {}); {detector} spoke, p = {:.1e}",
+        short(*value),
+        short(*expected),
+        short(*lower),
+        short(*upper),
+        (-anomaly.neg_log_p).exp()
+    )
+}
+
+/// `its series are unusual together: requests:rate 61 %, errors:rate 30 %`.
+pub(super) fn entity(attribution: &[(String, f64)]) -> String {
+    let shares: Vec<String> =
+        attribution.iter().take(3).map(|(name, share)| format!("{name} {:.0} %", share * 100.0)).collect();
+    format!("its series are unusual together: {}", shares.join(", "))
+}
+
+/// Four significant digits at most, without an exponent where a person would write none.
+fn short(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-3..1e9).contains(&size) {
+        format!("{value:.2e}")
+    } else if size >= 100.0 {
+        format!("{value:.0}")
+    } else if size >= 1.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn numbers_are_short() {
+        let cases =
+            [(0.0, "0.0000"), (0.25, "0.2500"), (12.345, "12.35"), (12345.6, "12346"), (2.5e12, "2.50e12")];
+        for (value, text) in cases {
+            assert_eq!(short(value), text);
+        }
+    }
+}

@@ -29,13 +29,16 @@ const LARGEST: f64 = 10.0;
 /// Weight of the second loudest statistic, the correction for their number, and the largest −ln p.
 const SECOND: f64 = 0.2;
 const SEVERAL: f64 = 1.8;
-const LOUDEST: f64 = 20.0;
+const LOUDEST: f64 = 16.0;
+/// A growing spread repeats what the values that made it grow have said: it counts for a little less.
+const GROWING: usize = 4;
+const GROWING_WEIGHT: f64 = 0.8;
 /// The habit fades over this share of the slot's past, at least at this rate per value.
 const FADE_SHARE: f64 = 3.0;
 const FADE_LEAST: f64 = 0.0005;
 /// The same for news: share above the threshold, pace, prior mean excess and its weight, forgetting.
 const NEWS: f64 = 0.001;
-const NEWS_PACE: f64 = 0.05;
+const NEWS_PACE: f64 = 0.07;
 const NEWS_PRIOR: f64 = 2.0;
 const NEWS_WEIGHT: f64 = 10.0;
 const NEWS_FORGET: f64 = 0.98;
@@ -51,6 +54,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
     }
     let body = -ln(EXCEED);
     for f in 0..FEATURES {
+        let weight = if f == GROWING { GROWING_WEIGHT } else { 1.0 };
         for i in 0..LANES {
             let live = w.live[i];
             let s = clip(w.statistic[f][i], 0.0, 1e30);
@@ -65,7 +69,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
             let index = (PRIOR * PRIOR_WEIGHT + heavy) / (PRIOR_WEIGHT + count);
             let inside = -ln(1.0 - (1.0 - EXCEED) * smaller(ratio, 1.0));
             let nlp = if over { body + excess / index } else { inside };
-            let nlp = if live { nlp } else { 0.0 };
+            let nlp = if live { weight * nlp } else { 0.0 };
 
             let best = w.nlp[i];
             w.second[i] = larger(w.second[i], smaller(best, nlp));

@@ -3,7 +3,12 @@
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`.
 
 pub mod cli;
+pub mod config;
+pub mod correlator;
 pub mod demo;
+pub mod intake;
+pub mod measures;
+pub mod pipeline;
 pub mod replay;
 pub mod score;
 pub mod types;

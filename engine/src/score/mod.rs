@@ -17,7 +17,7 @@ use std::sync::Arc;
 use foreshock_detectors::{CoreBank, CoreConfig, ForestConfig, Frame, LoadError, Scores, SeriesBank};
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Anomaly, Section, SeriesDef, section::SectionError};
+use crate::types::{Anomaly, Entity, Section, SeriesDef, section::SectionError};
 
 use columns::SavedColumns;
 use entities::Entities;
@@ -66,6 +66,19 @@ pub struct FrameView<'a> {
     pub forgotten: &'a [u32],
 }
 
+/// A log template that was never seen before.
+#[derive(Clone, Copy, Debug)]
+pub struct NewPattern<'a> {
+    /// Who logged it.
+    pub entity: &'a Entity,
+    /// The template.
+    pub template: &'a str,
+    /// The first line of it, redacted.
+    pub example: &'a str,
+    /// OTLP severity number of that line.
+    pub severity: u8,
+}
+
 /// Scores every series of a shard.
 #[derive(Debug)]
 pub struct Scorer {
@@ -112,6 +125,7 @@ impl Scorer {
             self.core.forget(slot as usize);
             self.entities.forget(slot);
         }
+        self.open.expire_novelties(frame.time_ms, &mut revisions);
         self.core.grow(frame.values.len());
         self.scores.resize(frame.values.len());
         for &slot in frame.admitted {
@@ -125,6 +139,12 @@ impl Scorer {
         self.entities.advance(seconds, frame.values, &self.scores);
         self.open.entities(&self.config, &frame, &self.entities, &mut revisions);
         revisions
+    }
+
+    /// Opens an anomaly for a template that was never seen before. It ends by itself after a while: the
+    /// template's rate is a series of its own by then.
+    pub fn novelty(&mut self, pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
+        self.open.novelty(pattern, time_ms)
     }
 
     /// The series' scores of the latest frame, per slot.

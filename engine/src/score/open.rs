@@ -6,7 +6,7 @@ use foreshock_detectors::{Scores, score_of};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FrameView, ScoreConfig,
+    FrameView, NewPattern, ScoreConfig,
     entities::{Entities, Judged},
     words,
 };
@@ -20,6 +20,7 @@ const WORSE: f64 = 1.0;
 pub(super) struct OpenAnomalies {
     slots: BTreeMap<u32, Open>,
     entities: BTreeMap<String, Open>,
+    novelties: Vec<Anomaly>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +46,20 @@ impl OpenAnomalies {
     /// The series in this slot ended: so does its anomaly.
     pub(super) fn forget(&mut self, slot: u32, time_ms: i64) -> Option<Anomaly> {
         self.slots.remove(&slot).map(|open| open.closed(time_ms))
+    }
+
+    pub(super) fn novelty(&mut self, pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
+        let anomaly = open_novelty(pattern, time_ms);
+        self.novelties.push(anomaly.clone());
+        anomaly
+    }
+
+    /// Ends the anomalies of templates that are no longer new.
+    pub(super) fn expire_novelties(&mut self, time_ms: i64, revisions: &mut Vec<Anomaly>) {
+        let over = |anomaly: &mut Anomaly| time_ms - anomaly.opened_ms >= NOVELTY_MS;
+        for anomaly in self.novelties.extract_if(.., over) {
+            revisions.push(Open { anomaly, calm: 0 }.closed(time_ms));
+        }
     }
 
     /// Takes the series' scores of one frame.
@@ -95,7 +110,7 @@ impl OpenAnomalies {
         entities: &Entities,
         revisions: &mut Vec<Anomaly>,
     ) {
-        let OpenAnomalies { slots, entities: known } = self;
+        let OpenAnomalies { slots, entities: known, .. } = self;
         let speaks = |entity: &Entity| slots.values().any(|open| open.anomaly.entity == *entity);
         for judged in entities.judged() {
             match known.get_mut(judged.name) {
@@ -144,6 +159,45 @@ fn open_series(series: &SeriesDef, slot: usize, frame: &FrameView<'_>, scores: &
     };
     strengthen(&mut anomaly, slot, frame, scores);
     anomaly
+}
+
+/// How long a template counts as new: ten minutes.
+const NOVELTY_MS: i64 = 600_000;
+
+/// −ln p given to a new template by its severity: nothing else is known of it. Errors speak like a series that
+/// is clearly abnormal, warnings and others more softly.
+fn novelty_strength(severity: u8) -> f64 {
+    match severity {
+        17.. => 9.0,
+        13..=16 => 5.0,
+        _ => 2.0,
+    }
+}
+
+fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
+    let series = format!("{} log.template {}", pattern.entity, pattern.template);
+    let neg_log_p = novelty_strength(pattern.severity);
+    Anomaly {
+        id: Id::of(&["template", &series, &time_ms.to_string()]),
+        revision: 1,
+        kind: AnomalyKind::NewTemplate,
+        entity: pattern.entity.clone(),
+        series,
+        measure: "log.template:new".to_string(),
+        active: true,
+        opened_ms: time_ms,
+        onset_ms: time_ms,
+        updated_ms: time_ms,
+        score: score_of(neg_log_p),
+        neg_log_p,
+        value: 1.0,
+        expected: 0.0,
+        lower: 0.0,
+        upper: 0.0,
+        detector: "novelty".to_string(),
+        explanation: words::novelty(pattern),
+        attribution: Vec::new(),
+    }
 }
 
 /// An onset longer ago than this belongs to another story: one hour.

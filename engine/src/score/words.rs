@@ -1,5 +1,6 @@
 //! Explanations for people.
 
+use super::NewPattern;
 use crate::types::Anomaly;
 
 /// `p95 came as 0.84, expected 0.21 (0.12 to 0.30): residual`.
@@ -21,6 +22,17 @@ pub(super) fn entity(attribution: &[(String, f64)]) -> String {
     let shares: Vec<String> =
         attribution.iter().take(3).map(|(name, share)| format!("{name} {:.0} %", share * 100.0)).collect();
     format!("its series are unusual together: {}", shares.join(", "))
+}
+
+/// `never seen before, error: label printer rejected <*>`.
+pub(super) fn novelty(pattern: &NewPattern<'_>) -> String {
+    let severity = match pattern.severity {
+        21.. => "fatal",
+        17..=20 => "error",
+        13..=16 => "warning",
+        _ => "info",
+    };
+    format!("a log line never seen before, {severity}: {}", pattern.example)
 }
 
 /// Four significant digits at most, without an exponent where a person would write none.

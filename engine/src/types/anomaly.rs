@@ -57,7 +57,7 @@ pub struct Anomaly {
     /// One line for people.
     pub explanation: String,
     /// Which series carry it, with their shares; for anomalies of an entity.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub attribution: Vec<(String, f64)>,
 }
 

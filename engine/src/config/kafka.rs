@@ -1,0 +1,255 @@
+//! Brokers, rights and topics.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, Duration};
+use crate::intake::Encoding;
+
+/// Brokers, consumer group, TLS and SASL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// Brokers to begin with, as host:port.
+    pub brokers: Vec<String>,
+    /// Consumer group; engines of one group share the partitions (cooperative-sticky).
+    pub group: String,
+    /// Name of this member, the same after a restart (static membership). Empty: a new member each time.
+    pub instance: String,
+    /// Where a partition without snapshot and committed offset begins.
+    pub start: Start,
+    /// TLS and SASL.
+    pub security: Security,
+    /// Any option of librdkafka, as it is; wins over what is set here.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Where a partition without snapshot and committed offset begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// At its first record.
+    Earliest,
+    /// After its last record.
+    #[default]
+    Latest,
+}
+
+/// TLS and SASL. Passwords come from files or the environment, never from here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Security {
+    /// Encrypts; absent: plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Says who we are; absent: nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<Sasl>,
+}
+
+/// TLS to the brokers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file of the authorities that are trusted; absent: the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM file of our certificate, for mutual TLS.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its key.
+    pub key: Option<PathBuf>,
+}
+
+/// SASL at the brokers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sasl {
+    /// The mechanism.
+    pub mechanism: SaslMechanism,
+    /// User; not for `oauthbearer`, whose settings (`sasl.oauthbearer.*`) go to `kafka.options`.
+    #[serde(default)]
+    pub username: String,
+    /// File whose first line is the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Environment variable that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
+}
+
+/// SASL mechanisms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SaslMechanism {
+    /// PLAIN, for use under TLS.
+    Plain,
+    /// SCRAM-SHA-256.
+    ScramSha256,
+    /// SCRAM-SHA-512.
+    ScramSha512,
+    /// OAUTHBEARER.
+    Oauthbearer,
+}
+
+impl SaslMechanism {
+    fn name(self) -> &'static str {
+        match self {
+            SaslMechanism::Plain => "PLAIN",
+            SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
+            SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
+            SaslMechanism::Oauthbearer => "OAUTHBEARER",
+        }
+    }
+}
+
+/// A topic that is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// How its records are encoded.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// Seldom written to, such as changes: it never holds a tick open.
+    #[serde(default)]
+    pub quiet: bool,
+}
+
+impl Topic {
+    /// What an OpenTelemetry Collector writes, and a topic for changes.
+    pub(super) fn defaults() -> Vec<Topic> {
+        let topic = |name: &str, encoding, quiet| Topic { name: name.to_string(), encoding, quiet };
+        vec![
+            topic("otlp_metrics", Encoding::Auto, false),
+            topic("otlp_logs", Encoding::Auto, false),
+            topic("otlp_spans", Encoding::Auto, false),
+            topic("changes", Encoding::Auto, true),
+        ]
+    }
+}
+
+/// Topics that are written. They are created when they are missing, if `create` allows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutputTopics {
+    /// Revisions of anomalies, keyed by id.
+    pub anomalies: String,
+    /// Revisions of incidents, keyed by id.
+    pub incidents: String,
+    /// Revisions of remediation signals, keyed by id.
+    pub signals: String,
+    /// Records that could not be read, with where they came from and why.
+    pub dead_letter: String,
+    /// Decisions that do not come from telemetry; one partition, kept for ever.
+    pub decisions: String,
+    /// Whether missing topics are created.
+    pub create: bool,
+    /// Partitions of the topics that are created.
+    pub partitions: i32,
+    /// Replicas of the topics that are created; -1 takes the cluster's default.
+    pub replication: i32,
+    /// Largest payload that is kept on the dead-letter topic; what is longer is cut.
+    pub dead_letter_max: super::Bytes,
+    /// How long a stop waits for what is still to be written.
+    pub flush_within: Duration,
+}
+
+impl Default for KafkaConfig {
+    fn default() -> KafkaConfig {
+        KafkaConfig {
+            brokers: vec!["localhost:9092".to_string()],
+            group: "foreshock".to_string(),
+            instance: String::new(),
+            start: Start::Latest,
+            security: Security::default(),
+            options: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for OutputTopics {
+    fn default() -> OutputTopics {
+        OutputTopics {
+            anomalies: "foreshock.anomalies".to_string(),
+            incidents: "foreshock.incidents".to_string(),
+            signals: "foreshock.signals".to_string(),
+            dead_letter: "foreshock.deadletter".to_string(),
+            decisions: "foreshock.internal.decisions".to_string(),
+            create: true,
+            partitions: 1,
+            replication: -1,
+            dead_letter_max: super::Bytes(900 << 10),
+            flush_within: Duration::from_secs(20),
+        }
+    }
+}
+
+impl KafkaConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.group.is_empty() {
+            return Err(ConfigError::Value { field: "kafka.group", problem: "is empty".to_string() });
+        }
+        let Some(sasl) = &self.security.sasl else { return Ok(()) };
+        let has_password = sasl.password_file.is_some() || sasl.password_env.is_some();
+        if sasl.mechanism != SaslMechanism::Oauthbearer && (sasl.username.is_empty() || !has_password) {
+            return Err(ConfigError::Value {
+                field: "kafka.security.sasl",
+                problem: "needs username, and password_file or password_env".to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    /// What librdkafka is told of brokers and rights, for consumers and producers alike. Reads the password.
+    pub fn connection(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        let mut options = BTreeMap::new();
+        let mut set = |key: &str, value: String| options.insert(key.to_string(), value);
+        set("bootstrap.servers", self.brokers.join(","));
+        set("client.id", "foreshock".to_string());
+        let Security { tls, sasl } = &self.security;
+        let protocol = match (tls.is_some(), sasl.is_some()) {
+            (false, false) => "plaintext",
+            (true, false) => "ssl",
+            (false, true) => "sasl_plaintext",
+            (true, true) => "sasl_ssl",
+        };
+        set("security.protocol", protocol.to_string());
+        let files = tls.iter().flat_map(|tls| {
+            [
+                ("ssl.ca.location", &tls.ca),
+                ("ssl.certificate.location", &tls.certificate),
+                ("ssl.key.location", &tls.key),
+            ]
+        });
+        for (key, path) in files {
+            if let Some(path) = path {
+                set(key, path.display().to_string());
+            }
+        }
+        if let Some(sasl) = sasl {
+            set("sasl.mechanism", sasl.mechanism.name().to_string());
+            if sasl.mechanism != SaslMechanism::Oauthbearer {
+                set("sasl.username", sasl.username.clone());
+                set("sasl.password", sasl.password()?);
+            }
+        }
+        options.extend(self.options.clone());
+        Ok(options)
+    }
+}
+
+impl Sasl {
+    fn password(&self) -> Result<String, ConfigError> {
+        let field = "kafka.security.sasl";
+        let refuse = |problem: String| ConfigError::Value { field, problem };
+        if let Some(path) = &self.password_file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
+            return Ok(text.lines().next().unwrap_or_default().to_string());
+        }
+        let name = self.password_env.clone().unwrap_or_default();
+        std::env::var(&name).map_err(|_| refuse(format!("the environment has no {name}")))
+    }
+}

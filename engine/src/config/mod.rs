@@ -1,0 +1,233 @@
+//! The configuration: one YAML file, read strictly. The doc comments here are the reference: schema and docs are
+//! made from them, and `default.yaml` holds every default.
+//!
+//! * `units`: durations and sizes as people write them
+//! * `kafka`: brokers, rights and topics
+//! * `engine`: time, series, detectors, incidents
+
+mod engine;
+mod kafka;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
+pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use units::{Bytes, Duration};
+
+/// Every default, as YAML.
+pub const DEFAULTS: &str = include_str!("default.yaml");
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Brokers, consumer group, TLS and SASL.
+    pub kafka: KafkaConfig,
+    /// Topics that are read.
+    pub topics: Vec<Topic>,
+    /// Topics that are written.
+    pub outputs: OutputTopics,
+    /// Decoding.
+    pub ingest: IngestConfig,
+    /// Ticks and lateness.
+    pub time: TimeConfig,
+    /// Limits of series and templates.
+    pub series: SeriesConfig,
+    /// When an anomaly opens and closes.
+    pub detect: DetectConfig,
+    /// When incidents open, resolve and reopen.
+    pub incidents: IncidentsConfig,
+    /// State that survives a restart.
+    pub snapshots: Snapshots,
+    /// gRPC: incidents and the remediation bus.
+    pub grpc: Listen,
+    /// HTTP: `/metrics`, `/livez`, `/readyz`.
+    pub http: Listen,
+    /// Our own log, on stderr.
+    pub log: Log,
+}
+
+/// State that survives a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Snapshots {
+    /// Folder for the snapshots; one engine per folder.
+    pub folder: PathBuf,
+    /// Time between snapshots, at least 1 s. After a crash, at most this much is read again.
+    pub every: Duration,
+    /// Snapshots that are kept, at least 1.
+    pub keep: usize,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one. Listening on anything but loopback without TLS needs `insecure`.
+    pub listen: String,
+    /// Allows plain text beyond loopback, for networks that encrypt by other means.
+    pub insecure: bool,
+}
+
+/// Our own log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `human` or `json`.
+    pub format: LogFormat,
+    /// What is logged: `info`, or directives such as `foreshock=debug,warn`.
+    pub level: String,
+}
+
+/// Form of our own log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let http = Listen { listen: "127.0.0.1:7118".to_string(), ..Listen::default() };
+        Config {
+            kafka: KafkaConfig::default(),
+            topics: Topic::defaults(),
+            outputs: OutputTopics::default(),
+            ingest: IngestConfig::default(),
+            time: TimeConfig::default(),
+            series: SeriesConfig::default(),
+            detect: DetectConfig::default(),
+            incidents: IncidentsConfig::default(),
+            snapshots: Snapshots::default(),
+            grpc: Listen::default(),
+            http,
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Snapshots {
+    fn default() -> Snapshots {
+        Snapshots { folder: PathBuf::from("foreshock-state"), every: Duration::from_secs(60), keep: 3 }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Listen {
+        Listen { listen: "127.0.0.1:7117".to_string(), insecure: false }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { format: LogFormat::Human, level: "info".to_string() }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is no such YAML, or a field is unknown or of the wrong type.
+    #[error("{path}: {source}")]
+    Yaml {
+        /// The file.
+        path: String,
+        /// What is wrong, with field, line and column.
+        source: serde_path_to_error::Error<serde_yaml_ng::Error>,
+    },
+    /// A value is out of bounds, or two do not go together.
+    #[error("{field}: {problem}")]
+    Value {
+        /// Path of the field.
+        field: &'static str,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: name.clone(), source })?;
+        Config::parse(&name, &text)
+    }
+
+    /// Reads and checks a text; `name` stands in errors.
+    pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
+        let only_comments = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#'));
+        let config: Config = if only_comments {
+            Config::default()
+        } else {
+            serde_path_to_error::deserialize(serde_yaml_ng::Deserializer::from_str(text))
+                .map_err(|source| ConfigError::Yaml { path: name.to_string(), source })?
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, problem: &str| Err(ConfigError::Value { field, problem: problem.to_string() });
+        if self.kafka.brokers.is_empty() {
+            return refuse("kafka.brokers", "names no broker: give at least one host:port");
+        }
+        if self.topics.is_empty() {
+            return refuse("topics", "names no topic: give at least one to read");
+        }
+        if self.snapshots.every < Duration::from_secs(1) {
+            return refuse("snapshots.every", "is below 1 s");
+        }
+        if self.snapshots.keep == 0 {
+            return refuse("snapshots.keep", "is 0: keep at least 1");
+        }
+        for (field, server) in [("grpc.listen", &self.grpc), ("http.listen", &self.http)] {
+            server.address().map_err(|problem| ConfigError::Value { field, problem })?;
+        }
+        self.kafka.check()?;
+        self.ingest.check()?;
+        self.time.check()?;
+        self.series.check()?;
+        self.detect.check()?;
+        self.incidents.check()
+    }
+}
+
+impl Listen {
+    /// The address, if it may be listened on.
+    pub fn address(&self) -> Result<std::net::SocketAddr, String> {
+        let address: std::net::SocketAddr = self
+            .listen
+            .parse()
+            .map_err(|_| format!("{:?} is no address: write it as 127.0.0.1:7117", self.listen))?;
+        if !address.ip().is_loopback() && !self.insecure {
+            return Err(format!(
+                "{address} is open to the network in plain text: set `insecure: true` beside it if the network encrypts"
+            ));
+        }
+        Ok(address)
+    }
+}
+
+/// JSON Schema of the configuration.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Config)
+}

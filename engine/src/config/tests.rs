@@ -1,0 +1,62 @@
+use super::{Bytes, Config, DEFAULTS, Duration};
+
+fn error(text: &str) -> String {
+    Config::parse("f.yaml", text).expect_err(text).to_string()
+}
+
+#[test]
+fn the_file_of_defaults_holds_every_default() {
+    let written: serde_yaml_ng::Value = serde_yaml_ng::from_str(DEFAULTS).unwrap();
+    let meant = serde_yaml_ng::to_value(Config::default()).unwrap();
+    assert_eq!(written, meant, "should be:\n{}", serde_yaml_ng::to_string(&meant).unwrap());
+}
+
+#[test]
+fn errors_name_the_field_and_the_place() {
+    let cases = [
+        ("kafka: {brokr: x}", "unknown field `brokr`"),
+        ("time:\n  tick: soon\n", "time.tick: \"soon\" is no duration"),
+        ("time:\n  tick: soon\n", "line 2"),
+        ("time: {tick: 1500ms}", "time.tick: is no whole number of seconds"),
+        ("ingest: {max_record: 3 cows}", "is no size"),
+        ("topics: []", "topics: names no topic"),
+        ("detect: {close: 9}", "detect.close: is not within"),
+        ("grpc: {listen: '0.0.0.0:1'}", "plain text"),
+        ("kafka: {security: {sasl: {mechanism: plain}}}", "needs username"),
+        ("snapshots: {every: 1ms}", "snapshots.every"),
+    ];
+    for (text, expected) in cases {
+        let found = error(text);
+        assert!(found.contains(expected), "{text}: {found}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    assert_eq!(Config::parse("f.yaml", "# nothing\n").unwrap(), Config::default());
+    assert_eq!(Config::parse("f.yaml", "{}").unwrap(), Config::default());
+}
+
+#[test]
+fn units_read_what_they_write() {
+    for text in ["10s", "1h 30m", "250ms"] {
+        let parsed: Duration = text.parse().unwrap();
+        assert_eq!(parsed.to_string().parse::<Duration>().unwrap(), parsed, "{text}");
+    }
+    for (text, bytes) in [("64MiB", 64 << 20), ("1MB", 1_000_000), ("512", 512), ("7 KiB", 7 << 10)] {
+        assert_eq!(text.parse::<Bytes>().unwrap(), Bytes(bytes), "{text}");
+        assert_eq!(Bytes(bytes).to_string().parse::<Bytes>().unwrap(), Bytes(bytes), "{text}");
+    }
+    assert!("-1s".parse::<Duration>().is_err());
+    assert!("99999999999GiB".parse::<Bytes>().is_err());
+}
+
+#[test]
+fn passwords_come_from_the_environment_and_options_win() {
+    let text = "kafka:\n  security: {tls: {}, sasl: {mechanism: scram-sha512, username: me, password_env: PATH}}\n  options: {client.id: other}\n";
+    let options = Config::parse("f.yaml", text).unwrap().kafka.connection().unwrap();
+    assert_eq!(options["security.protocol"], "sasl_ssl");
+    assert_eq!(options["sasl.mechanism"], "SCRAM-SHA-512");
+    assert_eq!(options["sasl.password"], std::env::var("PATH").unwrap());
+    assert_eq!(options["client.id"], "other");
+}

@@ -1,0 +1,401 @@
+//! Correlator: anomalies become incidents with ranked suspects.
+//!
+//! * `symptom`: which measures hurt somebody, and which only follow traffic
+//! * `graph`: who calls whom, forgetting slowly
+//! * `group`: anomalies that belong together, and why
+//! * `suspects`: who is to blame, and why
+//! * `words`: titles
+//!
+//! Takes closed ticks and changes in the order of event time; knows neither series values nor controllers.
+
+mod graph;
+mod group;
+mod suspects;
+mod symptom;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{
+    Anomaly, Change, Id, Incident, IncidentState, Member, Section, TickClosed, section::SectionError,
+};
+
+use graph::Graph;
+
+/// Settings of the correlator. Times are event time, milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorrelatorConfig {
+    /// Anomalies whose onsets are this near can belong together.
+    pub window_ms: i64,
+    /// Quiet time after which an incident is resolved.
+    pub resolve_after_ms: i64,
+    /// A resolved incident whose entities speak again within this time is reopened.
+    pub reopen_within_ms: i64,
+    /// How long before an onset a change can be its cause.
+    pub change_before_ms: i64,
+    /// Evidence that opens an incident, in units of −ln p above what is no news: see `group`.
+    pub evidence: f64,
+    /// Most open incidents; beyond it anomalies are suppressed, with the reason.
+    pub max_open: usize,
+    /// Most members of an incident.
+    pub max_members: usize,
+    /// Resolved incidents that are kept for `List` and `Get`.
+    pub keep_resolved: usize,
+}
+
+impl Default for CorrelatorConfig {
+    fn default() -> CorrelatorConfig {
+        CorrelatorConfig {
+            window_ms: 300_000,
+            resolve_after_ms: 120_000,
+            reopen_within_ms: 900_000,
+            change_before_ms: 1_800_000,
+            evidence: 8.0,
+            max_open: 1000,
+            max_members: 200,
+            keep_resolved: 1000,
+        }
+    }
+}
+
+/// What the correlator is told.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A tick is closed everywhere.
+    Tick(TickClosed),
+    /// Something was changed on purpose.
+    Change(Change),
+    /// Somebody looks after an incident.
+    Acknowledge {
+        /// Which one.
+        id: Id,
+        /// Who.
+        by: String,
+    },
+    /// What came of remediation.
+    Remediation {
+        /// Which incident.
+        incident: Id,
+        /// Whether its series recovered.
+        verified: bool,
+    },
+}
+
+/// What the correlator gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A new revision of an incident.
+    Incident(Incident),
+    /// An anomaly that opens no incident, and why; said once.
+    Suppressed {
+        /// The anomaly.
+        anomaly: Id,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// Groups anomalies into incidents.
+#[derive(Debug)]
+pub struct Correlator {
+    config: CorrelatorConfig,
+    state: State,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    time_ms: i64,
+    graph: Graph,
+    changes: VecDeque<Change>,
+    /// Anomalies without an incident, by id.
+    waiting: BTreeMap<Id, Anomaly>,
+    open: BTreeMap<Id, Story>,
+    /// Resolved incidents, oldest first.
+    resolved: VecDeque<Story>,
+}
+
+/// An incident and what its next revision depends on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Story {
+    incident: Incident,
+    /// Event time at which a member was last active.
+    last_active_ms: i64,
+    changed: bool,
+}
+
+const VERSION: u32 = 1;
+
+impl Correlator {
+    /// A correlator that knows nothing yet.
+    pub fn new(config: CorrelatorConfig) -> Correlator {
+        Correlator { config, state: State::default() }
+    }
+
+    /// Takes an event and gives what follows from it.
+    pub fn on_event(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Tick(tick) => self.tick(tick),
+            Event::Change(change) => {
+                self.change(change);
+                Vec::new()
+            }
+            Event::Acknowledge { id, by } => self.revise(id, |incident| incident.acknowledged_by = Some(by)),
+            Event::Remediation { incident, verified } => {
+                let word = if verified { "verified" } else { "not recovered" };
+                self.revise(incident, |incident| incident.remediation = Some(word.to_string()))
+            }
+        }
+    }
+
+    /// The incident of this id, open or resolved.
+    pub fn get(&self, id: Id) -> Option<&Incident> {
+        let resolved = || self.state.resolved.iter().find(|story| story.incident.id == id);
+        self.state.open.get(&id).or_else(resolved).map(|story| &story.incident)
+    }
+
+    /// Every incident that is known, newest first.
+    pub fn list(&self) -> Vec<&Incident> {
+        let stories = self.state.open.values().chain(&self.state.resolved);
+        let mut incidents: Vec<&Incident> = stories.map(|story| &story.incident).collect();
+        incidents.sort_by_key(|incident| (std::cmp::Reverse(incident.opened_ms), incident.id));
+        incidents
+    }
+
+    /// Saves all state.
+    pub fn save(&self, name: &str) -> Result<Section, SectionError> {
+        Section::save(name, VERSION, &self.state)
+    }
+
+    /// Restores what [`Correlator::save`] gave; a section of another version gives a cold correlator.
+    pub fn load(config: CorrelatorConfig, section: &Section) -> Result<Correlator, SectionError> {
+        let state = section.load(VERSION)?.unwrap_or_default();
+        Ok(Correlator { config, state })
+    }
+
+    fn revise(&mut self, id: Id, with: impl FnOnce(&mut Incident)) -> Vec<Effect> {
+        let State { open, resolved, .. } = &mut self.state;
+        let story = open.get_mut(&id).or_else(|| resolved.iter_mut().find(|story| story.incident.id == id));
+        let Some(story) = story else { return Vec::new() };
+        with(&mut story.incident);
+        story.incident.revision += 1;
+        story.incident.page = false;
+        vec![Effect::Incident(story.incident.clone())]
+    }
+
+    fn change(&mut self, change: Change) {
+        let changes = &mut self.state.changes;
+        if changes.iter().all(|known| known.id != change.id) {
+            changes.push_back(change);
+        }
+    }
+
+    fn tick(&mut self, tick: TickClosed) -> Vec<Effect> {
+        self.state.time_ms = tick.time_ms;
+        self.state.graph.tick(&tick.edges);
+        self.forget_changes();
+        let mut effects = Vec::new();
+        for anomaly in tick.anomalies {
+            self.place(anomaly, &mut effects);
+        }
+        self.open_incidents(&mut effects);
+        self.settle(&mut effects);
+        effects
+    }
+
+    fn forget_changes(&mut self) {
+        let oldest = self.state.time_ms - 2 * self.config.change_before_ms;
+        self.state.changes.retain(|change| change.time_ms >= oldest);
+    }
+
+    /// Puts a revision of an anomaly where it belongs: into the incident that has it, into one that it joins,
+    /// or among those that wait.
+    fn place(&mut self, anomaly: Anomaly, effects: &mut Vec<Effect>) {
+        let State { open, waiting, graph, .. } = &mut self.state;
+        let holder = open.values_mut().find(|story| story.has(anomaly.id));
+        if let Some(story) = holder {
+            story.update(anomaly);
+            return;
+        }
+        if !anomaly.active {
+            waiting.remove(&anomaly.id);
+            return;
+        }
+        for story in open.values_mut() {
+            if let Some(because) = group::joins(&story.incident, &anomaly, graph, self.config.window_ms) {
+                if story.incident.members.len() < self.config.max_members {
+                    story.add(anomaly, because);
+                } else {
+                    let why = format!("incident {} is full", story.incident.id);
+                    effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
+                }
+                return;
+            }
+        }
+        waiting.insert(anomaly.id, anomaly);
+    }
+
+    /// Opens an incident for every group of waiting anomalies whose evidence is enough.
+    fn open_incidents(&mut self, effects: &mut Vec<Effect>) {
+        let time_ms = self.state.time_ms;
+        let stale = |anomaly: &Anomaly| time_ms - anomaly.opened_ms > 6 * self.config.window_ms;
+        let over: Vec<Id> = self.state.waiting.values().filter(|a| stale(a)).map(|a| a.id).collect();
+        for id in over {
+            self.state.waiting.remove(&id);
+            let why = "alone, and too weak to open an incident by itself".to_string();
+            effects.push(Effect::Suppressed { anomaly: id, why });
+        }
+        for found in group::groups(&self.state.waiting, &self.state.graph, self.config.window_ms) {
+            let evidence = group::evidence(&found, time_ms);
+            if evidence < self.config.evidence {
+                continue;
+            }
+            if self.state.open.len() >= self.config.max_open {
+                for anomaly in &found {
+                    self.state.waiting.remove(&anomaly.id);
+                    let why = format!("{} incidents are open, the limit", self.config.max_open);
+                    effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
+                }
+                continue;
+            }
+            found.iter().for_each(|anomaly| {
+                self.state.waiting.remove(&anomaly.id);
+            });
+            self.open_story(found, evidence);
+        }
+    }
+
+    fn open_story(&mut self, found: Vec<Anomaly>, evidence: f64) {
+        let time_ms = self.state.time_ms;
+        if let Some(mut story) = self.reopened(&found) {
+            for anomaly in found {
+                story.add(anomaly, "the incident flares up again".to_string());
+            }
+            self.state.open.insert(story.incident.id, story);
+            return;
+        }
+        let because = group::reasons(&found, &self.state.graph);
+        let members: Vec<Member> =
+            found.into_iter().zip(because).map(|(anomaly, because)| Member { anomaly, because }).collect();
+        let started_ms = members.iter().map(|member| member.anomaly.onset_ms).min().unwrap_or(time_ms);
+        let first = members.iter().map(|member| member.anomaly.series.as_str()).min().unwrap_or_default();
+        let incident = Incident {
+            id: Id::of(&["incident", first, &time_ms.to_string()]),
+            revision: 0,
+            state: IncidentState::Open,
+            title: String::new(),
+            started_ms,
+            opened_ms: time_ms,
+            updated_ms: time_ms,
+            resolved_ms: None,
+            severity: 0.0,
+            members,
+            suspects: Vec::new(),
+            changes: Vec::new(),
+            reopened: 0,
+            acknowledged_by: None,
+            remediation: None,
+            page: false,
+            why: format!("evidence {evidence:.1}, opens at {:.1}", self.config.evidence),
+        };
+        let story = Story { incident, last_active_ms: time_ms, changed: true };
+        self.state.open.insert(story.incident.id, story);
+    }
+
+    /// A resolved incident of the same entities that is recent enough to go on.
+    fn reopened(&mut self, found: &[Anomaly]) -> Option<Story> {
+        let (time_ms, within) = (self.state.time_ms, self.config.reopen_within_ms);
+        let speaks: BTreeSet<_> = found.iter().map(|anomaly| &anomaly.entity).collect();
+        let position = self.state.resolved.iter().rposition(|story| {
+            let recent = story.incident.resolved_ms.is_some_and(|resolved| time_ms - resolved <= within);
+            recent && story.incident.members.iter().any(|member| speaks.contains(&member.anomaly.entity))
+        })?;
+        let mut story = self.state.resolved.remove(position)?;
+        story.incident.state = IncidentState::Open;
+        story.incident.resolved_ms = None;
+        story.incident.reopened += 1;
+        Some(story)
+    }
+
+    /// Ranks, resolves and gives the revisions of this tick.
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
+        let Correlator { config, state } = self;
+        let time_ms = state.time_ms;
+        let mut over = Vec::new();
+        for (id, story) in &mut state.open {
+            if story.incident.members.iter().any(|member| member.anomaly.active) {
+                story.last_active_ms = time_ms;
+            } else if time_ms - story.last_active_ms >= config.resolve_after_ms {
+                story.incident.state = IncidentState::Resolved;
+                story.incident.resolved_ms = Some(time_ms);
+                story.changed = true;
+                over.push(*id);
+            }
+            story.attach(&state.changes, config.change_before_ms);
+            if std::mem::take(&mut story.changed) {
+                suspects::rank(&mut story.incident, &state.graph, config.change_before_ms);
+                effects.push(Effect::Incident(story.revise(time_ms)));
+            }
+        }
+        for id in over {
+            state.resolved.extend(state.open.remove(&id));
+        }
+        while state.resolved.len() > config.keep_resolved {
+            state.resolved.pop_front();
+        }
+    }
+}
+
+impl Story {
+    fn has(&self, anomaly: Id) -> bool {
+        self.incident.members.iter().any(|member| member.anomaly.id == anomaly)
+    }
+
+    /// Takes a later revision of a member; worth a revision of the incident when it ends or gets clearly worse.
+    fn update(&mut self, anomaly: Anomaly) {
+        for member in &mut self.incident.members {
+            if member.anomaly.id == anomaly.id {
+                self.changed |= member.anomaly.active != anomaly.active;
+                self.changed |= anomaly.score > member.anomaly.score + 0.05;
+                member.anomaly = anomaly;
+                return;
+            }
+        }
+    }
+
+    fn add(&mut self, anomaly: Anomaly, because: String) {
+        self.incident.started_ms = self.incident.started_ms.min(anomaly.onset_ms);
+        self.incident.members.push(Member { anomaly, because });
+        self.changed = true;
+    }
+
+    /// Attaches changes of its entities that came shortly before it or since.
+    fn attach(&mut self, changes: &VecDeque<Change>, before_ms: i64) {
+        let incident = &mut self.incident;
+        for change in changes {
+            let is_member = incident.members.iter().any(|member| member.anomaly.entity == change.entity);
+            let is_near = change.time_ms >= incident.started_ms - before_ms;
+            if is_member && is_near && !incident.changes.contains(change) {
+                incident.changes.push(change.clone());
+                incident.changes.sort();
+                self.changed = true;
+            }
+        }
+    }
+
+    fn revise(&mut self, time_ms: i64) -> Incident {
+        let incident = &mut self.incident;
+        incident.revision += 1;
+        incident.updated_ms = time_ms;
+        incident.page = incident.revision == 1;
+        let strongest = |a: &Member, b: &Member| b.anomaly.score.total_cmp(&a.anomaly.score);
+        incident.members.sort_by(|a, b| strongest(a, b).then_with(|| a.anomaly.id.cmp(&b.anomaly.id)));
+        incident.severity = incident.members.first().map_or(0.0, |member| member.anomaly.score);
+        incident.title = words::title(incident);
+        incident.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

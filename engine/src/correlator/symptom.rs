@@ -1,0 +1,76 @@
+//! Which measures hurt somebody, and which only follow traffic. By the words of the semantic conventions; a
+//! measure of unknown words counts as a symptom: it is better to say too much about what nobody named.
+
+use crate::types::{Anomaly, AnomalyKind};
+
+/// What an anomaly says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Symptom {
+    /// More traffic, and what follows it: busy processors, connections, queues, lines of log.
+    Traffic,
+    /// Something may be going wrong.
+    Unknown,
+    /// Memory, disks and pools that fill.
+    Saturation,
+    /// It takes longer.
+    Slow,
+    /// Requests fail, errors are logged, traffic falls, a model sees other data.
+    Failing,
+}
+
+impl Symptom {
+    /// The symptom in a title.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Symptom::Traffic => "traffic up",
+            Symptom::Unknown => "abnormal",
+            Symptom::Saturation => "saturated",
+            Symptom::Slow => "slow",
+            Symptom::Failing => "failing",
+        }
+    }
+}
+
+fn has(measure: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| measure.contains(word))
+}
+
+/// What this anomaly says.
+pub(super) fn of(anomaly: &Anomaly) -> Symptom {
+    let measure = anomaly.measure.as_str();
+    let rises = anomaly.value > anomaly.expected;
+    match anomaly.kind {
+        AnomalyKind::NewTemplate if anomaly.neg_log_p >= 8.0 => return Symptom::Failing,
+        AnomalyKind::NewTemplate => return Symptom::Unknown,
+        AnomalyKind::Entity => return Symptom::Unknown,
+        AnomalyKind::Series => {}
+    }
+    if has(measure, &["model."]) {
+        Symptom::Failing
+    } else if has(measure, &["error", "fail", "exception", "5xx", "refused", "timeout", "drop"]) {
+        if rises { Symptom::Failing } else { Symptom::Traffic }
+    } else if has(
+        measure,
+        &[
+            "cpu",
+            "connection",
+            "queue",
+            "network",
+            "log.",
+            "thread",
+            "message.unacked",
+            "message.count",
+            "message.current",
+        ],
+    ) {
+        Symptom::Traffic
+    } else if has(measure, &["duration", "latency", "time"]) && !measure.ends_with(":rate") {
+        if rises { Symptom::Slow } else { Symptom::Traffic }
+    } else if has(measure, &["memory", "usage", "utilization", "disk"]) {
+        if rises { Symptom::Saturation } else { Symptom::Traffic }
+    } else if measure.ends_with(":rate") || has(measure, &["count", "requests"]) {
+        Symptom::Traffic
+    } else {
+        Symptom::Unknown
+    }
+}

@@ -1,0 +1,145 @@
+//! Little stories: who is blamed, what is kept quiet, how an incident ends.
+
+use super::*;
+use crate::types::{AnomalyKind, Edge, Entity, EntityKind};
+
+fn service(name: &str) -> Entity {
+    Entity::new(EntityKind::Service, name)
+}
+
+/// `second entity measure −ln p value`, expected being 1; an anomaly that is over has −ln p 0.
+fn anomaly(text: &str) -> Anomaly {
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    let [second, name, measure, strength, value] = parts[..] else { panic!("{text}") };
+    let (opened_ms, neg_log_p): (i64, f64) =
+        (second.parse::<i64>().unwrap() * 1000, strength.parse().unwrap());
+    let entity = service(name);
+    Anomaly {
+        id: Id::of(&[name, measure]),
+        revision: 1,
+        kind: AnomalyKind::Series,
+        series: format!("{entity} {measure}"),
+        entity,
+        measure: measure.to_string(),
+        active: neg_log_p > 0.0,
+        opened_ms,
+        onset_ms: opened_ms,
+        updated_ms: opened_ms,
+        score: neg_log_p / (neg_log_p + 10.0),
+        neg_log_p,
+        value: value.parse().unwrap(),
+        expected: 1.0,
+        lower: 0.5,
+        upper: 1.5,
+        detector: "residual".to_string(),
+        explanation: String::new(),
+        attribution: Vec::new(),
+    }
+}
+
+fn edges() -> Vec<Edge> {
+    let edge = |caller: &str, callee: &str| Edge {
+        caller: service(caller),
+        callee: service(callee),
+        calls: 10,
+        errors: 0,
+    };
+    vec![edge("checkout", "payment"), edge("frontend", "checkout"), edge("frontend", "user")]
+}
+
+fn upgraded(name: &str, second: i64) -> Change {
+    Change {
+        time_ms: second * 1000,
+        id: format!("{name}-{second}"),
+        kind: "service.upgraded".to_string(),
+        entity: service(name),
+        version: "v2".to_string(),
+        source: "test".to_string(),
+    }
+}
+
+/// Runs a story to `end` and gives every revision of every incident. The state is saved and restored at every
+/// tick: that must not be visible, and every story is a test of it.
+fn tell(changes: &[Change], lines: &[&str], end: i64) -> Vec<Incident> {
+    let mut correlator = Correlator::new(CorrelatorConfig::default());
+    let mut told = Vec::new();
+    let mut plain = Correlator::new(CorrelatorConfig::default());
+    for second in (0..=end).step_by(10) {
+        for change in changes.iter().filter(|change| change.time_ms == second * 1000) {
+            correlator.on_event(Event::Change(change.clone()));
+            plain.on_event(Event::Change(change.clone()));
+        }
+        let anomalies = lines.iter().map(|line| anomaly(line)).filter(|a| a.opened_ms == second * 1000);
+        let tick = TickClosed {
+            time_ms: second * 1000,
+            anomalies: anomalies.collect(),
+            edges: edges(),
+            catching_up: false,
+        };
+        let effects = correlator.on_event(Event::Tick(tick.clone()));
+        assert_eq!(effects, plain.on_event(Event::Tick(tick)));
+        correlator = Correlator::load(CorrelatorConfig::default(), &correlator.save("c").unwrap()).unwrap();
+        told.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Incident(incident) => Some(incident),
+            Effect::Suppressed { .. } => None,
+        }));
+    }
+    told
+}
+
+const BAD_DEPLOY: [&str; 4] = [
+    "110 payment http.server.request.errors:rate 9 50",
+    "110 checkout http.server.request.errors:rate 9 40",
+    "120 frontend http.server.request.errors:rate 9 30",
+    "120 payment http.server.request.duration:p95 8 5",
+];
+
+#[test]
+fn a_bad_deploy_is_blamed_before_its_callers() {
+    let told = tell(&[upgraded("user", 60), upgraded("payment", 90)], &BAD_DEPLOY, 300);
+    let last = told.last().unwrap();
+    assert_eq!(told.iter().filter(|incident| incident.page).count(), 1);
+    assert_eq!(last.members.len(), 4);
+    assert_eq!(last.suspects[0].entity, service("payment"), "{:#?}", last.suspects);
+    assert_eq!(last.suspects[0].change.as_ref().map(|change| change.version.as_str()), Some("v2"));
+    assert!(last.title.starts_with("payment: failing, after service.upgraded v2"), "{}", last.title);
+}
+
+#[test]
+fn payment_is_blamed_without_a_change_too() {
+    let told = tell(&[], &BAD_DEPLOY, 300);
+    assert_eq!(told.last().unwrap().suspects[0].entity, service("payment"));
+}
+
+#[test]
+fn traffic_alone_pages_nobody() {
+    let lines = [
+        "110 frontend http.server.request.count:rate 9 3",
+        "110 checkout span:rate 9 3",
+        "120 payment process.cpu.utilization 9 2",
+    ];
+    assert!(tell(&[upgraded("user", 60)], &lines, 2000).is_empty());
+}
+
+#[test]
+fn an_incident_resolves_and_a_flare_does_not_page_again() {
+    let lines = [
+        "110 payment http.server.request.errors:rate 9 50",
+        "110 checkout http.server.request.errors:rate 9 40",
+        "200 payment http.server.request.errors:rate 0 1",
+        "200 checkout http.server.request.errors:rate 0 1",
+        "500 payment http.server.request.duration:p95 9 50",
+        "500 checkout http.server.request.duration:p95 9 40",
+    ];
+    let told = tell(&[], &lines, 700);
+    assert!(told.iter().any(|incident| incident.state == IncidentState::Resolved));
+    assert_eq!(told.iter().filter(|incident| incident.page).count(), 1);
+    assert_eq!(told.last().unwrap().reopened, 1);
+    let revisions: Vec<u64> = told.iter().map(|incident| incident.revision).collect();
+    assert_eq!(revisions, (1..=told.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_change_alone_is_no_incident() {
+    assert!(tell(&[upgraded("payment", 90)], &[], 600).is_empty());
+}

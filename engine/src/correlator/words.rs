@@ -1,0 +1,33 @@
+//! Titles for people.
+
+use super::symptom;
+use crate::types::{Incident, IncidentState};
+
+/// `payment: failing, after service.upgraded v2 (checkout, frontend affected)`.
+pub(super) fn title(incident: &Incident) -> String {
+    let Some(first) = incident.suspects.first() else { return "anomalies without a suspect".to_string() };
+    let own = incident.members.iter().filter(|member| member.anomaly.entity == first.entity);
+    let worst = own.map(|member| symptom::of(&member.anomaly)).max();
+    let mut title = format!("{}: {}", first.entity.name, worst.map_or("abnormal", symptom::Symptom::word));
+    if let Some(change) = &first.change {
+        title.push_str(&format!(", after {} {}", change.kind, change.version));
+    }
+    let mut affected: Vec<&str> = incident
+        .members
+        .iter()
+        .filter(|member| member.anomaly.entity != first.entity)
+        .map(|member| member.anomaly.entity.name.as_str())
+        .collect();
+    affected.sort_unstable();
+    affected.dedup();
+    if !affected.is_empty() {
+        let more =
+            if affected.len() > 4 { format!(" and {} more", affected.len() - 4) } else { String::new() };
+        affected.truncate(4);
+        title.push_str(&format!(" ({}{more} affected)", affected.join(", ")));
+    }
+    if incident.state == IncidentState::Resolved {
+        title.push_str(", resolved");
+    }
+    title
+}

@@ -1,0 +1,85 @@
+//! Which decoder a record gets: the topic's configuration, then headers, then the topic's name, then the bytes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::types::Record;
+
+/// How a record is encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Decide record by record.
+    #[default]
+    Auto,
+    /// `ExportMetricsServiceRequest`, protobuf.
+    OtlpMetrics,
+    /// `ExportLogsServiceRequest`, protobuf.
+    OtlpLogs,
+    /// `ExportTraceServiceRequest`, protobuf.
+    OtlpSpans,
+    /// Any of the three as OTLP JSON.
+    OtlpJson,
+    /// One sample of prometheus-kafka-adapter.
+    PrometheusJson,
+    /// One log event as a JSON object.
+    JsonLines,
+    /// One log line as plain text.
+    Text,
+    /// A CloudEvent, structured or binary; CDEvents among them.
+    CloudEvents,
+}
+
+/// The decoder for this record, if any fits.
+pub(super) fn choose(configured: Encoding, topic: &str, record: &Record) -> Option<Encoding> {
+    if configured != Encoding::Auto {
+        return Some(configured);
+    }
+    let first = record.payload.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+    let is_json = matches!(first, Some(b'{' | b'['));
+    by_headers(record, is_json)
+        .or_else(|| by_topic(topic, is_json))
+        .or_else(|| if is_json { by_keys(&record.payload) } else { None })
+}
+
+fn by_headers(record: &Record, is_json: bool) -> Option<Encoding> {
+    let content_type = record.header("content-type").unwrap_or_default();
+    if content_type.starts_with("application/cloudevents") || record.header("ce_specversion").is_some() {
+        return Some(Encoding::CloudEvents);
+    }
+    let by_signal = match record.header("otelcol.signal")? {
+        "metrics" => Encoding::OtlpMetrics,
+        "logs" => Encoding::OtlpLogs,
+        "traces" | "spans" => Encoding::OtlpSpans,
+        _ => return None,
+    };
+    Some(if is_json { Encoding::OtlpJson } else { by_signal })
+}
+
+fn by_topic(topic: &str, is_json: bool) -> Option<Encoding> {
+    let binary = match topic {
+        "otlp_metrics" => Encoding::OtlpMetrics,
+        "otlp_logs" => Encoding::OtlpLogs,
+        "otlp_spans" | "otlp_traces" => Encoding::OtlpSpans,
+        _ => return None,
+    };
+    Some(if is_json { Encoding::OtlpJson } else { binary })
+}
+
+/// JSON by the keys of its outermost object.
+fn by_keys(payload: &[u8]) -> Option<Encoding> {
+    let value: serde_json::Value = serde_json::from_slice(payload).ok()?;
+    let object = value.as_object()?;
+    let has = |key: &str| object.contains_key(key);
+    if has("resourceMetrics") || has("resourceLogs") || has("resourceSpans") {
+        Some(Encoding::OtlpJson)
+    } else if has("specversion") {
+        Some(Encoding::CloudEvents)
+    } else if has("labels") && has("name") && has("value") {
+        Some(Encoding::PrometheusJson)
+    } else if has("message") || has("msg") || has("log") || has("body") {
+        Some(Encoding::JsonLines)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,156 @@
+//! Resources and attributes as entities, series and streams.
+//!
+//! A stream is found again by a hash of its raw identity, so that names are made once per stream and not once
+//! per record.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use opentelemetry_proto::tonic::{
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    resource::v1::Resource,
+};
+
+use crate::types::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind, batch::StreamTable, stable_hash};
+
+/// The streams of a partition, in the order in which they were seen.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    by_identity: HashMap<u64, u32>,
+    table: Arc<StreamTable>,
+}
+
+impl Streams {
+    pub(super) fn len(&self) -> usize {
+        self.table.defs.len()
+    }
+
+    pub(super) fn table(&self) -> Arc<StreamTable> {
+        self.table.clone()
+    }
+
+    /// Index of the stream with this identity; `make` is called for a new one.
+    pub(super) fn index(
+        &mut self,
+        identity: &Identity,
+        make: impl FnOnce() -> (SeriesDef, StreamKind),
+    ) -> u32 {
+        let table = &mut self.table;
+        *self.by_identity.entry(identity.hash).or_insert_with(|| {
+            let (series, kind) = make();
+            let key = identity.hash;
+            let defs = &mut Arc::make_mut(table).defs;
+            defs.push(Arc::new(StreamDef { key, series: Arc::new(series), kind }));
+            (defs.len() - 1) as u32
+        })
+    }
+}
+
+/// A running hash over everything that tells streams apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    hash: u64,
+}
+
+impl Identity {
+    pub(super) fn of(resource: Option<&Resource>) -> Identity {
+        Identity { hash: 0 }.attributes(resource.map_or(&[], |resource| &resource.attributes))
+    }
+
+    pub(super) fn text(self, text: &str) -> Identity {
+        self.mix(stable_hash(text.as_bytes()))
+    }
+
+    /// Attributes in any order: their hashes are added.
+    pub(super) fn attributes(self, attributes: &[KeyValue]) -> Identity {
+        let each = attributes.iter().map(|attribute| {
+            let key = Identity { hash: stable_hash(attribute.key.as_bytes()) };
+            key.mix(attribute.value.as_ref().map_or(0, hash_value)).hash
+        });
+        self.mix(each.fold(0, u64::wrapping_add))
+    }
+
+    fn mix(self, other: u64) -> Identity {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.hash.to_le_bytes());
+        bytes[8..].copy_from_slice(&other.to_le_bytes());
+        Identity { hash: stable_hash(&bytes) }
+    }
+}
+
+fn hash_value(value: &AnyValue) -> u64 {
+    match &value.value {
+        Some(Value::StringValue(text)) => stable_hash(text.as_bytes()),
+        Some(Value::IntValue(number)) => stable_hash(&number.to_le_bytes()) ^ 1,
+        Some(Value::DoubleValue(number)) => stable_hash(&number.to_bits().to_le_bytes()) ^ 2,
+        Some(Value::BoolValue(flag)) => stable_hash(&[u8::from(*flag)]) ^ 3,
+        Some(_) => stable_hash(text_of(value).as_bytes()) ^ 4,
+        None => 5,
+    }
+}
+
+/// An attribute's value as text.
+pub(super) fn text_of(value: &AnyValue) -> String {
+    match &value.value {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        Some(Value::BoolValue(flag)) => flag.to_string(),
+        Some(Value::ArrayValue(array)) => array.values.iter().map(text_of).collect::<Vec<_>>().join(","),
+        Some(Value::KvlistValue(list)) => {
+            let pair = |pair: &KeyValue| {
+                format!("{}={}", pair.key, pair.value.as_ref().map_or_else(String::new, text_of))
+            };
+            list.values.iter().map(pair).collect::<Vec<_>>().join(",")
+        }
+        Some(Value::BytesValue(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The text of the first of these attributes that is there.
+pub(super) fn find<'a>(attributes: &'a [KeyValue], keys: &[&str]) -> Option<&'a str> {
+    keys.iter().find_map(|key| {
+        let attribute = attributes.iter().find(|attribute| attribute.key == *key)?;
+        match attribute.value.as_ref()?.value.as_ref()? {
+            Value::StringValue(text) if !text.is_empty() => Some(text.as_str()),
+            _ => None,
+        }
+    })
+}
+
+/// The entity that a resource describes.
+pub(super) fn entity(resource: Option<&Resource>) -> Arc<Entity> {
+    let attributes: &[KeyValue] = resource.map_or(&[], |resource| &resource.attributes);
+    let with_namespace = |key: &str, name: &str| match find(attributes, &[key]) {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_string(),
+    };
+    let workload = ["k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.cronjob.name"];
+    let entity = if let Some(name) = find(attributes, &["service.name"]) {
+        Entity::new(EntityKind::Service, with_namespace("service.namespace", name))
+    } else if let Some(name) = find(attributes, &workload) {
+        Entity::new(EntityKind::Workload, with_namespace("k8s.namespace.name", name))
+    } else if let Some(name) = find(attributes, &["host.name"]) {
+        Entity::new(EntityKind::Host, name)
+    } else if let Some(name) = find(attributes, &["db.system.name"]) {
+        Entity::new(EntityKind::Database, name)
+    } else {
+        Entity::new(EntityKind::Other, "default")
+    };
+    Arc::new(entity)
+}
+
+/// Whether an attribute tells instances of one workload apart, so that roll-up drops it.
+fn is_instance(key: &str) -> bool {
+    const EXACT: [&str; 4] = ["service.instance.id", "container.id", "service.version", "instance"];
+    const PREFIXES: [&str; 4] = ["k8s.pod.", "k8s.node.", "process.pid", "telemetry."];
+    EXACT.contains(&key) || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// The attributes of a data point that stay in the name of its series.
+pub(super) fn kept(attributes: &[KeyValue]) -> Vec<(String, String)> {
+    let kept = attributes.iter().filter(|attribute| !is_instance(&attribute.key));
+    kept.map(|attribute| (attribute.key.clone(), attribute.value.as_ref().map_or_else(String::new, text_of)))
+        .collect()
+}

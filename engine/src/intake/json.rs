@@ -1,0 +1,115 @@
+//! JSON: OTLP of every signal, log events, samples of prometheus-kafka-adapter.
+
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
+    trace::v1::ExportTraceServiceRequest,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    Refusal,
+    identity::{Identity, Streams},
+    logs, malformed, metrics,
+    rows::Rows,
+    spans,
+};
+use crate::types::{Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind};
+
+/// OTLP JSON; the outermost keys say which signals are in it.
+pub(super) fn otlp(
+    payload: &[u8],
+    streams: &mut Streams,
+    rows: &mut Rows,
+    redaction: bool,
+) -> Result<(), Refusal> {
+    let value: Value = serde_json::from_slice(payload).map_err(malformed)?;
+    if value.get("resourceMetrics").is_some() {
+        let request: ExportMetricsServiceRequest = serde_json::from_value(value).map_err(malformed)?;
+        metrics::push(&request, streams, rows)
+    } else if value.get("resourceLogs").is_some() {
+        let request: ExportLogsServiceRequest = serde_json::from_value(value).map_err(malformed)?;
+        logs::push(&request, streams, rows, redaction)
+    } else if value.get("resourceSpans").is_some() {
+        let request: ExportTraceServiceRequest = serde_json::from_value(value).map_err(malformed)?;
+        spans::push(&request, streams, rows)
+    } else {
+        Err(malformed("neither resourceMetrics nor resourceLogs nor resourceSpans"))
+    }
+}
+
+fn first_text<'a>(object: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
+    keys.iter().find_map(|key| object.get(*key)?.as_str())
+}
+
+/// One log event; the common names of body, level, time and service are understood.
+pub(super) fn lines(
+    record: &Record,
+    streams: &mut Streams,
+    rows: &mut Rows,
+    redaction: bool,
+) -> Result<(), Refusal> {
+    let object: Map<String, Value> = serde_json::from_slice(&record.payload).map_err(malformed)?;
+    let body = first_text(&object, &["message", "msg", "log", "body"])
+        .ok_or_else(|| malformed("no message, msg, log or body"))?;
+    let level = first_text(&object, &["level", "severity", "log.level", "lvl"]).unwrap_or_default();
+    let stated = ["@timestamp", "timestamp", "time", "ts"].iter().find_map(|key| object.get(*key));
+    let time_ms = match stated {
+        Some(value) => {
+            time_ms(value).ok_or_else(|| (RejectReason::BadTime, format!("{value} is no timestamp")))?
+        }
+        None if record.time_ms >= 0 => record.time_ms,
+        None => return Err((RejectReason::BadTime, "no timestamp".to_string())),
+    };
+    let name =
+        first_text(&object, &["service", "service.name", "app", "application", "host"]).unwrap_or("default");
+    let stream = logs::stream_of(Entity::new(EntityKind::Service, name), streams);
+    logs::line(rows, time_ms * 1_000_000, stream, logs::severity_of(level), body, redaction);
+    Ok(())
+}
+
+/// ISO 8601 text, or an epoch in seconds (fractions allowed) or milliseconds.
+fn time_ms(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
+        Value::Number(number) => {
+            let number = number.as_f64()?;
+            Some(if number < 1e11 { (number * 1000.0).round() as i64 } else { number as i64 })
+        }
+        _ => None,
+    }
+}
+
+/// One sample: `{"timestamp":RFC 3339,"value":"<text>","name":…,"labels":{…}}`.
+pub(super) fn prometheus(payload: &[u8], streams: &mut Streams, rows: &mut Rows) -> Result<(), Refusal> {
+    let object: Map<String, Value> = serde_json::from_slice(payload).map_err(malformed)?;
+    let missing = |key: &str| malformed(format!("no {key}"));
+    let name = first_text(&object, &["name"]).ok_or_else(|| missing("name"))?;
+    let text = first_text(&object, &["value"]).ok_or_else(|| missing("value"))?;
+    let value: f64 = text.parse().map_err(malformed)?;
+    let time = object.get("timestamp").and_then(time_ms);
+    let time = time.ok_or_else(|| (RejectReason::BadTime, "no timestamp".to_string()))?;
+    let empty = Map::new();
+    let labels = object.get("labels").and_then(Value::as_object).unwrap_or(&empty);
+    if !value.is_finite() {
+        return Ok(());
+    }
+    let identity = Identity::of(None).text(&Value::Object(labels.clone()).to_string()).text(name);
+    let is_counter = ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
+    let stream = streams.index(&identity, || {
+        let entity = match (first_text(labels, &["service", "app"]), first_text(labels, &["job"])) {
+            (Some(service), _) | (None, Some(service)) => Entity::new(EntityKind::Service, service),
+            (None, None) => Entity::new(EntityKind::Other, "default"),
+        };
+        let own = ["__name__", "service", "app", "job", "instance", "pod"];
+        let kept = labels.iter().filter(|(key, _)| !own.contains(&key.as_str()));
+        let kept =
+            kept.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_string())).collect();
+        let (measure, kind) = match is_counter {
+            true => (format!("{name}:rate"), StreamKind::CumulativeCounter),
+            false => (name.to_string(), StreamKind::Gauge),
+        };
+        (SeriesDef::new(entity.into(), measure, kept), kind)
+    });
+    rows.number(time * 1_000_000, stream, 0, value);
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Intake: record bytes in, Arrow batches, changes and rejects out. One per source partition.
+//!
+//! * `choose`: which decoder a record gets
+//! * `identity`: resources and attributes as entities, series and streams
+//! * `rows`: the Arrow builders that decoders write into
+//! * `metrics`, `logs`, `spans`: OTLP
+//! * `json`: OTLP JSON, JSON lines, prometheus-kafka-adapter
+//! * `events`: CloudEvents and CDEvents
+//! * `redact`: what must not be kept
+//!
+//! A record is taken whole or not at all. Does not know ticks, shards or lateness.
+
+mod choose;
+mod events;
+mod identity;
+mod json;
+mod logs;
+mod metrics;
+mod redact;
+mod rows;
+mod spans;
+
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
+    trace::v1::ExportTraceServiceRequest,
+};
+use prost::Message;
+
+use crate::types::{Batch, Change, Record, Reject, RejectReason};
+
+pub use choose::Encoding;
+use identity::Streams;
+use rows::Rows;
+
+/// How the records of a topic are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntakeConfig {
+    /// The topic's encoding; [`Encoding::Auto`] decides record by record.
+    pub encoding: Encoding,
+    /// Largest record that is decoded, bytes.
+    pub max_record: usize,
+    /// Streams that are remembered per partition; beyond it the memory starts anew.
+    pub max_streams: usize,
+    /// Whether log bodies are redacted.
+    pub redaction: bool,
+    /// How far an event may be ahead of its record's own time, milliseconds.
+    pub max_ahead_ms: i64,
+}
+
+impl Default for IntakeConfig {
+    fn default() -> IntakeConfig {
+        IntakeConfig {
+            encoding: Encoding::Auto,
+            max_record: 8 << 20,
+            max_streams: 200_000,
+            redaction: true,
+            max_ahead_ms: 600_000,
+        }
+    }
+}
+
+/// What an intake is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Records of its partition, with rising offsets.
+    Records(&'a [Record]),
+}
+
+/// What an intake gives.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Decoded rows, in record order; at most one batch of each signal per event.
+    Batch(Batch),
+    /// A change event.
+    Change(Change),
+    /// A record that was refused.
+    Reject(Reject),
+}
+
+/// Decodes the records of one partition.
+#[derive(Debug)]
+pub struct Intake {
+    topic: String,
+    config: IntakeConfig,
+    streams: Streams,
+    rows: Rows,
+}
+
+/// Why a record is refused, before its offset is known.
+type Refusal = (RejectReason, String);
+
+fn malformed(error: impl std::fmt::Display) -> Refusal {
+    (RejectReason::Malformed, error.to_string())
+}
+
+impl Intake {
+    /// An intake for a partition of this topic.
+    pub fn new(topic: &str, config: IntakeConfig) -> Intake {
+        Intake { topic: topic.to_string(), config, streams: Streams::default(), rows: Rows::default() }
+    }
+
+    /// Decodes records: rejects and changes first, then the batches.
+    pub fn on_event(&mut self, event: Event<'_>) -> Vec<Effect> {
+        let Event::Records(records) = event;
+        let mut effects = Vec::new();
+        if self.streams.len() > self.config.max_streams {
+            self.streams = Streams::default();
+        }
+        for record in records {
+            self.rows.begin(record.offset);
+            match self.decode(record) {
+                Ok(Some(change)) => effects.push(Effect::Change(change)),
+                Ok(None) => {}
+                Err((reason, detail)) => {
+                    self.rows.undo();
+                    effects.push(Effect::Reject(Reject { offset: record.offset, reason, detail }));
+                }
+            }
+        }
+        let table = self.streams.table();
+        effects.extend(self.rows.finish(&table).into_iter().map(Effect::Batch));
+        effects
+    }
+
+    fn decode(&mut self, record: &Record) -> Result<Option<Change>, Refusal> {
+        if record.payload.len() > self.config.max_record {
+            let detail =
+                format!("{} bytes, ingest.max_record is {}", record.payload.len(), self.config.max_record);
+            return Err((RejectReason::TooLarge, detail));
+        }
+        let encoding = choose::choose(self.config.encoding, &self.topic, record)
+            .ok_or_else(|| (RejectReason::UnknownEncoding, "no decoder fits".to_string()))?;
+        let payload = record.payload.as_ref();
+        let Intake { streams, rows, config, .. } = self;
+        match encoding {
+            Encoding::OtlpMetrics => {
+                let request = ExportMetricsServiceRequest::decode(payload).map_err(malformed)?;
+                metrics::push(&request, streams, rows)?;
+            }
+            Encoding::OtlpLogs => {
+                let request = ExportLogsServiceRequest::decode(payload).map_err(malformed)?;
+                logs::push(&request, streams, rows, config.redaction)?;
+            }
+            Encoding::OtlpSpans => {
+                let request = ExportTraceServiceRequest::decode(payload).map_err(malformed)?;
+                spans::push(&request, streams, rows)?;
+            }
+            Encoding::OtlpJson => json::otlp(payload, streams, rows, config.redaction)?,
+            Encoding::PrometheusJson => json::prometheus(payload, streams, rows)?,
+            Encoding::JsonLines => json::lines(record, streams, rows, config.redaction)?,
+            Encoding::Text => logs::text(record, &self.topic, streams, rows, config.redaction)?,
+            Encoding::CloudEvents => return events::change(record).map(Some),
+            Encoding::Auto => return Err((RejectReason::UnknownEncoding, "undecided".to_string())),
+        }
+        self.check_times(record)?;
+        Ok(None)
+    }
+
+    /// Events far ahead of their record would close ticks for everyone else.
+    fn check_times(&self, record: &Record) -> Result<(), Refusal> {
+        let newest_ms = self.rows.newest_ns() / 1_000_000;
+        if record.time_ms >= 0 && newest_ms - record.time_ms > self.config.max_ahead_ms {
+            let detail = format!("an event is {} ms ahead of its record", newest_ms - record.time_ms);
+            return Err((RejectReason::BadTime, detail));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

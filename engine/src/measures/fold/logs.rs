@@ -1,0 +1,118 @@
+//! Log lines as counts by severity and template, and what was never seen before.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Frame, FrameInput, NewTemplate};
+use crate::{
+    measures::templates::{TemplateConfig, TemplateMiner},
+    types::stable_hash,
+};
+
+/// Ticks in which a template must have come before its rate is a series, and most such series per entity.
+const TEMPLATE_TICKS: u32 = 5;
+const TEMPLATE_SERIES: usize = 20;
+
+/// What is known of every entity that logs, by its key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Logs {
+    config: TemplateConfig,
+    novelty_after_ticks: u32,
+    entities: BTreeMap<u64, Known>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Known {
+    miner: TemplateMiner,
+    /// Ticks with lines.
+    ticks: u32,
+    /// Ticks with lines, per template.
+    seen: Vec<u32>,
+    /// Templates whose rate is a series, with their ids, in the order in which they became one.
+    series: Vec<(usize, String)>,
+}
+
+/// Lines of one entity in a tick.
+#[derive(Debug, Default)]
+struct Counted {
+    stream: u64,
+    lines: u64,
+    warnings: u64,
+    errors: u64,
+    templates: BTreeMap<usize, u64>,
+}
+
+impl Logs {
+    pub(super) fn new(config: TemplateConfig, novelty_after_ticks: u32) -> Logs {
+        Logs { config, novelty_after_ticks, entities: BTreeMap::new() }
+    }
+
+    pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
+        let mut counted: BTreeMap<u64, Counted> = BTreeMap::new();
+        for input in inputs {
+            for sample in &input.samples.logs {
+                let Some(def) = frame.defs.get(&sample.stream) else { continue };
+                let count = counted.entry(def.series.key).or_default();
+                count.stream = sample.stream;
+                count.lines += 1;
+                count.errors += u64::from(sample.severity >= 17);
+                count.warnings += u64::from((13..=16).contains(&sample.severity));
+                let known = self.entities.entry(def.series.key).or_insert_with(|| Known::new(self.config));
+                let line = &input.samples.text[sample.body.clone()];
+                let Some(found) = known.miner.learn(line) else { continue };
+                *count.templates.entry(found.index).or_insert(0) += 1;
+                if found.is_new && known.ticks >= self.novelty_after_ticks {
+                    frame.out.novel.push(NewTemplate {
+                        entity: Arc::clone(&def.series.entity),
+                        template: known.miner.template(found.index),
+                        example: line.to_string(),
+                        severity: sample.severity,
+                    });
+                }
+            }
+        }
+        for (key, count) in counted {
+            if let Some(known) = self.entities.get_mut(&key) {
+                known.publish(&count, frame);
+            }
+        }
+    }
+}
+
+impl Known {
+    fn new(config: TemplateConfig) -> Known {
+        Known { miner: TemplateMiner::new(config), ticks: 0, seen: Vec::new(), series: Vec::new() }
+    }
+
+    /// Values of this tick. A rate of nothing is 0 and not missing: the entity did log.
+    fn publish(&mut self, count: &Counted, frame: &mut Frame<'_>) {
+        self.ticks = self.ticks.saturating_add(1);
+        let Some(def) = frame.stream(count.stream) else { return };
+        let per_second = 1.0 / frame.tick_seconds;
+        let rates = [
+            ("log.lines:rate", count.lines),
+            ("log.warnings:rate", count.warnings),
+            ("log.errors:rate", count.errors),
+        ];
+        for (part, (measure, lines)) in (1..).zip(rates) {
+            let series = frame.derive(&def.series, part, measure, Vec::new);
+            frame.set(&series, lines as f64 * per_second);
+        }
+        self.seen.resize(self.miner.len(), 0);
+        for &index in count.templates.keys() {
+            self.seen[index] += 1;
+            if self.seen[index] == TEMPLATE_TICKS && self.series.len() < TEMPLATE_SERIES {
+                let id = format!("{:08x}", stable_hash(self.miner.template(index).as_bytes()) >> 32);
+                self.series.push((index, id));
+            }
+        }
+        for (index, id) in &self.series {
+            let lines = count.templates.get(index).copied().unwrap_or(0);
+            let attributes = || vec![("template".to_string(), id.clone())];
+            let series =
+                frame.derive(&def.series, stable_hash(id.as_bytes()), "log.template:rate", attributes);
+            frame.set(&series, lines as f64 * per_second);
+        }
+    }
+}

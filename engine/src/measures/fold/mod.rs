@@ -1,0 +1,244 @@
+//! Fold: the samples of one closed tick of one shard as one value per series.
+//!
+//! * `slots`: which series has which slot, admission and end
+//! * `numbers`: gauges and counters
+//! * `histograms`: rates and quantiles of bucket counts
+//! * `logs`: counts by severity and template, novelty
+//! * `spans`: rate, errors and durations by operation, edges
+//!
+//! Samples are folded in (partition, offset) order, and what is summed is summed in the order of stream keys:
+//! the result does not depend on how the samples came.
+
+mod histograms;
+mod logs;
+mod numbers;
+mod slots;
+mod spans;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use super::templates::TemplateConfig;
+use crate::types::{Edge, Entity, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError};
+
+use histograms::Histograms;
+use logs::Logs;
+use numbers::Numbers;
+use slots::Slots;
+
+/// Settings of a fold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoldConfig {
+    /// Length of a tick, nanoseconds.
+    pub tick_ns: i64,
+    /// Ticks without a value after which a series ends.
+    pub series_ttl_ticks: i64,
+    /// Most series of the shard.
+    pub max_series: usize,
+    /// Template mining.
+    pub templates: TemplateConfig,
+    /// Ticks for which an entity's templates are learnt silently.
+    pub novelty_after_ticks: u32,
+}
+
+impl Default for FoldConfig {
+    fn default() -> FoldConfig {
+        FoldConfig {
+            tick_ns: 10_000_000_000,
+            series_ttl_ticks: 8640,
+            max_series: 100_000,
+            templates: TemplateConfig::default(),
+            novelty_after_ticks: 60,
+        }
+    }
+}
+
+/// The samples of one partition in the tick that closes.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameInput<'a> {
+    /// Place of the partition in the order of all partitions; inputs come sorted by it.
+    pub source: u32,
+    /// Its samples, in offset order.
+    pub samples: &'a Samples,
+}
+
+/// What a tick came to. Reused from tick to tick.
+#[derive(Clone, Debug, Default)]
+pub struct FoldOutput {
+    /// One value per slot; NaN is missing.
+    pub values: Vec<f64>,
+    /// Slots whose series ended before this tick.
+    pub forgotten: Vec<u32>,
+    /// Slots that hold a new series from this tick on.
+    pub admitted: Vec<u32>,
+    /// Calls by (caller, callee), sorted, one per pair.
+    pub edges: Vec<Edge>,
+    /// Log templates that were never seen before.
+    pub novel: Vec<NewTemplate>,
+    /// Values without a slot, because the shard is full.
+    pub refused_series: u64,
+}
+
+/// A log template that was never seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTemplate {
+    /// Who logged it.
+    pub entity: Arc<Entity>,
+    /// The template.
+    pub template: String,
+    /// The line, redacted.
+    pub example: String,
+    /// Its OTLP severity number.
+    pub severity: u8,
+}
+
+/// The state behind a shard's values.
+#[derive(Debug)]
+pub struct Fold {
+    config: FoldConfig,
+    defs: HashMap<u64, Arc<StreamDef>>,
+    derived: HashMap<(u64, u64), Arc<SeriesDef>>,
+    slots: Slots,
+    numbers: Numbers,
+    histograms: Histograms,
+    logs: Logs,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    slots: Slots,
+    numbers: Numbers,
+    histograms: Histograms,
+    logs: Logs,
+}
+
+const VERSION: u32 = 1;
+
+/// A series made from a stream: the same entity, another measure.
+///
+/// `part` tells the derived series of one stream apart; it is 0 for a template's own attributes.
+fn derive(
+    cache: &mut HashMap<(u64, u64), Arc<SeriesDef>>,
+    base: &SeriesDef,
+    part: u64,
+    measure: &str,
+    attributes: impl FnOnce() -> Vec<(String, String)>,
+) -> Arc<SeriesDef> {
+    let made = cache.entry((base.key, part));
+    made.or_insert_with(|| Arc::new(SeriesDef::new(base.entity.clone(), measure, attributes()))).clone()
+}
+
+impl Fold {
+    /// A fold that knows no stream.
+    pub fn new(config: FoldConfig) -> Fold {
+        let logs = Logs::new(config.templates, config.novelty_after_ticks);
+        Fold {
+            config,
+            defs: HashMap::new(),
+            derived: HashMap::new(),
+            slots: Slots::default(),
+            numbers: Numbers::default(),
+            histograms: Histograms::default(),
+            logs,
+        }
+    }
+
+    /// Makes streams known; a stream stays what it is, so repeats do nothing.
+    pub fn define(&mut self, defs: &[Arc<StreamDef>]) {
+        for def in defs {
+            self.defs.insert(def.key, def.clone());
+        }
+    }
+
+    /// The series by slot.
+    pub fn slots(&self) -> &[Option<Arc<SeriesDef>>] {
+        self.slots.series()
+    }
+
+    /// Folds one tick; ticks rise from call to call.
+    pub fn fold(&mut self, tick: i64, inputs: &[FrameInput<'_>], out: &mut FoldOutput) {
+        let tick_seconds = self.config.tick_ns as f64 * 1e-9;
+        out.edges.clear();
+        out.novel.clear();
+        self.slots.begin(tick, self.config.series_ttl_ticks, out);
+        let mut frame = Frame {
+            defs: &self.defs,
+            derived: &mut self.derived,
+            slots: &mut self.slots,
+            max_series: self.config.max_series,
+            tick_seconds,
+            tick_ns: self.config.tick_ns,
+            out,
+        };
+        self.numbers.fold(inputs, &mut frame);
+        self.histograms.fold(inputs, &mut frame);
+        self.logs.fold(inputs, &mut frame);
+        spans::fold(inputs, &mut frame);
+    }
+
+    /// Saves all state but the definitions: those come again with the records.
+    pub fn save(&self, name: &str) -> Result<Section, SectionError> {
+        let saved = Saved {
+            slots: self.slots.clone(),
+            numbers: self.numbers.clone(),
+            histograms: self.histograms.clone(),
+            logs: self.logs.clone(),
+        };
+        Section::save(name, VERSION, &saved)
+    }
+
+    /// Restores what [`Fold::save`] gave; `None` for a section of another version.
+    pub fn load(config: FoldConfig, section: &Section) -> Result<Option<Fold>, SectionError> {
+        let Some(saved) = section.load::<Saved>(VERSION)? else { return Ok(None) };
+        let mut fold = Fold::new(config);
+        fold.slots = saved.slots.indexed();
+        fold.numbers = saved.numbers;
+        fold.histograms = saved.histograms;
+        fold.logs = saved.logs;
+        Ok(Some(fold))
+    }
+}
+
+/// The tick that is being folded, as its parts see it.
+struct Frame<'a> {
+    defs: &'a HashMap<u64, Arc<StreamDef>>,
+    derived: &'a mut HashMap<(u64, u64), Arc<SeriesDef>>,
+    slots: &'a mut Slots,
+    max_series: usize,
+    tick_seconds: f64,
+    tick_ns: i64,
+    out: &'a mut FoldOutput,
+}
+
+impl Frame<'_> {
+    /// Gives a series its value of this tick, and a slot where it has none yet.
+    fn set(&mut self, series: &Arc<SeriesDef>, value: f64) {
+        match self.slots.slot(series, self.max_series, self.out) {
+            Some(slot) => self.out.values[slot] = value,
+            None => self.out.refused_series += 1,
+        }
+    }
+
+    fn derive(
+        &mut self,
+        base: &SeriesDef,
+        part: u64,
+        measure: &str,
+        attributes: impl FnOnce() -> Vec<(String, String)>,
+    ) -> Arc<SeriesDef> {
+        derive(self.derived, base, part, measure, attributes)
+    }
+
+    fn stream(&self, key: u64) -> Option<Arc<StreamDef>> {
+        self.defs.get(&key).cloned()
+    }
+
+    fn kind(&self, key: u64) -> Option<&StreamKind> {
+        self.defs.get(&key).map(|def| &def.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Gauges and counters.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Frame, FrameInput};
+use crate::types::{NumberSample, StreamKind};
+
+/// A first point of a cumulative counter counts from its start if that is at most this many ticks ago.
+pub(super) const FRESH_START_TICKS: i64 = 2;
+
+/// The latest point of each cumulative counter.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    latest: BTreeMap<u64, Latest>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Latest {
+    time_ns: i64,
+    start_ns: i64,
+    value: f64,
+}
+
+/// What one stream came to in a tick.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    amount: f64,
+    seconds: f64,
+}
+
+impl Numbers {
+    pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
+        let mut gauges: BTreeMap<u64, f64> = BTreeMap::new();
+        let mut rates: BTreeMap<u64, Sum> = BTreeMap::new();
+        for sample in inputs.iter().flat_map(|input| &input.samples.numbers) {
+            match frame.kind(sample.stream) {
+                Some(StreamKind::Gauge) => {
+                    gauges.insert(sample.stream, sample.value);
+                }
+                Some(StreamKind::DeltaCounter) => {
+                    let sum = rates.entry(sample.stream).or_default();
+                    sum.amount += sample.value;
+                    sum.seconds = frame.tick_seconds;
+                }
+                Some(StreamKind::CumulativeCounter) => {
+                    if let Some(step) = self.step(sample, frame.tick_ns) {
+                        let sum = rates.entry(sample.stream).or_default();
+                        sum.amount += step.amount;
+                        sum.seconds += step.seconds;
+                    }
+                }
+                _ => {}
+            }
+        }
+        publish(gauges.into_iter(), true, frame);
+        let rates = rates.into_iter().filter(|(_, sum)| sum.seconds > 0.0);
+        publish(rates.map(|(stream, sum)| (stream, sum.amount / sum.seconds)), false, frame);
+    }
+
+    /// How far a cumulative counter came since its last point. A reset counts from its new start, where that
+    /// lies after the last point; a point that is no newer than the last one says nothing.
+    fn step(&mut self, sample: &NumberSample, tick_ns: i64) -> Option<Sum> {
+        let NumberSample { time_ns, start_ns, value, .. } = *sample;
+        let before = self.latest.insert(sample.stream, Latest { time_ns, start_ns, value });
+        let since = |from_ns: i64, amount: f64| Sum { amount, seconds: (time_ns - from_ns) as f64 * 1e-9 };
+        match before {
+            Some(before) if time_ns <= before.time_ns => {
+                self.latest.insert(sample.stream, before);
+                None
+            }
+            Some(before) if start_ns == before.start_ns && value >= before.value => {
+                Some(since(before.time_ns, value - before.value))
+            }
+            Some(before) if start_ns >= before.time_ns && start_ns < time_ns => {
+                Some(since(before.time_ns, value))
+            }
+            Some(_) => None,
+            None => {
+                let is_fresh =
+                    start_ns > 0 && start_ns < time_ns && time_ns - start_ns <= FRESH_START_TICKS * tick_ns;
+                is_fresh.then(|| since(start_ns, value))
+            }
+        }
+    }
+}
+
+/// Rolls streams up into their series: the mean of gauges, the sum of rates, added in the order of keys.
+fn publish(streams: impl Iterator<Item = (u64, f64)>, is_mean: bool, frame: &mut Frame<'_>) {
+    let mut series: BTreeMap<u64, (f64, u32, u64)> = BTreeMap::new();
+    for (stream, value) in streams {
+        if let Some(def) = frame.defs.get(&stream) {
+            let rolled = series.entry(def.series.key).or_insert((0.0, 0, stream));
+            rolled.0 += value;
+            rolled.1 += 1;
+        }
+    }
+    for (sum, count, stream) in series.into_values() {
+        if let Some(def) = frame.stream(stream) {
+            frame.set(&def.series, if is_mean { sum / f64::from(count) } else { sum });
+        }
+    }
+}

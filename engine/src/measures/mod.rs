@@ -1,0 +1,15 @@
+//! Measures: rules that turn batches into numbers.
+//!
+//! * `extract`: rows of a batch as samples, in record order
+//! * `fold`: the samples of one closed tick of one shard as one value per series
+//! * `templates`: log lines as templates
+//!
+//! Does not judge values; does not know partitions beyond their order.
+
+mod extract;
+mod fold;
+mod templates;
+
+pub use extract::extract;
+pub use fold::{Fold, FoldConfig, FoldOutput, FrameInput, NewTemplate};
+pub use templates::{TemplateConfig, TemplateMiner, TemplateRef};

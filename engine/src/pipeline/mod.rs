@@ -1,0 +1,407 @@
+//! The pipeline: the one place that names every stage and what goes between them.
+//!
+//! ```text
+//! Records ─ Partition(Intake → measures::extract) ─ frames by tick and shard
+//!   every partition past a tick ─ Shard(Fold → Scorer) ─ anomalies, edges
+//!     every shard past it ─ Correlator ─ incidents
+//! ```
+//!
+//! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `demo` are the shells around it.
+
+mod partition;
+mod shard;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    correlator::{self, Correlator, CorrelatorConfig},
+    intake::IntakeConfig,
+    measures::{FoldConfig, FrameInput},
+    score::{RestoreError, ScoreConfig},
+    types::{Anomaly, Change, Edge, Id, Incident, Record, Reject, Section, Source, TickClosed},
+};
+
+pub use partition::{Clock, Idle, Progress, Resume};
+use partition::{Frames, Partition};
+use shard::Shard;
+
+/// Settings of every stage.
+#[derive(Clone, Debug)]
+pub struct PipelineConfig {
+    /// Ticks, lateness and shards.
+    pub clock: Clock,
+    /// Decoding.
+    pub intake: IntakeConfig,
+    /// Encodings by topic, where the configuration names them.
+    pub encodings: BTreeMap<String, crate::intake::Encoding>,
+    /// Topics that never hold the watermark: changes are rare.
+    pub quiet_topics: Vec<String>,
+    /// Measures.
+    pub fold: FoldConfig,
+    /// Detectors.
+    pub score: ScoreConfig,
+    /// Incidents.
+    pub correlator: CorrelatorConfig,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> PipelineConfig {
+        let fold = FoldConfig::default();
+        PipelineConfig {
+            clock: Clock { tick_ns: fold.tick_ns, lateness_ns: 2 * fold.tick_ns, shards: 64 },
+            intake: IntakeConfig::default(),
+            encodings: BTreeMap::new(),
+            quiet_topics: vec!["changes".to_string()],
+            fold,
+            score: ScoreConfig::default(),
+            correlator: CorrelatorConfig::default(),
+        }
+    }
+}
+
+/// What the pipeline is told.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A partition is read from now on; until its first record it holds every tick open.
+    Assign(Source),
+    /// Records of a partition, with rising offsets.
+    Records {
+        /// The partition.
+        source: &'a Source,
+        /// The records.
+        records: &'a [Record],
+    },
+    /// A partition is read no longer: it holds no tick open, and what it held open is somebody else's.
+    Revoke(&'a Source),
+    /// A partition was silent for long. Decided outside, and kept in a log before it comes here.
+    Idle(&'a Idle),
+    /// Everything was read: close every tick.
+    Flush,
+    /// Somebody looks after an incident.
+    Acknowledge {
+        /// Which one.
+        id: Id,
+        /// Who.
+        by: String,
+    },
+}
+
+/// What the pipeline gives, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A revision of an anomaly.
+    Anomaly(Anomaly),
+    /// A revision of an incident.
+    Incident(Incident),
+    /// An anomaly that opens no incident, and why.
+    Suppressed {
+        /// The anomaly.
+        anomaly: Id,
+        /// Why, in words.
+        why: String,
+    },
+    /// A change event was taken.
+    Change(Change),
+    /// A record was refused: it belongs on the dead-letter topic.
+    DeadLetter {
+        /// Where it came from.
+        source: Source,
+        /// Which record, and why.
+        reject: Reject,
+    },
+    /// A tick is closed in every shard; its end, unix milliseconds.
+    TickClosed {
+        /// End of the tick.
+        time_ms: i64,
+    },
+}
+
+/// Counts since the start, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records taken.
+    pub records: u64,
+    /// Samples found in them.
+    pub samples: u64,
+    /// Samples that came too late for their tick.
+    pub late: u64,
+    /// Values that were scored.
+    pub scored: u64,
+    /// Values of series that had no room.
+    pub refused: u64,
+    /// Ticks closed.
+    pub ticks: u64,
+}
+
+/// The state of everything between records and incidents.
+#[derive(Debug)]
+pub struct Pipeline {
+    config: PipelineConfig,
+    partitions: BTreeMap<Source, Partition>,
+    shards: Vec<Shard>,
+    correlator: Correlator,
+    changes: Vec<Change>,
+    closed: i64,
+    counts: Counts,
+}
+
+/// Everything that is needed to go on after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Form of this struct.
+    pub version: u32,
+    /// Where each partition resumes.
+    pub resume: Vec<Resume>,
+    /// State of the stages.
+    pub sections: Vec<Section>,
+}
+
+/// A snapshot that cannot be written or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// A stage could not be written.
+    #[error(transparent)]
+    Section(#[from] crate::types::section::SectionError),
+    /// A stage refused its state.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// Another version of the engine wrote it.
+    #[error(
+        "the snapshot has version {found}, this engine reads {SNAPSHOT_VERSION}: start cold, or use the engine that wrote it"
+    )]
+    Version {
+        /// Version found.
+        found: u32,
+    },
+}
+
+/// Version of [`Snapshot`].
+pub const SNAPSHOT_VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Own {
+    closed: i64,
+    changes: Vec<Change>,
+}
+
+impl Pipeline {
+    /// A pipeline that has seen nothing.
+    pub fn new(config: PipelineConfig) -> Pipeline {
+        let shard = |index| Shard::new(index, config.fold.clone(), config.score.clone());
+        Pipeline {
+            partitions: BTreeMap::new(),
+            shards: (0..config.clock.shards).map(shard).collect(),
+            correlator: Correlator::new(config.correlator.clone()),
+            changes: Vec::new(),
+            closed: i64::MIN,
+            counts: Counts::default(),
+            config,
+        }
+    }
+
+    /// Takes an event and gives what follows from it.
+    pub fn on_event(&mut self, event: Event<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Assign(source) => {
+                self.partition(&source);
+            }
+            Event::Records { source, records } => {
+                self.records(source, records, &mut effects);
+                self.close_ticks(false, &mut effects);
+            }
+            Event::Revoke(source) => {
+                self.partitions.remove(source);
+                self.close_ticks(false, &mut effects);
+            }
+            Event::Idle(idle) => {
+                self.partition(&idle.source).idle(idle);
+                self.close_ticks(false, &mut effects);
+            }
+            Event::Flush => self.close_ticks(true, &mut effects),
+            Event::Acknowledge { id, by } => {
+                let given = self.correlator.on_event(correlator::Event::Acknowledge { id, by });
+                effects.extend(given.into_iter().map(Effect::from));
+            }
+        }
+        effects
+    }
+
+    /// Every incident that is known, newest first.
+    pub fn incidents(&self) -> Vec<&Incident> {
+        self.correlator.list()
+    }
+
+    /// Counts since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Number of series that have a slot.
+    pub fn series(&self) -> usize {
+        self.shards.iter().map(Shard::series).sum()
+    }
+
+    /// How far each partition was read.
+    pub fn progress(&self) -> impl Iterator<Item = Progress<'_>> {
+        self.partitions.values().map(Partition::progress)
+    }
+
+    /// The decision that ends the wait for a partition that is silent, if the others wait for it.
+    pub fn silence(&self, source: &Source) -> Option<Idle> {
+        let silent = self.partitions.get(source).filter(|partition| !partition.quiet)?.progress();
+        let newest_ns =
+            self.partitions.values().filter_map(|partition| partition.progress().newest_ns).max()?;
+        let waits = silent.newest_ns.is_none_or(|own_ns| own_ns < newest_ns);
+        waits.then(|| Idle { source: source.clone(), offset: silent.next_offset, newest_ns })
+    }
+
+    /// Saves everything, at a tick barrier: open ticks are read again from the resume offsets.
+    pub fn save(&self) -> Result<Snapshot, SnapshotError> {
+        let own = Own { closed: self.closed, changes: self.changes.clone() };
+        let mut sections = vec![Section::save("pipeline", 1, &own)?, self.correlator.save("correlator")?];
+        for shard in &self.shards {
+            sections.extend(shard.save()?);
+        }
+        let resume = self.partitions.values().map(Partition::resume_point).collect();
+        Ok(Snapshot { version: SNAPSHOT_VERSION, resume, sections })
+    }
+
+    /// Restores what [`Pipeline::save`] gave.
+    pub fn load(config: PipelineConfig, snapshot: &Snapshot) -> Result<Pipeline, SnapshotError> {
+        if snapshot.version != SNAPSHOT_VERSION {
+            return Err(SnapshotError::Version { found: snapshot.version });
+        }
+        let mut pipeline = Pipeline::new(config);
+        let config = pipeline.config.clone();
+        for section in &snapshot.sections {
+            if section.name == "pipeline"
+                && let Some(own) = section.load::<Own>(1)?
+            {
+                pipeline.closed = own.closed;
+                pipeline.changes = own.changes;
+            } else if section.name == "correlator" {
+                pipeline.correlator = Correlator::load(config.correlator.clone(), section)?;
+            }
+        }
+        for shard in &mut pipeline.shards {
+            shard.load(config.fold.clone(), config.score.clone(), &snapshot.sections)?;
+        }
+        for resume in &snapshot.resume {
+            pipeline.partition(&resume.source).resume(resume);
+        }
+        Ok(pipeline)
+    }
+
+    fn partition(&mut self, source: &Source) -> &mut Partition {
+        let config = &self.config;
+        self.partitions.entry(source.clone()).or_insert_with(|| {
+            let encoding = config.encodings.get(&*source.topic).copied().unwrap_or(config.intake.encoding);
+            let quiet = config.quiet_topics.iter().any(|topic| **topic == *source.topic);
+            Partition::new(source.clone(), IntakeConfig { encoding, ..config.intake.clone() }, quiet)
+        })
+    }
+
+    /// Takes records; a silence that was decided at an offset between them takes effect there.
+    fn records(&mut self, source: &Source, mut records: &[Record], effects: &mut Vec<Effect>) {
+        while !records.is_empty() {
+            let now = self.partition(source).until_idle(records);
+            let (now, later) = records.split_at(now);
+            self.take(source, now, effects);
+            records = later;
+        }
+    }
+
+    fn take(&mut self, source: &Source, records: &[Record], effects: &mut Vec<Effect>) {
+        let (clock, closed) = (self.config.clock, self.closed);
+        let taken = self.partition(source).take(records, &clock, closed);
+        self.counts.records += records.len() as u64;
+        self.counts.samples += taken.samples;
+        self.counts.late += taken.late;
+        for (shard, def) in taken.defs {
+            self.shards[shard].define(def);
+        }
+        for reject in taken.rejects {
+            effects.push(Effect::DeadLetter { source: source.clone(), reject });
+        }
+        for change in taken.changes {
+            effects.push(Effect::Change(change.clone()));
+            self.changes.push(change);
+        }
+    }
+
+    /// Closes every tick that no partition holds open any more, oldest first.
+    fn close_ticks(&mut self, all: bool, effects: &mut Vec<Effect>) {
+        let clock = self.config.clock;
+        let holding = self.partitions.values().filter(|partition| !partition.quiet);
+        let first_open = holding.map(|partition| partition.first_open(&clock).unwrap_or(i64::MIN)).min();
+        let limit = if all { i64::MAX } else { first_open.unwrap_or(i64::MIN) };
+        while let Some(tick) = self.partitions.values().filter_map(Partition::oldest).min()
+            && tick < limit
+        {
+            self.close(tick, effects);
+        }
+    }
+
+    fn close(&mut self, tick: i64, effects: &mut Vec<Effect>) {
+        self.closed = tick;
+        self.counts.ticks += 1;
+        let start_ms = tick * self.config.clock.tick_ns / 1_000_000;
+        let taken: Vec<(u32, Frames)> = (0..)
+            .zip(self.partitions.values_mut())
+            .filter_map(|(order, partition)| Some((order, partition.close(tick)?)))
+            .collect();
+        let mut told = TickClosed { time_ms: start_ms, ..TickClosed::default() };
+        for (index, shard) in self.shards.iter_mut().enumerate() {
+            let inputs: Vec<FrameInput<'_>> = taken
+                .iter()
+                .map(|(source, frames)| FrameInput { source: *source, samples: &frames.shards[index] })
+                .filter(|input| !input.samples.is_empty())
+                .collect();
+            if inputs.is_empty() {
+                continue;
+            }
+            let closed = shard.close(tick, start_ms, &inputs);
+            self.counts.scored += closed.scored;
+            self.counts.refused += closed.refused;
+            told.anomalies.extend(closed.anomalies);
+            told.edges.extend(closed.edges);
+        }
+        let mut taken = taken.into_iter().peekable();
+        for (order, partition) in (0..).zip(self.partitions.values_mut()) {
+            if let Some((_, frames)) = taken.next_if(|(source, _)| *source == order) {
+                partition.recycle(frames);
+            }
+        }
+        self.correlate(told, effects);
+    }
+
+    fn correlate(&mut self, mut told: TickClosed, effects: &mut Vec<Effect>) {
+        let time_ms = told.time_ms;
+        told.anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
+        told.edges.sort_by(|a: &Edge, b: &Edge| (&a.caller, &a.callee).cmp(&(&b.caller, &b.callee)));
+        effects.extend(told.anomalies.iter().cloned().map(Effect::Anomaly));
+        let end_ms = time_ms + self.config.clock.tick_ns / 1_000_000;
+        let (mut due, later): (Vec<Change>, Vec<Change>) =
+            std::mem::take(&mut self.changes).into_iter().partition(|change| change.time_ms < end_ms);
+        self.changes = later;
+        due.sort();
+        for change in due {
+            self.correlator.on_event(correlator::Event::Change(change));
+        }
+        let given = self.correlator.on_event(correlator::Event::Tick(told));
+        effects.extend(given.into_iter().map(Effect::from));
+        effects.push(Effect::TickClosed { time_ms });
+    }
+}
+
+impl From<correlator::Effect> for Effect {
+    fn from(effect: correlator::Effect) -> Effect {
+        match effect {
+            correlator::Effect::Incident(incident) => Effect::Incident(incident),
+            correlator::Effect::Suppressed { anomaly, why } => Effect::Suppressed { anomaly, why },
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! One logical shard: the samples of a closed tick become values, the values scores, the scores anomalies.
+
+use std::sync::Arc;
+
+use crate::{
+    measures::{Fold, FoldConfig, FoldOutput, FrameInput},
+    score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
+    types::{Anomaly, Edge, Section, StreamDef, section::SectionError},
+};
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    name: String,
+    fold: Fold,
+    scorer: Scorer,
+    output: FoldOutput,
+}
+
+/// What a shard's frame gave.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    pub(super) anomalies: Vec<Anomaly>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) scored: u64,
+    pub(super) refused: u64,
+}
+
+impl Shard {
+    pub(super) fn new(index: usize, fold: FoldConfig, score: ScoreConfig) -> Shard {
+        Shard {
+            name: format!("shard/{index}"),
+            fold: Fold::new(fold),
+            scorer: Scorer::new(score),
+            output: FoldOutput::default(),
+        }
+    }
+
+    pub(super) fn define(&mut self, def: Arc<StreamDef>) {
+        self.fold.define(&[def]);
+    }
+
+    /// Number of series that have a slot.
+    pub(super) fn series(&self) -> usize {
+        self.fold.slots().iter().flatten().count()
+    }
+
+    /// Closes a tick whose end is `time_ms`.
+    pub(super) fn close(&mut self, tick: i64, time_ms: i64, inputs: &[FrameInput<'_>]) -> Closed {
+        self.fold.fold(tick, inputs, &mut self.output);
+        let output = &mut self.output;
+        let frame = FrameView {
+            time_ms,
+            values: &output.values,
+            slots: self.fold.slots(),
+            admitted: &output.admitted,
+            forgotten: &output.forgotten,
+        };
+        let mut anomalies = self.scorer.frame(frame);
+        for new in output.novel.drain(..) {
+            let pattern = NewPattern {
+                entity: &new.entity,
+                template: &new.template,
+                example: &new.example,
+                severity: new.severity,
+            };
+            anomalies.push(self.scorer.novelty(&pattern, time_ms));
+        }
+        let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
+        Closed { anomalies, edges: std::mem::take(&mut output.edges), scored, refused: output.refused_series }
+    }
+
+    pub(super) fn save(&self) -> Result<[Section; 2], SectionError> {
+        Ok([
+            self.fold.save(&format!("{}/fold", self.name))?,
+            self.scorer.save(&format!("{}/score", self.name))?,
+        ])
+    }
+
+    pub(super) fn load(
+        &mut self,
+        fold: FoldConfig,
+        score: ScoreConfig,
+        sections: &[Section],
+    ) -> Result<(), RestoreError> {
+        let find = |part: &str| {
+            let name = format!("{}/{part}", self.name);
+            sections.iter().find(move |section| section.name == name)
+        };
+        let (folds, scores) = (find("fold"), find("score"));
+        if let Some(section) = folds
+            && let Some(restored) = Fold::load(fold, section)?
+        {
+            self.fold = restored;
+            if let Some(section) = scores {
+                self.scorer = Scorer::load(score, section)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -74,6 +74,11 @@ pub struct Scores {
     pub lower: Vec<f64>,
     /// Upper edge of the expected band.
     pub upper: Vec<f64>,
+    /// What level and seasons of the long run alone predict: where the value would be had nothing changed
+    /// lately. NaN while nothing is known.
+    pub usual: Vec<f64>,
+    /// Robust scale of the deviations from `usual`; NaN while nothing is known.
+    pub spread: Vec<f64>,
     /// Standardised residual (robust z); NaN when missing or cold.
     pub residual: Vec<f64>,
     /// −ln p, at least 0.
@@ -100,9 +105,15 @@ impl Scores {
 
     /// Changes the number of slots; new ones are silent. Does nothing when the size is right.
     pub fn resize(&mut self, slots: usize) {
-        for column in
-            [&mut self.expected, &mut self.lower, &mut self.upper, &mut self.residual, &mut self.onset]
-        {
+        for column in [
+            &mut self.expected,
+            &mut self.lower,
+            &mut self.upper,
+            &mut self.usual,
+            &mut self.spread,
+            &mut self.residual,
+            &mut self.onset,
+        ] {
             column.resize(slots, f64::NAN);
         }
         for column in [&mut self.nlp, &mut self.score, &mut self.change] {

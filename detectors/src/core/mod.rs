@@ -125,6 +125,8 @@ fn emit(work: &Work, known: &[bool; LANES], time: f64, at: usize, len: usize, ou
         out.expected[slot] = blank(expected, *known);
         out.lower[slot] = blank(expected - half, *known);
         out.upper[slot] = blank(expected + half, *known);
+        out.usual[slot] = blank(work.value[lane] - work.from_slow[lane], *known);
+        out.spread[slot] = blank(work.spread[lane], *known);
         out.residual[slot] = blank(work.residual[lane], scored);
         out.nlp[slot] = work.nlp[lane];
         out.score[slot] = score_of(work.nlp[lane]);
@@ -159,7 +161,16 @@ mod tests {
         let mut bits = Vec::new();
         for (tick, values) in frames.iter().enumerate() {
             bank.advance(&Frame { time: tick as i64 * 900, values }, &mut out);
-            for column in [&out.expected, &out.lower, &out.residual, &out.nlp, &out.change, &out.onset] {
+            for column in [
+                &out.expected,
+                &out.lower,
+                &out.usual,
+                &out.spread,
+                &out.residual,
+                &out.nlp,
+                &out.change,
+                &out.onset,
+            ] {
                 bits.extend(column.iter().map(|value| value.to_bits()));
             }
         }

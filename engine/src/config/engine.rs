@@ -66,8 +66,10 @@ pub struct DetectConfig {
     pub open: f64,
     /// −ln p below which a series counts as normal again, 0 up to `open`.
     pub close: f64,
-    /// Scored ticks below `close` after which an anomaly ends.
+    /// Scored ticks within the old band after which an anomaly ends.
     pub calm_ticks: u32,
+    /// Values that a series must have had before an anomaly of it opens.
+    pub learn_ticks: u32,
 }
 
 /// When incidents open, resolve and reopen. Event time.
@@ -76,8 +78,8 @@ pub struct DetectConfig {
 pub struct IncidentsConfig {
     /// Anomalies whose onsets are this near can belong together.
     pub window: Duration,
-    /// Evidence that opens an incident: 5 for a first symptom, 2.5 for each further one, more as they last.
-    pub evidence: f64,
+    /// False-alarm budget: incidents per day, over all series, that chance alone may open; above 0.
+    pub false_alarms_per_day: f64,
     /// Quiet time after which an incident is resolved.
     pub resolve_after: Duration,
     /// A resolved incident whose entities speak again within this time is reopened and does not page.
@@ -130,8 +132,8 @@ impl Default for SeriesConfig {
 
 impl Default for DetectConfig {
     fn default() -> DetectConfig {
-        let ScoreConfig { open, close, calm_ticks, .. } = ScoreConfig::default();
-        DetectConfig { open, close, calm_ticks }
+        let ScoreConfig { open, close, calm_ticks, learn_ticks, .. } = ScoreConfig::default();
+        DetectConfig { open, close, calm_ticks, learn_ticks }
     }
 }
 
@@ -141,7 +143,7 @@ impl Default for IncidentsConfig {
         let seconds = |millis: i64| Duration::from_secs(millis as u64 / 1000);
         IncidentsConfig {
             window: seconds(own.window_ms),
-            evidence: own.evidence,
+            false_alarms_per_day: own.false_alarms_per_day,
             resolve_after: seconds(own.resolve_after_ms),
             reopen_within: seconds(own.reopen_within_ms),
             change_before: seconds(own.change_before_ms),
@@ -194,7 +196,9 @@ impl DetectConfig {
 
 impl IncidentsConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        refuse_unless(self.evidence.is_finite(), "incidents.evidence", "is no number")?;
+        let budget = self.false_alarms_per_day;
+        let field = "incidents.false_alarms_per_day";
+        refuse_unless(budget > 0.0 && budget.is_finite(), field, "is not above 0")?;
         refuse_unless(self.max_open > 0, "incidents.max_open", "is 0: nothing could be told")
     }
 }
@@ -237,6 +241,7 @@ impl Config {
                 open: detect.open,
                 close: detect.close,
                 calm_ticks: detect.calm_ticks,
+                learn_ticks: detect.learn_ticks,
                 ..ScoreConfig::default()
             },
             correlator: CorrelatorConfig {
@@ -244,7 +249,8 @@ impl Config {
                 resolve_after_ms: incidents.resolve_after.millis(),
                 reopen_within_ms: incidents.reopen_within.millis(),
                 change_before_ms: incidents.change_before.millis(),
-                evidence: incidents.evidence,
+                false_alarms_per_day: incidents.false_alarms_per_day,
+                chance_per_day: 86_400_000.0 / time.tick.millis() as f64 * (-detect.open).exp(),
                 max_open: incidents.max_open,
                 keep_resolved: incidents.keep_resolved,
                 ..CorrelatorConfig::default()

@@ -6,18 +6,41 @@ use super::{
     graph::Graph,
     symptom::{self, Symptom},
 };
-use crate::types::{Anomaly, Entity, Id, Incident};
+use crate::types::{Anomaly, AnomalyKind, Entity, Id, Incident};
 
 /// −ln p from which the core tier calls something news.
 const NEWS: f64 = 6.9;
 
-/// Evidence of a first symptom, of each further one on the same entity, and per unit of −ln p above [`NEWS`].
-const FIRST: f64 = 5.0;
-const FURTHER: f64 = 2.5;
+/// An anomaly has lasted, and counts, from this number of ticks on.
+const LASTING_TICKS: u32 = 3;
 
-/// An anomaly that lasts gains evidence, up to this much after ten minutes: what passes by itself is no incident.
-const LASTING: f64 = 3.0;
-const LASTING_MS: f64 = 600_000.0;
+/// Evidence of each further tick outside, in units of −ln p: by chance about one in three ticks after one
+/// outside is outside too, because series wander.
+const PER_TICK: f64 = 1.2;
+
+/// Most evidence of one symptom of one entity.
+const MOST: f64 = 12.0;
+
+/// Weight of an entity's joint pattern: it says that something is different, not that it hurts, so that it needs
+/// a sign beside it.
+const JOINT: f64 = 0.5;
+
+/// Evidence without which no incident opens, however few series there are.
+pub(super) const LEAST_EVIDENCE: f64 = 4.0;
+
+/// Errors that rise no more than this times as much as the traffic follow it.
+const FOLLOWS: f64 = 1.5;
+
+/// Whether an anomaly has lasted; a new template is what it is at once.
+pub(super) fn lasts(anomaly: &Anomaly) -> bool {
+    anomaly.ticks >= LASTING_TICKS || anomaly.kind == AnomalyKind::NewTemplate
+}
+
+fn strength(anomaly: &Anomaly) -> f64 {
+    let news = (anomaly.neg_log_p - NEWS).clamp(0.0, 3.0);
+    let weight = if anomaly.kind == AnomalyKind::Entity { JOINT } else { 1.0 };
+    weight * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
+}
 
 /// How one entity is related to another, in words.
 fn relation(from: &Entity, to: &Entity, graph: &Graph) -> Option<String> {
@@ -39,16 +62,21 @@ fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
 
 /// Why this anomaly joins the incident, or `None`.
 pub(super) fn joins(incident: &Incident, anomaly: &Anomaly, graph: &Graph, window_ms: i64) -> Option<String> {
-    incident.members.iter().find_map(|member| {
+    let only_traffic = symptom::of(anomaly) == Symptom::Traffic;
+    incident.members.iter().filter(|member| member.anomaly.active).find_map(|member| {
         let near = is_near(anomaly, member.anomaly.onset_ms, member.anomaly.opened_ms, window_ms);
-        let same = member.anomaly.active && member.anomaly.entity == anomaly.entity;
-        if near || same { relation(&anomaly.entity, &member.anomaly.entity, graph) } else { None }
+        let same = member.anomaly.entity == anomaly.entity;
+        if same || near && !only_traffic {
+            relation(&anomaly.entity, &member.anomaly.entity, graph)
+        } else {
+            None
+        }
     })
 }
 
 /// The waiting anomalies by connected groups: near in time, and the same entity or at most two calls apart.
 pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, graph: &Graph, window_ms: i64) -> Vec<Vec<Anomaly>> {
-    let mut ordered: Vec<&Anomaly> = waiting.values().collect();
+    let mut ordered: Vec<&Anomaly> = waiting.values().filter(|anomaly| lasts(anomaly)).collect();
     ordered.sort_by_key(|anomaly| (anomaly.onset_ms, anomaly.id));
     let mut groups: Vec<Vec<Anomaly>> = Vec::new();
     for anomaly in ordered {
@@ -67,24 +95,30 @@ pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, graph: &Graph, window_ms: 
     groups
 }
 
-/// How much speaks for a group: its symptoms, each measure of an entity once, and how long they last. Traffic
-/// that moves without any symptom is no evidence at all.
-pub(super) fn evidence(group: &[Anomaly], time_ms: i64) -> f64 {
-    let mut symptoms: BTreeMap<(&Entity, Symptom), (f64, i64)> = BTreeMap::new();
+/// How much speaks for a group: of each symptom of each entity the strongest sign. Traffic that moves without any
+/// symptom is no evidence at all.
+pub(super) fn evidence(group: &[Anomaly]) -> f64 {
+    let mut symptoms: BTreeMap<(&Entity, Symptom, AnomalyKind), f64> = BTreeMap::new();
     for anomaly in group {
         let symptom = symptom::of(anomaly);
-        if symptom == Symptom::Traffic {
-            continue;
+        if symptom > Symptom::Traffic && !follows_traffic(anomaly, group) {
+            let strongest = symptoms.entry((&anomaly.entity, symptom, anomaly.kind)).or_insert(0.0);
+            *strongest = strongest.max(strength(anomaly));
         }
-        let strength = (anomaly.neg_log_p - NEWS).max(0.0);
-        let known = symptoms.entry((&anomaly.entity, symptom)).or_insert((0.0, time_ms));
-        known.0 = known.0.max(strength);
-        known.1 = known.1.min(anomaly.opened_ms);
     }
-    let Some(oldest) = symptoms.values().map(|(_, opened_ms)| *opened_ms).min() else { return 0.0 };
-    let strengths: f64 = symptoms.values().map(|(strength, _)| strength).sum();
-    let further = FURTHER * (symptoms.len() as f64 - 1.0);
-    FIRST + further + strengths + LASTING * ((time_ms - oldest) as f64 / LASTING_MS).min(1.0)
+    symptoms.values().sum()
+}
+
+/// Whether an anomaly of errors is no more than what its entity's traffic brings with it.
+fn follows_traffic(anomaly: &Anomaly, group: &[Anomaly]) -> bool {
+    let rise = |anomaly: &Anomaly| anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE);
+    let traffic = group.iter().filter(|other| {
+        other.entity == anomaly.entity
+            && other.measure.ends_with(":rate")
+            && symptom::of(other) == Symptom::Traffic
+    });
+    let most = traffic.map(rise).fold(1.0, f64::max);
+    anomaly.measure.ends_with(":rate") && rise(anomaly) <= FOLLOWS * most && most > 1.0
 }
 
 /// Why each anomaly of a new group is in it.

@@ -35,8 +35,10 @@ pub struct CorrelatorConfig {
     pub reopen_within_ms: i64,
     /// How long before an onset a change can be its cause.
     pub change_before_ms: i64,
-    /// Evidence that opens an incident, in units of −ln p above what is no news: see `group`.
-    pub evidence: f64,
+    /// Incidents per day, over the whole fleet, that chance alone may open.
+    pub false_alarms_per_day: f64,
+    /// Anomalies per day that chance alone opens on one series.
+    pub chance_per_day: f64,
     /// Most open incidents; beyond it anomalies are suppressed, with the reason.
     pub max_open: usize,
     /// Most members of an incident.
@@ -52,7 +54,8 @@ impl Default for CorrelatorConfig {
             resolve_after_ms: 120_000,
             reopen_within_ms: 900_000,
             change_before_ms: 1_800_000,
-            evidence: 8.0,
+            false_alarms_per_day: 1.0,
+            chance_per_day: 8.3,
             max_open: 1000,
             max_members: 200,
             keep_resolved: 1000,
@@ -107,6 +110,7 @@ pub struct Correlator {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
     time_ms: i64,
+    warm_series: u64,
     graph: Graph,
     changes: VecDeque<Change>,
     /// Anomalies without an incident, by id.
@@ -193,12 +197,14 @@ impl Correlator {
 
     fn tick(&mut self, tick: TickClosed) -> Vec<Effect> {
         self.state.time_ms = tick.time_ms;
+        self.state.warm_series = tick.warm_series;
         self.state.graph.tick(&tick.edges);
         self.forget_changes();
         let mut effects = Vec::new();
         for anomaly in tick.anomalies {
             self.place(anomaly, &mut effects);
         }
+        self.join_incidents(&mut effects);
         self.open_incidents(&mut effects);
         self.settle(&mut effects);
         effects
@@ -209,31 +215,48 @@ impl Correlator {
         self.state.changes.retain(|change| change.time_ms >= oldest);
     }
 
-    /// Puts a revision of an anomaly where it belongs: into the incident that has it, into one that it joins,
-    /// or among those that wait.
+    /// Evidence at which an incident opens: as many anomalies as chance opens on this many series are not to
+    /// open more incidents than the budget allows.
+    fn opens_at(&self) -> f64 {
+        let by_chance = self.state.warm_series as f64 * self.config.chance_per_day;
+        (by_chance / self.config.false_alarms_per_day).ln().max(group::LEAST_EVIDENCE)
+    }
+
+    /// Puts a revision of an anomaly where it belongs: into the incident that has it, or among those that wait.
     fn place(&mut self, anomaly: Anomaly, effects: &mut Vec<Effect>) {
-        let State { open, waiting, graph, .. } = &mut self.state;
+        let State { open, waiting, .. } = &mut self.state;
         let holder = open.values_mut().find(|story| story.has(anomaly.id));
         if let Some(story) = holder {
             story.update(anomaly);
             return;
         }
-        if !anomaly.active {
-            waiting.remove(&anomaly.id);
-            return;
+        if anomaly.active {
+            waiting.insert(anomaly.id, anomaly);
+        } else if waiting.remove(&anomaly.id).is_some() {
+            let why = format!("passed by itself after {} ticks, and nothing related lasted", anomaly.ticks);
+            effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
         }
-        for story in open.values_mut() {
-            if let Some(because) = group::joins(&story.incident, &anomaly, graph, self.config.window_ms) {
-                if story.incident.members.len() < self.config.max_members {
-                    story.add(anomaly, because);
-                } else {
-                    let why = format!("incident {} is full", story.incident.id);
-                    effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
-                }
-                return;
+    }
+
+    /// Adds what waits, and has lasted, to the open incidents that it is related to.
+    fn join_incidents(&mut self, effects: &mut Vec<Effect>) {
+        let State { open, waiting, graph, .. } = &mut self.state;
+        let CorrelatorConfig { window_ms, max_members, .. } = self.config;
+        let lasting: Vec<Id> = waiting.values().filter(|a| group::lasts(a)).map(|a| a.id).collect();
+        for id in lasting {
+            let found = open.values_mut().find_map(|story| {
+                let because = group::joins(&story.incident, &waiting[&id], graph, window_ms)?;
+                Some((story, because))
+            });
+            let Some((story, because)) = found else { continue };
+            let Some(anomaly) = waiting.remove(&id) else { continue };
+            if story.incident.members.len() < max_members {
+                story.add(anomaly, because);
+            } else {
+                let why = format!("incident {} is full", story.incident.id);
+                effects.push(Effect::Suppressed { anomaly: id, why });
             }
         }
-        waiting.insert(anomaly.id, anomaly);
     }
 
     /// Opens an incident for every group of waiting anomalies whose evidence is enough.
@@ -246,9 +269,10 @@ impl Correlator {
             let why = "alone, and too weak to open an incident by itself".to_string();
             effects.push(Effect::Suppressed { anomaly: id, why });
         }
+        let opens_at = self.opens_at();
         for found in group::groups(&self.state.waiting, &self.state.graph, self.config.window_ms) {
-            let evidence = group::evidence(&found, time_ms);
-            if evidence < self.config.evidence {
+            let evidence = group::evidence(&found);
+            if evidence < opens_at {
                 continue;
             }
             if self.state.open.len() >= self.config.max_open {
@@ -297,7 +321,12 @@ impl Correlator {
             acknowledged_by: None,
             remediation: None,
             page: false,
-            why: format!("evidence {evidence:.1}, opens at {:.1}", self.config.evidence),
+            why: format!(
+                "evidence {evidence:.1}, opens at {:.1}: {} series, {} false alarms per day",
+                self.opens_at(),
+                self.state.warm_series,
+                self.config.false_alarms_per_day
+            ),
         };
         let story = Story { incident, last_active_ms: time_ms, changed: true };
         self.state.open.insert(story.incident.id, story);
@@ -309,7 +338,7 @@ impl Correlator {
         let speaks: BTreeSet<_> = found.iter().map(|anomaly| &anomaly.entity).collect();
         let position = self.state.resolved.iter().rposition(|story| {
             let recent = story.incident.resolved_ms.is_some_and(|resolved| time_ms - resolved <= within);
-            recent && story.incident.members.iter().any(|member| speaks.contains(&member.anomaly.entity))
+            recent && story.incident.suspects.first().is_some_and(|first| speaks.contains(&first.entity))
         })?;
         let mut story = self.state.resolved.remove(position)?;
         story.incident.state = IncidentState::Open;

@@ -42,9 +42,26 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
     match anomaly.kind {
         AnomalyKind::NewTemplate if anomaly.neg_log_p >= 8.0 => return Symptom::Failing,
         AnomalyKind::NewTemplate => return Symptom::Unknown,
-        AnomalyKind::Entity => return Symptom::Unknown,
+        AnomalyKind::Entity => return of_entity(&anomaly.attribution),
         AnomalyKind::Series => {}
     }
+    of_measure(measure, rises)
+}
+
+/// A pattern that is carried by measures of traffic for the most part is traffic; of others it is not known
+/// which way they went.
+fn of_entity(attribution: &[(String, f64)]) -> Symptom {
+    let carried = |wanted: bool| -> f64 {
+        let shares = attribution.iter().filter(|(measure, _)| {
+            let measure = measure.split('{').next().unwrap_or(measure);
+            (of_measure(measure, true) == Symptom::Traffic) == wanted
+        });
+        shares.map(|(_, share)| share).sum()
+    };
+    if carried(true) >= carried(false) { Symptom::Traffic } else { Symptom::Unknown }
+}
+
+fn of_measure(measure: &str, rises: bool) -> Symptom {
     if has(measure, &["model."]) {
         Symptom::Failing
     } else if has(measure, &["error", "fail", "exception", "5xx", "refused", "timeout", "drop"]) {
@@ -54,6 +71,7 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
         &[
             "cpu",
             "connection",
+            "backends",
             "queue",
             "network",
             "log.",

@@ -25,6 +25,7 @@ fn anomaly(text: &str) -> Anomaly {
         opened_ms,
         onset_ms: opened_ms,
         updated_ms: opened_ms,
+        ticks: 8,
         score: neg_log_p / (neg_log_p + 10.0),
         neg_log_p,
         value: value.parse().unwrap(),
@@ -74,7 +75,7 @@ fn tell(changes: &[Change], lines: &[&str], end: i64) -> Vec<Incident> {
             time_ms: second * 1000,
             anomalies: anomalies.collect(),
             edges: edges(),
-            catching_up: false,
+            warm_series: 100,
         };
         let effects = correlator.on_event(Event::Tick(tick.clone()));
         assert_eq!(effects, plain.on_event(Event::Tick(tick)));

@@ -369,6 +369,7 @@ impl Pipeline {
             told.anomalies.extend(closed.anomalies);
             told.edges.extend(closed.edges);
         }
+        told.warm_series = self.shards.iter().map(Shard::warm).sum();
         let mut taken = taken.into_iter().peekable();
         for (order, partition) in (0..).zip(self.partitions.values_mut()) {
             if let Some((_, frames)) = taken.next_if(|(source, _)| *source == order) {

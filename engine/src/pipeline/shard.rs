@@ -39,6 +39,11 @@ impl Shard {
         self.fold.define(&[def]);
     }
 
+    /// Number of series that are judged.
+    pub(super) fn warm(&self) -> u64 {
+        self.scorer.warm()
+    }
+
     /// Number of series that have a slot.
     pub(super) fn series(&self) -> usize {
         self.fold.slots().iter().flatten().count()

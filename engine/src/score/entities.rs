@@ -9,7 +9,7 @@ use foreshock_detectors::{EntityBank, EntityScores, ForestBank, ForestConfig, Lo
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::columns::SavedColumns;
+use super::{ScoreConfig, columns::SavedColumns};
 use crate::types::{Entity, EntityKind, SeriesDef};
 
 /// Features of a class.
@@ -63,8 +63,21 @@ pub(super) struct Judged<'a> {
     pub(super) entity: &'a Entity,
     pub(super) name: &'a str,
     pub(super) neg_log_p: f64,
+    slots: &'a [Option<u32>],
     /// Shares of its measures, largest first.
     pub(super) attribution: Vec<(String, f64)>,
+}
+
+/// The forest judges what the models of the series left over, so these have to be learnt first: this many times
+/// as long as a single series.
+const LEARNS_AFTER: u32 = 6;
+
+impl Judged<'_> {
+    /// Whether its series have been seen for long enough.
+    pub(super) fn is_known(&self, ages: &[u32], config: &ScoreConfig) -> bool {
+        let age = self.slots.iter().flatten().map(|slot| ages[*slot as usize]).max();
+        age.is_some_and(|age| age >= LEARNS_AFTER * config.learn_ticks)
+    }
 }
 
 impl Entities {
@@ -179,6 +192,7 @@ impl Class {
         rows.filter(|(_, row)| row.slots.iter().flatten().count() > 1).map(|(index, row)| Judged {
             entity: &row.entity,
             name: &row.name,
+            slots: &row.slots,
             neg_log_p: self.combined(index, row),
             attribution: self.attribution(index),
         })

@@ -30,8 +30,10 @@ pub struct ScoreConfig {
     pub open: f64,
     /// −ln p below which a series counts as normal again.
     pub close: f64,
-    /// Scored ticks below `close` after which an anomaly ends, 1 or more.
+    /// Scored ticks within the old band after which an anomaly ends, 1 or more.
     pub calm_ticks: u32,
+    /// Values that a series must have had before an anomaly of it opens.
+    pub learn_ticks: u32,
     /// The core tier.
     pub core: CoreConfig,
     /// The forests.
@@ -45,6 +47,7 @@ impl Default for ScoreConfig {
             open: 6.95,
             close: 3.0,
             calm_ticks: 3,
+            learn_ticks: 60,
             core: CoreConfig::default(),
             forest: ForestConfig { trees: 50, ..ForestConfig::default() },
         }
@@ -85,6 +88,8 @@ pub struct Scorer {
     config: ScoreConfig,
     core: CoreBank,
     scores: Scores,
+    /// Values so far, per slot.
+    ages: Vec<u32>,
     entities: Entities,
     open: OpenAnomalies,
 }
@@ -103,6 +108,7 @@ pub enum RestoreError {
 #[derive(Serialize, Deserialize)]
 struct Saved {
     core: SavedColumns,
+    ages: Vec<u32>,
     entities: entities::Saved,
     open: OpenAnomalies,
 }
@@ -114,7 +120,8 @@ impl Scorer {
     pub fn new(config: ScoreConfig) -> Scorer {
         let core = CoreBank::new(config.core.clone(), 0);
         let entities = Entities::new(config.forest.clone());
-        Scorer { config, core, scores: Scores::new(0), entities, open: OpenAnomalies::default() }
+        let open = OpenAnomalies::default();
+        Scorer { config, core, scores: Scores::new(0), ages: Vec::new(), entities, open }
     }
 
     /// Scores one frame and gives the revisions of anomalies that it causes, in slot order, entities last.
@@ -123,11 +130,13 @@ impl Scorer {
         for &slot in frame.forgotten {
             revisions.extend(self.open.forget(slot, frame.time_ms));
             self.core.forget(slot as usize);
+            self.ages[slot as usize] = 0;
             self.entities.forget(slot);
         }
         self.open.expire_novelties(frame.time_ms, &mut revisions);
         self.core.grow(frame.values.len());
         self.scores.resize(frame.values.len());
+        self.ages.resize(frame.values.len(), 0);
         for &slot in frame.admitted {
             if let Some(series) = &frame.slots[slot as usize] {
                 self.entities.admit(slot, series);
@@ -135,9 +144,12 @@ impl Scorer {
         }
         let seconds = frame.time_ms.div_euclid(1000);
         self.core.advance(&Frame { time: seconds, values: frame.values }, &mut self.scores);
-        self.open.series(&self.config, &frame, &self.scores, &mut revisions);
+        self.open.series(&self.config, &frame, &self.scores, &self.ages, &mut revisions);
+        for (age, value) in self.ages.iter_mut().zip(frame.values) {
+            *age = age.saturating_add(u32::from(!value.is_nan()));
+        }
         self.entities.advance(seconds, frame.values, &self.scores);
-        self.open.entities(&self.config, &frame, &self.entities, &mut revisions);
+        self.open.entities(&self.config, &frame, &self.entities, &self.ages, &mut revisions);
         revisions
     }
 
@@ -145,6 +157,11 @@ impl Scorer {
     /// template's rate is a series of its own by then.
     pub fn novelty(&mut self, pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
         self.open.novelty(pattern, time_ms)
+    }
+
+    /// Number of series that are modelled well enough to be judged.
+    pub fn warm(&self) -> u64 {
+        self.ages.iter().filter(|age| **age >= self.config.learn_ticks).count() as u64
     }
 
     /// The series' scores of the latest frame, per slot.
@@ -159,8 +176,12 @@ impl Scorer {
 
     /// Saves all state.
     pub fn save(&self, name: &str) -> Result<Section, SectionError> {
-        let saved =
-            Saved { core: self.core.save().into(), entities: self.entities.save(), open: self.open.clone() };
+        let saved = Saved {
+            core: self.core.save().into(),
+            ages: self.ages.clone(),
+            entities: self.entities.save(),
+            open: self.open.clone(),
+        };
         Section::save(name, VERSION, &saved)
     }
 
@@ -172,6 +193,7 @@ impl Scorer {
             scorer.core.load(&columns)?;
             scorer.scores.resize(scorer.core.slots());
             scorer.entities.load(saved.entities)?;
+            scorer.ages = saved.ages;
             scorer.open = saved.open;
         }
         Ok(scorer)

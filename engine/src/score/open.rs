@@ -27,13 +27,81 @@ pub(super) struct OpenAnomalies {
 struct Open {
     anomaly: Anomaly,
     calm: u32,
+    /// What was expected when it opened. The models move on and may take the new for normal; this stays.
+    before: Before,
+    /// Number of ticks that was last told.
+    told: u32,
+    /// Calm ticks after which it is over, as a multiple of the configured number.
+    patience: u32,
 }
 
+/// The side on which a value left what was expected, and the end of that.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Before {
+    Above(f64),
+    Below(f64),
+    /// It stayed within: its change or spread is what is abnormal.
+    Within,
+}
+
+/// Spreads from the long-run level at which a slow movement is more than wandering.
+const MOVED: f64 = 3.0;
+
+/// A slow movement is given this many times as long to show where it goes.
+const SLOW_PATIENCE: u32 = 10;
+
+impl Before {
+    /// A jump leaves the band; what moves slowly takes the band with it and leaves the long-run level.
+    fn of(value: f64, slot: usize, scores: &Scores) -> Before {
+        let (lower, upper) = (scores.lower[slot], scores.upper[slot]);
+        let (usual, spread) = (scores.usual[slot], scores.spread[slot]);
+        if value > upper {
+            Before::Above(upper)
+        } else if value < lower {
+            Before::Below(lower)
+        } else if value > usual + spread {
+            Before::Above(usual + MOVED * spread)
+        } else if value < usual - spread {
+            Before::Below(usual - MOVED * spread)
+        } else {
+            Before::Within
+        }
+    }
+
+    fn is_outside(self, value: f64, neg_log_p: f64, config: &ScoreConfig) -> bool {
+        match self {
+            Before::Above(upper) => value > upper,
+            Before::Below(lower) => value < lower,
+            Before::Within => neg_log_p >= config.close,
+        }
+    }
+}
+
+/// A lasting change is accepted after this long: 30 minutes. Until then it is not taken for the new normal.
+const ACCEPT_MS: i64 = 1_800_000;
+
 impl Open {
+    fn new(anomaly: Anomaly, before: Before) -> Open {
+        Open { anomaly, calm: 0, before, told: 1, patience: 1 }
+    }
+
+    /// One more tick outside; worth telling at 3 ticks, 5, 8, 12 and so on.
+    fn lasts(&mut self, time_ms: i64) -> bool {
+        self.calm = 0;
+        self.anomaly.ticks += 1;
+        let tell = self.anomaly.ticks > self.told + self.told.div_ceil(2);
+        if tell {
+            self.told = self.anomaly.ticks;
+            self.anomaly.revision += 1;
+            self.anomaly.updated_ms = time_ms;
+        }
+        tell
+    }
+
     /// One more scored tick without a new anomaly; gives the last revision once it is over.
     fn calmer(&mut self, config: &ScoreConfig, time_ms: i64) -> Option<Anomaly> {
         self.calm += 1;
-        (self.calm >= config.calm_ticks).then(|| self.closed(time_ms))
+        (self.calm >= self.patience * config.calm_ticks).then(|| self.closed(time_ms))
     }
 
     fn closed(&self, time_ms: i64) -> Anomaly {
@@ -58,7 +126,7 @@ impl OpenAnomalies {
     pub(super) fn expire_novelties(&mut self, time_ms: i64, revisions: &mut Vec<Anomaly>) {
         let over = |anomaly: &mut Anomaly| time_ms - anomaly.opened_ms >= NOVELTY_MS;
         for anomaly in self.novelties.extract_if(.., over) {
-            revisions.push(Open { anomaly, calm: 0 }.closed(time_ms));
+            revisions.push(Open::new(anomaly, Before::Within).closed(time_ms));
         }
     }
 
@@ -68,10 +136,11 @@ impl OpenAnomalies {
         config: &ScoreConfig,
         frame: &FrameView<'_>,
         scores: &Scores,
+        ages: &[u32],
         revisions: &mut Vec<Anomaly>,
     ) {
         for (slot, value) in frame.values.iter().enumerate() {
-            if value.is_nan() || !scores.warm[slot] {
+            if value.is_nan() || !scores.warm[slot] || ages[slot] < config.learn_ticks {
                 continue;
             }
             let (key, strength) = (slot as u32, scores.nlp[slot]);
@@ -80,17 +149,24 @@ impl OpenAnomalies {
                 (None, Some(series)) if strength >= config.open => {
                     let anomaly = open_series(series, slot, frame, scores);
                     revisions.push(anomaly.clone());
-                    self.slots.insert(key, Open { anomaly, calm: 0 });
+                    let before = Before::of(*value, slot, scores);
+                    let jumped = *value < scores.lower[slot] || *value > scores.upper[slot];
+                    let patience = if jumped { 1 } else { SLOW_PATIENCE };
+                    self.slots.insert(key, Open { patience, ..Open::new(anomaly, before) });
                 }
                 (None, _) => {}
                 (Some(open), _) => {
-                    let outside = *value < scores.lower[slot] || *value > scores.upper[slot];
+                    let accepted = frame.time_ms - open.anomaly.opened_ms >= ACCEPT_MS;
+                    let outside = open.before.is_outside(*value, strength, config) && !accepted;
+                    let tell = outside && open.lasts(frame.time_ms);
                     if strength >= open.anomaly.neg_log_p + WORSE {
-                        open.anomaly.revision += 1;
+                        open.anomaly.revision += u32::from(!tell);
                         strengthen(&mut open.anomaly, slot, frame, scores);
                         revisions.push(open.anomaly.clone());
+                    } else if tell {
+                        revisions.push(open.anomaly.clone());
                     }
-                    if strength >= config.close || outside {
+                    if outside || strength >= config.open {
                         open.calm = 0;
                     } else if let Some(closed) = open.calmer(config, frame.time_ms) {
                         revisions.push(closed);
@@ -108,19 +184,27 @@ impl OpenAnomalies {
         config: &ScoreConfig,
         frame: &FrameView<'_>,
         entities: &Entities,
+        ages: &[u32],
         revisions: &mut Vec<Anomaly>,
     ) {
         let OpenAnomalies { slots, entities: known, .. } = self;
         let speaks = |entity: &Entity| slots.values().any(|open| open.anomaly.entity == *entity);
         for judged in entities.judged() {
             match known.get_mut(judged.name) {
-                None if judged.neg_log_p >= config.open && !speaks(judged.entity) => {
+                None if judged.neg_log_p >= config.open
+                    && judged.is_known(ages, config)
+                    && !speaks(judged.entity) =>
+                {
                     let anomaly = open_entity(&judged, frame.time_ms);
                     revisions.push(anomaly.clone());
-                    known.insert(judged.name.to_string(), Open { anomaly, calm: 0 });
+                    known.insert(judged.name.to_string(), Open::new(anomaly, Before::Within));
                 }
                 None => {}
-                Some(open) if judged.neg_log_p >= config.close => open.calm = 0,
+                Some(open) if judged.neg_log_p >= config.close => {
+                    if open.lasts(frame.time_ms) {
+                        revisions.push(open.anomaly.clone());
+                    }
+                }
                 Some(open) => {
                     if let Some(closed) = open.calmer(config, frame.time_ms) {
                         revisions.push(closed);
@@ -147,6 +231,7 @@ fn open_series(series: &SeriesDef, slot: usize, frame: &FrameView<'_>, scores: &
         opened_ms: opened,
         onset_ms: onset_ms.clamp(opened - MAX_ONSET_MS, opened),
         updated_ms: opened,
+        ticks: 1,
         score: 0.0,
         neg_log_p: 0.0,
         value: f64::NAN,
@@ -188,6 +273,7 @@ fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
         opened_ms: time_ms,
         onset_ms: time_ms,
         updated_ms: time_ms,
+        ticks: 1,
         score: score_of(neg_log_p),
         neg_log_p,
         value: 1.0,
@@ -208,9 +294,13 @@ fn strengthen(anomaly: &mut Anomaly, slot: usize, frame: &FrameView<'_>, scores:
     anomaly.neg_log_p = scores.nlp[slot];
     anomaly.score = scores.score[slot];
     anomaly.value = frame.values[slot];
-    anomaly.expected = scores.expected[slot];
-    anomaly.lower = scores.lower[slot];
-    anomaly.upper = scores.upper[slot];
+    let within = (scores.lower[slot]..=scores.upper[slot]).contains(&frame.values[slot]);
+    (anomaly.expected, anomaly.lower, anomaly.upper) = if within {
+        let (usual, spread) = (scores.usual[slot], scores.spread[slot]);
+        (usual, usual - spread, usual + spread)
+    } else {
+        (scores.expected[slot], scores.lower[slot], scores.upper[slot])
+    };
     anomaly.detector = scores.speaker[slot].as_str().to_string();
     anomaly.explanation = words::series(anomaly);
 }
@@ -227,6 +317,7 @@ fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
         opened_ms: time_ms,
         onset_ms: time_ms,
         updated_ms: time_ms,
+        ticks: 1,
         score: score_of(judged.neg_log_p),
         neg_log_p: judged.neg_log_p,
         value: judged.neg_log_p,

@@ -42,6 +42,8 @@ pub struct Anomaly {
     pub updated_ms: i64,
     /// Strongest score so far, 0..1.
     pub score: f64,
+    /// Ticks so far on which it lay outside what was expected before it began, the first included.
+    pub ticks: u32,
     /// −ln p of the strongest tick.
     pub neg_log_p: f64,
     /// What came at the strongest tick.
@@ -83,6 +85,6 @@ pub struct TickClosed {
     pub anomalies: Vec<Anomaly>,
     /// Calls seen, sorted by (caller, callee), one per pair.
     pub edges: Vec<Edge>,
-    /// Whether the engine still works through a backlog: observe, do not act.
-    pub catching_up: bool,
+    /// Series that are modelled: each is a chance for a false alarm.
+    pub warm_series: u64,
 }

@@ -142,6 +142,8 @@ pub struct OutputTopics {
     pub signals: String,
     /// Records that could not be read, with where they came from and why.
     pub dead_letter: String,
+    /// The bus's journal of signals, the only truth about them; one partition, compacted.
+    pub journal: String,
     /// Decisions that do not come from telemetry; one partition, kept for ever.
     pub decisions: String,
     /// Whether missing topics are created.
@@ -176,6 +178,7 @@ impl Default for OutputTopics {
             incidents: "foreshock.incidents".to_string(),
             signals: "foreshock.signals".to_string(),
             dead_letter: "foreshock.deadletter".to_string(),
+            journal: "foreshock.internal.signals".to_string(),
             decisions: "foreshock.internal.decisions".to_string(),
             create: true,
             partitions: 1,

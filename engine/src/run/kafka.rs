@@ -1,0 +1,455 @@
+//! Kafka in: a consumer on its own thread, batches of records out of it, through a bounded channel.
+//!
+//! When the channel is full the partitions are paused and the thread goes on polling, so that the group keeps
+//! this member. Knows neither ticks nor snapshots; where a partition begins is given to it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use crossbeam_channel::{Sender, TrySendError};
+use rdkafka::{
+    ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
+    client::ClientContext as _,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers},
+    types::RDKafkaRespErr,
+};
+
+use super::RunError;
+use crate::{
+    config::{Config, Start},
+    types::{Record, Source},
+};
+
+/// What the consumer tells the engine.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// These partitions are read from now on.
+    Assigned(Vec<Source>),
+    /// These are not.
+    Revoked(Vec<Source>),
+    /// Records of a partition, in order.
+    Records(Source, Vec<Record>),
+    /// How far behind the ends of the partitions we are.
+    Lag(Lag),
+    /// A partition at its end was silent for `time.idle_after`.
+    Silent(Source),
+    /// Every assigned partition was read to its end; only when asked for.
+    Ended,
+    /// The broker refuses us for good.
+    Failed(String),
+}
+
+/// How far behind the ends of the partitions we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lag {
+    /// Records not yet taken, over all partitions.
+    pub(super) records: i64,
+    /// Whether every partition was read to its end at least once.
+    pub(super) caught_up: bool,
+}
+
+/// The consumer, as the engine holds it.
+pub(super) struct Consumer {
+    client: Arc<BaseConsumer<Context>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How the consumer behaves.
+#[derive(Clone, Debug)]
+pub(super) struct ConsumeOptions {
+    /// Where partitions begin that a snapshot knows.
+    pub(super) resume: HashMap<Source, i64>,
+    /// Say [`Input::Ended`] once everything was read.
+    pub(super) until_end: bool,
+}
+
+/// Time between two looks at the lag.
+const STATISTICS: Duration = Duration::from_millis(500);
+/// Longest wait for a record.
+const POLL: Duration = Duration::from_millis(20);
+
+impl Consumer {
+    /// Joins the group and begins to read.
+    pub(super) fn start(config: &Config, options: ConsumeOptions, inputs: Sender<Input>) -> Result<Consumer, RunError> {
+        let mut client = ClientConfig::new();
+        for (key, value) in defaults(config) {
+            client.set(key, value);
+        }
+        for (key, value) in config.kafka.connection()? {
+            client.set(key, value);
+        }
+        let context = Context { resume: options.resume.clone(), shared: Mutex::default() };
+        let client: BaseConsumer<Context> =
+            client.create_with_context(context).map_err(|source| RunError::Kafka { doing: "make a consumer", source })?;
+        let topics: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
+        client.subscribe(&topics).map_err(|source| RunError::Kafka { doing: "subscribe", source })?;
+        let (client, stop) = (Arc::new(client), Arc::new(AtomicBool::new(false)));
+        let reader = Reader {
+            client: client.clone(),
+            stop: stop.clone(),
+            inputs,
+            batch_records: config.ingest.batch_records,
+            idle_after: config.time.idle_after.std(),
+            until_end: options.until_end,
+            pending: Vec::new(),
+            partitions: BTreeMap::new(),
+            caught_up: false,
+            ended: false,
+            paused: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("kafka".to_string())
+            .spawn(move || reader.run())
+            .map_err(RunError::Thread)?;
+        Ok(Consumer { client, stop, thread: Some(thread) })
+    }
+
+    /// Commits where each partition resumes. Partitions that are no longer ours are refused by the broker.
+    pub(super) fn commit(&self, resume: impl Iterator<Item = (Source, i64)>) -> Result<(), KafkaError> {
+        let mut offsets = TopicPartitionList::new();
+        for (source, offset) in resume {
+            offsets.add_partition_offset(&source.topic, source.partition, Offset::Offset(offset))?;
+        }
+        if offsets.count() == 0 {
+            return Ok(());
+        }
+        self.client.commit(&offsets, CommitMode::Sync)
+    }
+
+    /// Stops reading and leaves the group.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the reader was reported when it happened; there is nothing left to stop.
+            drop(thread.join());
+        }
+    }
+}
+
+fn defaults(config: &Config) -> Vec<(&'static str, String)> {
+    let start = match config.kafka.start {
+        Start::Earliest => "earliest",
+        Start::Latest => "latest",
+    };
+    let mut options = vec![
+        ("group.id", config.kafka.group.clone()),
+        ("auto.offset.reset", start.to_string()),
+        ("enable.auto.commit", "false".to_string()),
+        ("enable.auto.offset.store", "false".to_string()),
+        ("enable.partition.eof", "true".to_string()),
+        ("partition.assignment.strategy", "cooperative-sticky".to_string()),
+        ("statistics.interval.ms", STATISTICS.as_millis().to_string()),
+        ("queued.min.messages", "10000".to_string()),
+        ("queued.max.messages.kbytes", "32768".to_string()),
+        ("fetch.message.max.bytes", (1_u32 << 20).to_string()),
+        ("topic.metadata.refresh.interval.ms", "30000".to_string()),
+        ("allow.auto.create.topics", "false".to_string()),
+    ];
+    if !config.kafka.instance.is_empty() {
+        options.push(("group.instance.id", config.kafka.instance.clone()));
+    }
+    options
+}
+
+/// What librdkafka's callbacks leave for the reader; they run on its thread, inside `poll`.
+#[derive(Debug, Default)]
+struct Shared {
+    rebalances: Vec<Rebalanced>,
+    ends: Option<BTreeMap<Source, End>>,
+}
+
+#[derive(Debug)]
+enum Rebalanced {
+    Assigned(Vec<(Source, i64)>),
+    Revoked(Vec<Source>),
+}
+
+/// The end of a partition, as the broker said it last.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// Offset at which the end was met; negative before.
+    eof: i64,
+    /// Records behind the end; negative when unknown.
+    lag: i64,
+}
+
+struct Context {
+    resume: HashMap<Source, i64>,
+    shared: Mutex<Shared>,
+}
+
+impl Context {
+    fn with<T>(&self, take: impl FnOnce(&mut Shared) -> T) -> T {
+        take(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn sources(list: &TopicPartitionList) -> Vec<Source> {
+    let source = |topic: &str, partition| Source { topic: Arc::from(topic), partition };
+    list.elements().iter().map(|element| source(element.topic(), element.partition())).collect()
+}
+
+impl ClientContext for Context {
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = BTreeMap::new();
+        for (topic, state) in statistics.topics {
+            let topic: Arc<str> = Arc::from(topic);
+            for (partition, state) in state.partitions {
+                let end = End { eof: state.eof_offset, lag: state.consumer_lag };
+                ends.insert(Source { topic: topic.clone(), partition }, end);
+            }
+        }
+        self.with(|shared| shared.ends = Some(ends));
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka");
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Assigned partitions begin where the snapshot says, which the broker's committed offset can only be behind.
+    fn rebalance(&self, consumer: &BaseConsumer<Context>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let done = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                let assigned: Vec<(Source, i64)> = sources(list)
+                    .into_iter()
+                    .map(|source| {
+                        let offset = self.resume.get(&source).copied().unwrap_or(-1);
+                        (source, offset)
+                    })
+                    .collect();
+                let known = assigned.iter().filter(|(_, offset)| *offset >= 0);
+                let placed = known.map(|(source, offset)| {
+                    list.set_partition_offset(&source.topic, source.partition, Offset::Offset(*offset))
+                });
+                let placed: Result<(), KafkaError> = placed.collect();
+                self.with(|shared| shared.rebalances.push(Rebalanced::Assigned(assigned)));
+                placed.and_then(|()| consumer.incremental_assign(list))
+            }
+            _ => {
+                self.with(|shared| shared.rebalances.push(Rebalanced::Revoked(sources(list))));
+                consumer.incremental_unassign(list)
+            }
+        };
+        if let Err(error) = done {
+            self.error(error, "rebalance");
+        }
+    }
+}
+
+/// What the reader knows of a partition.
+struct Reading {
+    source: Source,
+    /// The next record; negative before the first when no snapshot knows it.
+    next: i64,
+    heard: Instant,
+    /// Whether its silence was told since its last record.
+    told: bool,
+    batch: Batch,
+}
+
+/// Records on their way, their payloads in one piece of memory.
+#[derive(Default)]
+struct Batch {
+    arena: BytesMut,
+    records: Vec<(Record, std::ops::Range<usize>, Option<std::ops::Range<usize>>)>,
+}
+
+impl Batch {
+    fn push(&mut self, message: &BorrowedMessage<'_>) {
+        let mut keep = |bytes: &[u8]| {
+            let start = self.arena.len();
+            self.arena.extend_from_slice(bytes);
+            start..self.arena.len()
+        };
+        let payload = keep(message.payload().unwrap_or_default());
+        let key = message.key().map(&mut keep);
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            let owned = headers.iter().map(|header| {
+                (header.key.to_string(), Bytes::copy_from_slice(header.value.unwrap_or_default()))
+            });
+            owned.collect()
+        });
+        let time_ms = message.timestamp().to_millis().unwrap_or(-1);
+        let record = Record { offset: message.offset(), time_ms, headers, ..Record::default() };
+        self.records.push((record, payload, key));
+    }
+
+    fn take(&mut self) -> Vec<Record> {
+        let bytes = self.arena.split().freeze();
+        let place = |(record, payload, key): (Record, _, Option<_>)| Record {
+            payload: bytes.slice(payload),
+            key: key.map(|key| bytes.slice(key)),
+            ..record
+        };
+        self.records.drain(..).map(place).collect()
+    }
+}
+
+struct Reader {
+    client: Arc<BaseConsumer<Context>>,
+    stop: Arc<AtomicBool>,
+    inputs: Sender<Input>,
+    batch_records: usize,
+    idle_after: Duration,
+    until_end: bool,
+    /// What the full channel did not take, oldest first.
+    pending: Vec<Input>,
+    partitions: BTreeMap<(String, i32), Reading>,
+    caught_up: bool,
+    ended: bool,
+    paused: bool,
+}
+
+impl Reader {
+    fn run(mut self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let client = self.client.clone();
+            match client.poll(POLL) {
+                Some(Ok(message)) => self.message(&message),
+                Some(Err(KafkaError::PartitionEOF(_))) | None => self.flush_all(),
+                Some(Err(error)) => self.error(&error),
+            }
+            let (rebalances, ends) =
+                client.context().with(|shared| (std::mem::take(&mut shared.rebalances), shared.ends.take()));
+            rebalances.into_iter().for_each(|rebalanced| self.rebalanced(rebalanced));
+            if let Some(ends) = ends {
+                self.ends(&ends);
+            }
+            if !self.deliver() {
+                return;
+            }
+        }
+    }
+
+    fn message(&mut self, message: &BorrowedMessage<'_>) {
+        let Some(reading) = self.partitions.get_mut(&(message.topic().to_string(), message.partition())) else {
+            return;
+        };
+        if message.offset() < reading.next {
+            return;
+        }
+        reading.next = message.offset() + 1;
+        reading.heard = Instant::now();
+        reading.told = false;
+        reading.batch.push(message);
+        if reading.batch.records.len() >= self.batch_records {
+            self.pending.push(Input::Records(reading.source.clone(), reading.batch.take()));
+        }
+    }
+
+    fn flush_all(&mut self) {
+        for reading in self.partitions.values_mut().filter(|reading| !reading.batch.records.is_empty()) {
+            self.pending.push(Input::Records(reading.source.clone(), reading.batch.take()));
+        }
+    }
+
+    fn error(&mut self, error: &KafkaError) {
+        let code = error.rdkafka_error_code();
+        let for_good = [
+            RDKafkaErrorCode::TopicAuthorizationFailed,
+            RDKafkaErrorCode::GroupAuthorizationFailed,
+            RDKafkaErrorCode::Fatal,
+        ];
+        if code.is_some_and(|code| for_good.contains(&code)) {
+            self.pending.push(Input::Failed(error.to_string()));
+        } else {
+            tracing::warn!(%error, "reading from kafka");
+        }
+    }
+
+    fn rebalanced(&mut self, rebalanced: Rebalanced) {
+        match rebalanced {
+            Rebalanced::Assigned(assigned) => {
+                for (source, next) in &assigned {
+                    let reading = Reading {
+                        source: source.clone(),
+                        next: *next,
+                        heard: Instant::now(),
+                        told: false,
+                        batch: Batch::default(),
+                    };
+                    self.partitions.insert((source.topic.to_string(), source.partition), reading);
+                }
+                self.caught_up &= assigned.is_empty();
+                let sources = assigned.into_iter().map(|(source, _)| source).collect();
+                self.pending.push(Input::Assigned(sources));
+            }
+            Rebalanced::Revoked(sources) => {
+                self.flush_all();
+                for source in &sources {
+                    self.partitions.remove(&(source.topic.to_string(), source.partition));
+                }
+                self.pending.push(Input::Revoked(sources));
+            }
+        }
+    }
+
+    /// Looks at the ends of the partitions: lag, silence, and whether everything was read.
+    fn ends(&mut self, ends: &BTreeMap<Source, End>) {
+        let mut lag = 0;
+        let mut at_end = !self.partitions.is_empty();
+        for reading in self.partitions.values_mut() {
+            let end = ends.get(&reading.source);
+            lag += end.map_or(0, |end| end.lag.max(0));
+            let here = end.is_some_and(|end| end.eof >= 0 && (reading.next < 0 || reading.next >= end.eof));
+            at_end &= here;
+            if here && !reading.told && reading.heard.elapsed() >= self.idle_after {
+                reading.told = true;
+                reading.heard = Instant::now();
+                self.pending.push(Input::Silent(reading.source.clone()));
+            } else if reading.told && reading.heard.elapsed() >= self.idle_after {
+                reading.told = false;
+            }
+        }
+        self.caught_up |= at_end;
+        self.pending.push(Input::Lag(Lag { records: lag, caught_up: self.caught_up }));
+        if at_end && self.until_end && !self.ended {
+            self.flush_all();
+            self.pending.push(Input::Ended);
+            self.ended = true;
+        }
+    }
+
+    /// Hands over what is pending, in order; false once nobody listens.
+    fn deliver(&mut self) -> bool {
+        while !self.pending.is_empty() {
+            match self.inputs.try_send(self.pending.remove(0)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(input)) => {
+                    self.pending.insert(0, input);
+                    self.pause(true);
+                    return true;
+                }
+                Err(TrySendError::Disconnected(_)) => return false,
+            }
+        }
+        self.pause(false);
+        true
+    }
+
+    /// Holds the fetching back, or goes on with it.
+    fn pause(&mut self, pause: bool) {
+        if self.paused == pause {
+            return;
+        }
+        let Ok(assigned) = self.client.assignment() else { return };
+        let done = if pause { self.client.pause(&assigned) } else { self.client.resume(&assigned) };
+        match done {
+            Ok(()) => self.paused = pause,
+            Err(error) => tracing::warn!(%error, pause, "holding kafka back"),
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`.
 
+pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod correlator;

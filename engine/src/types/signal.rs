@@ -109,4 +109,10 @@ pub struct RemediationSignal {
     pub fencing_token: u64,
     /// How often it was granted.
     pub attempts: u32,
+    /// Event time of this revision, unix milliseconds.
+    pub updated_ms: i64,
+    /// The controller that was granted it last; empty before the first grant.
+    pub holder: String,
+    /// Whether a controller accepted a lease of it: work may have begun.
+    pub accepted: bool,
 }

@@ -1,0 +1,380 @@
+//! Every order of events within small bounds, checked against rules that are written down here a second time.
+//!
+//! One incident, one policy, two controllers. Messages may be late, repeated or under an old token; the process may
+//! die before, in the middle of and after every event. Does not show: several signals at once (capacity, order),
+//! which the tables in `tests` do.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+
+use super::{
+    Approval, Backoff, Bus, BusConfig, Claim, Effect, Event, OutcomeStatus, Policy, Session,
+    tests::{hello, incident, policy},
+};
+use crate::types::{Id, Incident, IncidentState, RemediationSignal, SignalState as State};
+
+const START_MS: i64 = 1_000_000;
+/// One step of event time.
+const STEP_MS: i64 = 1000;
+/// Steps of event time that are explored.
+const STEPS: i64 = 3;
+/// Lets a controller give a signal back only until this token, or it could for ever.
+const MOST_TOKENS: u64 = 3;
+/// Open, resolved, open again.
+const MOST_REVISIONS: u64 = 3;
+
+fn config(policy: Policy) -> BusConfig {
+    BusConfig {
+        policies: vec![policy],
+        max_signal_age_ms: STEP_MS,
+        lease_seconds: 10,
+        redelivery_limit: 1,
+        backoff: Backoff { first_ms: 1000, max_ms: 1000 },
+        verify_after_ms: 0,
+        verify_within_ms: STEP_MS,
+        ..BusConfig::default()
+    }
+}
+
+/// What an onlooker knows who sees events and effects only.
+#[derive(Clone, Default)]
+struct Onlooker {
+    /// The journal: the latest revision. It survives every crash.
+    journal: Option<RemediationSignal>,
+    /// Session, token and end of the lease that is valid.
+    lease: Option<(Session, u64, u64)>,
+    /// Whether the signal was cancelled, rejected or executed: it must never be granted again.
+    closed: bool,
+}
+
+/// One situation.
+#[derive(Clone)]
+struct Node {
+    bus: Bus,
+    seen: Onlooker,
+    /// Revision of the incident; odd is open, even is resolved, 0 not yet.
+    incident: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Say(Event),
+    /// The incident changes.
+    Turn,
+    /// The process dies after this many effects of the event; nothing but the journal is left.
+    Cut(Event, usize),
+    /// The process stops with a snapshot and starts again.
+    Restart,
+}
+
+#[test]
+fn approval_required() {
+    explore(policy("ask"), &[State::AwaitingApproval, State::Rejected]);
+}
+
+#[test]
+fn automatic() {
+    explore(Policy { approval: Approval::None, ..policy("act") }, &[]);
+}
+
+#[test]
+fn dry_run() {
+    explore(Policy { dry_run: true, ..policy("rehearse") }, &[]);
+}
+
+/// Breadth first over all situations; every state that a signal can be in must have been seen.
+fn explore(policy: Policy, more: &[State]) {
+    let name = policy.name.clone();
+    let dry_run = policy.dry_run;
+    let config = config(policy);
+    let mut bus = Bus::new(config.clone()).unwrap();
+    bus.on_event(Event::Tick { time_ms: START_MS, catching_up: false });
+    let mut queue = VecDeque::from([Node { bus, seen: Onlooker::default(), incident: 0 }]);
+    let (mut known, mut states, mut steps) = (HashSet::new(), BTreeSet::new(), 0_u64);
+    while let Some(node) = queue.pop_front() {
+        states.extend(node.seen.journal.as_ref().map(|signal| signal.state));
+        for step in node.steps() {
+            steps += 1;
+            let next = node.after(&step, &config);
+            if known.insert(next.key()) {
+                queue.push_back(next);
+            }
+        }
+    }
+    println!("{name}: {} situations, {steps} steps, states {states:?}", known.len());
+    let mut expected: BTreeSet<State> = more.iter().copied().collect();
+    expected.extend([State::Leased, State::Succeeded, State::Failed, State::Unknown, State::Verified]);
+    expected.extend([State::NotRecovered, State::Cancelled, State::DryRun]);
+    if !dry_run {
+        expected.insert(State::Ready);
+    }
+    assert_eq!(states, expected);
+}
+
+impl Node {
+    /// What can happen next.
+    fn steps(&self) -> Vec<Step> {
+        let mut events = self.event_time();
+        events.extend(self.controllers());
+        let mut steps: Vec<Step> = Vec::new();
+        for event in events {
+            let effects = self.bus.clone().on_event(event.clone()).len();
+            steps.extend((0..effects).map(|cut| Step::Cut(event.clone(), cut)));
+            steps.push(Step::Say(event));
+        }
+        if self.incident < MOST_REVISIONS {
+            steps.push(Step::Turn);
+        }
+        let timer = Event::LeaseTimer { at: self.bus.now.lease_ms };
+        steps.extend([Step::Restart, Step::Cut(timer, 0)]);
+        steps
+    }
+
+    fn event_time(&self) -> Vec<Event> {
+        let now = self.bus.now.event_ms;
+        let mut events: Vec<Event> =
+            [true, false].map(|catching_up| Event::Tick { time_ms: now, catching_up }).into();
+        if now < START_MS + STEPS * STEP_MS {
+            // One beyond the step: the end of an age is past, the end of a watch is reached.
+            events.push(Event::Tick { time_ms: now + STEP_MS + 1, catching_up: false });
+        }
+        if let Some(signal) = &self.seen.journal {
+            for approve in [true, false] {
+                let (by, comment) = ("ann".to_string(), String::new());
+                events.push(Event::Decide { signal: signal.id, approve, by, comment });
+            }
+        }
+        events
+    }
+
+    fn controllers(&self) -> Vec<Event> {
+        let now = self.bus.now.lease_ms;
+        let mut events = Vec::new();
+        if let Some(at) = self.bus.next_timer_ms() {
+            events.push(Event::LeaseTimer { at });
+        }
+        for (session, name) in [(Session(1), "a"), (Session(2), "b")] {
+            if !self.bus.controllers.contains_key(&session) {
+                events.push(Event::Connect { session, hello: hello(name), at: now });
+                continue;
+            }
+            events.push(Event::Disconnect { session, at: now });
+            let Some(signal) = &self.seen.journal else { continue };
+            for token in signal.fencing_token.saturating_sub(1)..=signal.fencing_token {
+                messages(Claim { session, signal: signal.id, token }, now, &mut events);
+            }
+            if let Some((_, token, until)) = self.seen.lease {
+                let claim = Claim { session, signal: signal.id, token };
+                events.push(Event::Progress { claim, at: until });
+                events.push(outcome(claim, OutcomeStatus::Succeeded, until));
+            }
+        }
+        events
+    }
+
+    /// The situation after this step; panics where a rule is broken.
+    fn after(&self, step: &Step, config: &BusConfig) -> Node {
+        let mut next = self.clone();
+        match step {
+            Step::Say(event) => {
+                let effects = next.bus.on_event(event.clone());
+                next.watch(event, &effects, step);
+                next.check_fault(self, event, &effects);
+            }
+            Step::Turn => {
+                next.incident += 1;
+                let event = Event::Incident(turned(next.incident, next.bus.now.event_ms));
+                let effects = next.bus.on_event(event.clone());
+                next.watch(&event, &effects, step);
+            }
+            Step::Cut(event, cut) => {
+                let effects = next.bus.on_event(event.clone());
+                next.watch(event, &effects[..*cut], step);
+                next.restart(Bus::new(config.clone()).unwrap(), step);
+            }
+            Step::Restart => {
+                let section = self.bus.save().unwrap();
+                next.restart(Bus::load(config.clone(), &section).unwrap(), step);
+            }
+        }
+        next
+    }
+
+    /// A new process: journal first, then the telemetry again. Its lease clock starts anew.
+    fn restart(&mut self, bus: Bus, step: &Step) {
+        let (time_ms, lease) = (self.bus.now.event_ms, self.seen.lease.take());
+        self.bus = bus;
+        if let Some(signal) = &self.seen.journal {
+            self.bus.recover(signal.clone());
+        }
+        assert!(lease.is_none() || self.bus.signals.values().all(|tracked| tracked.lease.is_none()));
+        for revision in 1..=self.incident {
+            let event = Event::Incident(turned(revision, time_ms.min(START_MS)));
+            let effects = self.bus.on_event(event.clone());
+            self.watch(&event, &effects, step);
+        }
+        let event = Event::Tick { time_ms, catching_up: true };
+        let effects = self.bus.on_event(event.clone());
+        self.watch(&event, &effects, step);
+    }
+
+    /// The rules, for every effect.
+    fn watch(&mut self, event: &Event, effects: &[Effect], step: &Step) {
+        let faulted = effects.iter().any(|effect| matches!(effect, Effect::Fault { .. }));
+        self.seen.lease_before(event, faulted);
+        for effect in effects {
+            match effect {
+                Effect::Signal(signal) => self.seen.journaled(signal, &self.bus, step),
+                Effect::Grant { session, lease } => {
+                    assert!(!self.bus.catching_up, "granted while catching up: {step:?}");
+                    assert_eq!(Some(&lease.signal), self.seen.journal.as_ref(), "not durable: {step:?}");
+                    assert_eq!(self.seen.lease, None, "two leases: {step:?}");
+                    let until = self.bus.now.lease_ms + self.bus.config.lease_ms();
+                    self.seen.lease = Some((*session, lease.signal.fencing_token, until));
+                }
+                Effect::Cancel { session, .. } => {
+                    let holder = self.seen.lease.map(|(holder, _, _)| holder);
+                    assert_eq!(holder, Some(*session), "cancelled for another: {step:?}");
+                }
+                Effect::Remediation { verified, .. } => {
+                    let state = if *verified { State::Verified } else { State::NotRecovered };
+                    assert_eq!(
+                        self.seen.journal.as_ref().map(|signal| signal.state),
+                        Some(state),
+                        "{step:?}"
+                    );
+                }
+                Effect::Fault { .. } | Effect::Welcome { .. } => {}
+                Effect::Declined { .. } | Effect::Refused { .. } => {}
+            }
+        }
+        if let Event::LeaseTimer { at } = event {
+            assert!(self.bus.next_timer_ms().is_none_or(|next| next > *at), "the timer spins: {step:?}");
+        }
+    }
+
+    /// A message that is answered with a fault changes nothing.
+    fn check_fault(&self, before: &Node, event: &Event, effects: &[Effect]) {
+        if matches!(effects, [Effect::Fault { .. }]) {
+            let mut same = before.clone();
+            same.bus.now = self.bus.now;
+            same.seen.lease = self.seen.lease;
+            assert_eq!(same.key(), self.key(), "{event:?}");
+        }
+    }
+
+    /// What decides about the future, in bytes: no words, no count of revisions, lease time from now on.
+    fn key(&self) -> Vec<u8> {
+        let now = self.bus.now;
+        let left = |until: u64| until.saturating_sub(now.lease_ms);
+        let mut tracked: Vec<_> = self.bus.signals.values().cloned().collect();
+        for one in &mut tracked {
+            one.not_before = left(one.not_before);
+            if let Some(lease) = &mut one.lease {
+                lease.until = left(lease.until);
+            }
+            for until in one.refused.values_mut().filter(|until| **until != u64::MAX) {
+                *until = left(*until);
+            }
+            one.refused.retain(|_, until| *until > 0);
+            one.signal.note.clear();
+            one.signal.revision = 0;
+            if one.signal.state != State::Succeeded {
+                one.signal.updated_ms = 0;
+            }
+        }
+        let open = self.bus.watched.open();
+        let sessions: Vec<Session> = self.bus.controllers.keys().copied().collect();
+        let seen = self.seen.lease.map(|(session, token, until)| (session, token, left(until)));
+        let world = (now.event_ms, self.bus.catching_up, self.incident, self.seen.closed);
+        postcard::to_stdvec(&(tracked, open, sessions, seen, world)).unwrap()
+    }
+}
+
+impl Onlooker {
+    /// What the event itself does to the valid lease.
+    fn lease_before(&mut self, event: &Event, faulted: bool) {
+        let Some((holder, token, until)) = self.lease else { return };
+        let (at, ends) = match event {
+            Event::Disconnect { session, at } => (*at, *session == holder),
+            Event::Nack { claim, at, .. } | Event::Outcome { claim, at, .. } => {
+                (*at, !faulted && claim.token == token)
+            }
+            Event::Progress { claim, at } if !faulted && claim.token == token && *at < until => {
+                self.lease = Some((holder, token, at + 10_000));
+                return;
+            }
+            Event::Connect { at, .. } | Event::Ack { at, .. } | Event::Progress { at, .. } => (*at, false),
+            Event::LeaseTimer { at } => (*at, false),
+            _ => return,
+        };
+        if ends || at >= until {
+            self.lease = None;
+        }
+    }
+
+    /// A revision is written to the journal.
+    fn journaled(&mut self, signal: &RemediationSignal, bus: &Bus, step: &Step) {
+        if let Some(before) = self.journal.replace(signal.clone()) {
+            assert_eq!(signal.revision, before.revision + 1, "{step:?}");
+            assert!(
+                may_follow(before.state, signal.state),
+                "{:?} to {:?}: {step:?}",
+                before.state,
+                signal.state
+            );
+            let granted = u64::from(signal.state == State::Leased && before.state != State::Leased);
+            assert_eq!(signal.fencing_token, before.fencing_token + granted, "{step:?}");
+            assert_eq!(u64::from(signal.attempts), signal.fencing_token, "{step:?}");
+            if granted == 1 {
+                assert!(!self.closed, "granted after its end: {step:?}");
+                assert!(bus.now.event_ms <= signal.expires_ms, "granted too old: {step:?}");
+            }
+        } else {
+            assert_eq!((signal.revision, signal.fencing_token), (1, 0), "{step:?}");
+            assert!(!bus.catching_up, "made while catching up: {step:?}");
+        }
+        let executed = signal.state == State::DryRun && signal.note.contains("would have");
+        self.closed |= executed
+            || !matches!(
+                signal.state,
+                State::AwaitingApproval | State::Ready | State::Leased | State::DryRun
+            );
+    }
+}
+
+/// Which state may come after which. What is missing here is final.
+fn may_follow(before: State, after: State) -> bool {
+    use State::*;
+    let outcome = matches!(after, Succeeded | Failed | Unknown | DryRun);
+    match before {
+        AwaitingApproval => matches!(after, Ready | Rejected | Cancelled),
+        // The holder of a lost lease may still say what it did.
+        Ready | DryRun => matches!(after, Leased | Cancelled) || outcome,
+        Leased => matches!(after, Leased | Ready | Cancelled) || outcome,
+        Cancelled => outcome,
+        Succeeded => matches!(after, Verified | NotRecovered),
+        Failed | Unknown | Verified | NotRecovered | Rejected => false,
+    }
+}
+
+fn turned(revision: u64, updated_ms: i64) -> Incident {
+    let open = revision % 2 == 1;
+    let state = if open { IncidentState::Open } else { IncidentState::Resolved };
+    Incident { id: Id(7), revision, state, opened_ms: START_MS, updated_ms, ..incident() }
+}
+
+fn messages(claim: Claim, at: u64, events: &mut Vec<Event>) {
+    events.push(Event::Ack { claim, at });
+    events.push(Event::Progress { claim, at });
+    for retry_after_seconds in [0, 2] {
+        if claim.token < MOST_TOKENS {
+            events.push(Event::Nack { claim, reason: String::new(), retry_after_seconds, at });
+        }
+    }
+    use OutcomeStatus::{DryRun, Failed, Succeeded, Unknown};
+    events.extend([Succeeded, Failed, Unknown, DryRun].map(|status| outcome(claim, status, at)));
+}
+
+fn outcome(claim: Claim, status: OutcomeStatus, at: u64) -> Event {
+    Event::Outcome { claim, status, message: String::new(), at }
+}

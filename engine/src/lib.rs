@@ -11,5 +11,6 @@ pub mod intake;
 pub mod measures;
 pub mod pipeline;
 pub mod replay;
+pub mod run;
 pub mod score;
 pub mod types;

@@ -1,0 +1,163 @@
+//! What the servers ask of the engine, and how they reach it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use crossbeam_channel::Sender;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    bus,
+    types::{Id, Incident, RemediationSignal},
+};
+
+/// What the servers ask of the engine. A reply whose asker went away is dropped.
+#[derive(Debug)]
+pub enum Command {
+    /// Every incident that is known, newest first.
+    Incidents(oneshot::Sender<Vec<Incident>>),
+    /// One incident, or `None`.
+    Incident(Id, oneshot::Sender<Option<Incident>>),
+    /// Somebody looks after an incident; answered once that is durable. `None`: there is no such incident.
+    Acknowledge {
+        /// Which one.
+        id: Id,
+        /// Who.
+        by: String,
+        /// The incident afterwards.
+        reply: oneshot::Sender<Option<Incident>>,
+    },
+    /// A person's judgement of an incident; answered once that is durable. `None`: there is no such incident.
+    Feedback {
+        /// Which one.
+        id: Id,
+        /// Who.
+        by: String,
+        /// Whether it was real.
+        real: bool,
+        /// The cause, if known.
+        cause: String,
+        /// Anything else.
+        comment: String,
+        /// The incident afterwards.
+        reply: oneshot::Sender<Option<Incident>>,
+    },
+    /// Every signal that is known, newest first.
+    Signals(oneshot::Sender<Vec<RemediationSignal>>),
+    /// A person's word on a signal that waits; answered once that is durable. The error says why it had no effect.
+    Decide {
+        /// The signal.
+        id: Id,
+        /// Yes or no.
+        approve: bool,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: String,
+        /// The signal afterwards.
+        reply: oneshot::Sender<Result<RemediationSignal, String>>,
+    },
+    /// A controller opened its stream.
+    Connect {
+        /// Its stream, from [`Handle::session`].
+        session: bus::Session,
+        /// What it can do.
+        hello: bus::Hello,
+        /// Takes `Welcome`, `Grant`, `Cancel` and `Fault` for it. When it is full the controller is too slow and is
+        /// disconnected; it is dropped at the end of the subscription.
+        outbox: mpsc::Sender<bus::Effect>,
+    },
+    /// `Ack`, `Progress`, `Nack`, `Outcome` or `Disconnect` of a connected controller.
+    Controller(bus::Event),
+    /// What the engine sees and how warm it is.
+    Status(oneshot::Sender<Status>),
+}
+
+/// What the engine sees and how warm it is, for `foreshock status`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// End of the latest closed tick, unix milliseconds; `None` before the first.
+    pub tick_ms: Option<i64>,
+    /// Records behind the ends of the partitions.
+    pub lag_records: i64,
+    /// Whether the engine still works through a backlog: it observes only.
+    pub catching_up: bool,
+    /// Series that have a slot.
+    pub series: u64,
+    /// Series that have been seen for long enough to be judged.
+    pub warm_series: u64,
+    /// Incidents that are open.
+    pub open_incidents: u64,
+    /// Controllers that are connected.
+    pub controllers: u64,
+    /// Counts since the start of the process.
+    pub records: u64,
+    /// Records that could not be read.
+    pub rejected: u64,
+    /// Samples that came too late.
+    pub late: u64,
+    /// The partitions, in order.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// How far a partition was read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionStatus {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// The next record that is awaited.
+    pub next_offset: i64,
+    /// Newest event time, unix milliseconds; `None` before the first event.
+    pub newest_ms: Option<i64>,
+}
+
+/// How the servers reach the engine. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) commands: Sender<Command>,
+    pub(super) incidents: broadcast::Sender<Arc<Incident>>,
+    pub(super) sessions: Arc<AtomicU64>,
+    pub(super) began: Instant,
+}
+
+/// The engine has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has stopped")]
+pub struct Stopped;
+
+impl Handle {
+    /// Sends a command. Never blocks: commands are few, and each asker waits for its answer.
+    pub fn send(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).map_err(|_| Stopped)
+    }
+
+    /// Sends a command and waits for its answer.
+    pub async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(command(reply))?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Every revision of every incident from now on. A receiver that falls behind by 1024 loses the oldest.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Incident>> {
+        self.incidents.subscribe()
+    }
+
+    /// A session that was never used before.
+    pub fn session(&self) -> bus::Session {
+        bus::Session(self.sessions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Lease time, for the bus's events: milliseconds that never go back.
+    pub fn lease_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

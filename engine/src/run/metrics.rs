@@ -1,0 +1,107 @@
+//! Our own metrics: every name, in one place. Bumped once per batch or tick, never per record.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+/// Labels of [`Metrics::rejected`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Reason {
+    /// As in `RejectReason::name`.
+    pub(super) reason: &'static str,
+}
+
+/// Labels of the metrics per topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Topic {
+    /// The topic.
+    pub(super) topic: String,
+}
+
+/// Labels of [`Metrics::signals`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct State {
+    /// As in `SignalState`.
+    pub(super) state: &'static str,
+}
+
+/// Labels of [`Metrics::blocked`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Stage {
+    /// `input`: waiting for records. `output`: waiting for Kafka to take ours. `snapshot`: writing one.
+    pub(super) stage: &'static str,
+}
+
+pub(super) type Count<L> = Family<L, Counter<u64, AtomicU64>>;
+
+/// Every metric.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metrics {
+    pub(super) records: Count<Topic>,
+    pub(super) bytes: Count<Topic>,
+    pub(super) rejected: Count<Reason>,
+    pub(super) samples: Counter,
+    pub(super) late: Counter,
+    pub(super) refused: Counter,
+    pub(super) scored: Counter,
+    pub(super) ticks: Counter,
+    pub(super) anomalies: Counter,
+    pub(super) suppressed: Counter,
+    pub(super) incidents: Counter,
+    pub(super) pages: Counter,
+    pub(super) signals: Count<State>,
+    pub(super) snapshots: Counter,
+    pub(super) snapshot_failures: Counter,
+    pub(super) snapshot_bytes: Gauge<i64, AtomicI64>,
+    pub(super) snapshot_timestamp: Gauge<f64, AtomicU64>,
+    pub(super) tick_timestamp: Gauge<f64, AtomicU64>,
+    pub(super) lag: Gauge<i64, AtomicI64>,
+    pub(super) catching_up: Gauge<i64, AtomicI64>,
+    pub(super) series: Gauge<i64, AtomicI64>,
+    pub(super) warm_series: Gauge<i64, AtomicI64>,
+    pub(super) open_incidents: Gauge<i64, AtomicI64>,
+    pub(super) controllers: Gauge<i64, AtomicI64>,
+    pub(super) partitions: Gauge<i64, AtomicI64>,
+    pub(super) busy: Counter<f64, AtomicU64>,
+    pub(super) blocked: Family<Stage, Counter<f64, AtomicU64>>,
+}
+
+impl Metrics {
+    /// Every metric with its name and help, under the prefix `foreshock`.
+    pub(super) fn register(&self) -> Registry {
+        let mut root = Registry::default();
+        let r = root.sub_registry_with_prefix("foreshock");
+        r.register("records", "Records taken from Kafka", self.records.clone());
+        r.register("record_bytes", "Bytes of their values", self.bytes.clone());
+        r.register("rejected_records", "Records sent to the dead-letter topic", self.rejected.clone());
+        r.register("samples", "Samples found in records", self.samples.clone());
+        r.register("late_samples", "Samples behind the allowed lateness, left out", self.late.clone());
+        r.register("refused_values", "Values of series that had no room (series.max)", self.refused.clone());
+        r.register("scored_values", "Values that were scored", self.scored.clone());
+        r.register("ticks", "Ticks closed", self.ticks.clone());
+        r.register("anomalies", "Anomalies opened", self.anomalies.clone());
+        r.register("suppressed_anomalies", "Anomalies that opened no incident", self.suppressed.clone());
+        r.register("incidents", "Incidents opened", self.incidents.clone());
+        r.register("pages", "Revisions of incidents that notify people", self.pages.clone());
+        r.register("signals", "Revisions of remediation signals, by state", self.signals.clone());
+        r.register("snapshots", "Snapshots written", self.snapshots.clone());
+        r.register("snapshot_failures", "Snapshots that could not be written", self.snapshot_failures.clone());
+        r.register("snapshot_size", "Size of the latest snapshot, bytes", self.snapshot_bytes.clone());
+        r.register("snapshot_timestamp_seconds", "When the latest snapshot was written", self.snapshot_timestamp.clone());
+        r.register("tick_timestamp_seconds", "Event time of the latest closed tick", self.tick_timestamp.clone());
+        r.register("lag_records", "Records behind the ends of the partitions", self.lag.clone());
+        r.register("catching_up", "1 while the engine works through a backlog and only observes", self.catching_up.clone());
+        r.register("series", "Series that have a slot", self.series.clone());
+        r.register("warm_series", "Series seen for long enough to be judged", self.warm_series.clone());
+        r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
+        r.register("controllers", "Controllers that are connected", self.controllers.clone());
+        r.register("assigned_partitions", "Partitions that this engine reads", self.partitions.clone());
+        r.register_with_unit("busy", "Time spent working in the engine's thread", Unit::Seconds, self.busy.clone());
+        r.register_with_unit("blocked", "Time spent waiting, by what for", Unit::Seconds, self.blocked.clone());
+        root
+    }
+}

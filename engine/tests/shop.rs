@@ -14,7 +14,7 @@ fn explore() {
     let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let mut shop = Shop::new(ShopConfig { seed, ..ShopConfig::default() });
     let start = shop.now();
-    let mut pipeline = Pipeline::new(PipelineConfig::default());
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
     let mut offsets = std::collections::BTreeMap::new();
     let began = std::time::Instant::now();
     let (mut anomalies, mut stepping, mut said) = (0, 0.0, 0);

@@ -13,6 +13,7 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
+use crate::bus::BusConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub detect: DetectConfig,
     /// When incidents open, resolve and reopen.
     pub incidents: IncidentsConfig,
+    /// Policies, leases and verification.
+    pub remediation: BusConfig,
     /// State that survives a restart.
     pub snapshots: Snapshots,
     /// gRPC: incidents and the remediation bus.
@@ -108,6 +111,7 @@ impl Default for Config {
             series: SeriesConfig::default(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
+            remediation: BusConfig::default(),
             snapshots: Snapshots::default(),
             grpc: Listen::default(),
             http,
@@ -202,6 +206,9 @@ impl Config {
         for (field, server) in [("grpc.listen", &self.grpc), ("http.listen", &self.http)] {
             server.address().map_err(|problem| ConfigError::Value { field, problem })?;
         }
+        self.remediation
+            .check()
+            .map_err(|error| ConfigError::Value { field: "remediation", problem: error.to_string() })?;
         self.kafka.check()?;
         self.ingest.check()?;
         self.time.check()?;

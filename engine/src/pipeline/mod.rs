@@ -3,7 +3,8 @@
 //! ```text
 //! Records ─ Partition(Intake → measures::extract) ─ frames by tick and shard
 //!   every partition past a tick ─ Shard(Fold → Scorer) ─ anomalies, edges
-//!     every shard past it ─ Correlator ─ incidents
+//!     every shard past it ─ Correlator ─ incidents ─ Bus ─ signals
+//!                               ↑────── verified ──────┘
 //! ```
 //!
 //! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `demo` are the shells around it.
@@ -16,11 +17,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bus::{self, Bus, BusConfig},
     correlator::{self, Correlator, CorrelatorConfig},
     intake::IntakeConfig,
     measures::{FoldConfig, FrameInput},
     score::{RestoreError, ScoreConfig},
-    types::{Anomaly, Change, Edge, Id, Incident, Record, Reject, Section, Source, TickClosed},
+    types::{
+        Anomaly, Change, Edge, Id, Incident, Record, Reject, RemediationSignal, Section, Source, TickClosed,
+    },
 };
 
 pub use partition::{Clock, Idle, Progress, Resume};
@@ -44,6 +48,8 @@ pub struct PipelineConfig {
     pub score: ScoreConfig,
     /// Incidents.
     pub correlator: CorrelatorConfig,
+    /// Policies and leases.
+    pub bus: BusConfig,
 }
 
 impl Default for PipelineConfig {
@@ -57,6 +63,7 @@ impl Default for PipelineConfig {
             fold,
             score: ScoreConfig::default(),
             correlator: CorrelatorConfig::default(),
+            bus: BusConfig::default(),
         }
     }
 }
@@ -86,6 +93,10 @@ pub enum Event<'a> {
         /// Who.
         by: String,
     },
+    /// Whether the engine works through a backlog from now on: then it observes only.
+    Backlog(bool),
+    /// What controllers and people say to the bus.
+    Bus(bus::Event),
 }
 
 /// What the pipeline gives, in order.
@@ -102,7 +113,7 @@ pub enum Effect {
         /// Why, in words.
         why: String,
     },
-    /// A change event was taken.
+    /// A change event, in the tick in which it took place.
     Change(Change),
     /// A record was refused: it belongs on the dead-letter topic.
     DeadLetter {
@@ -111,6 +122,8 @@ pub enum Effect {
         /// Which record, and why.
         reject: Reject,
     },
+    /// What the bus wants done; a signal must be durable before anything after it is done.
+    Bus(bus::Effect),
     /// A tick is closed in every shard; its end, unix milliseconds.
     TickClosed {
         /// End of the tick.
@@ -142,8 +155,10 @@ pub struct Pipeline {
     partitions: BTreeMap<Source, Partition>,
     shards: Vec<Shard>,
     correlator: Correlator,
+    bus: Bus,
     changes: Vec<Change>,
     closed: i64,
+    catching_up: bool,
     counts: Counts,
 }
 
@@ -167,6 +182,9 @@ pub enum SnapshotError {
     /// A stage refused its state.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// The bus refused its settings or its state.
+    #[error(transparent)]
+    Bus(#[from] bus::LoadError),
     /// Another version of the engine wrote it.
     #[error(
         "the snapshot has version {found}, this engine reads {SNAPSHOT_VERSION}: start cold, or use the engine that wrote it"
@@ -188,17 +206,19 @@ struct Own {
 
 impl Pipeline {
     /// A pipeline that has seen nothing.
-    pub fn new(config: PipelineConfig) -> Pipeline {
+    pub fn new(config: PipelineConfig) -> Result<Pipeline, bus::ConfigError> {
         let shard = |index| Shard::new(index, config.fold.clone(), config.score.clone());
-        Pipeline {
+        Ok(Pipeline {
             partitions: BTreeMap::new(),
             shards: (0..config.clock.shards).map(shard).collect(),
             correlator: Correlator::new(config.correlator.clone()),
+            bus: Bus::new(config.bus.clone())?,
             changes: Vec::new(),
             closed: i64::MIN,
+            catching_up: true,
             counts: Counts::default(),
             config,
-        }
+        })
     }
 
     /// Takes an event and gives what follows from it.
@@ -222,16 +242,37 @@ impl Pipeline {
             }
             Event::Flush => self.close_ticks(true, &mut effects),
             Event::Acknowledge { id, by } => {
-                let given = self.correlator.on_event(correlator::Event::Acknowledge { id, by });
-                effects.extend(given.into_iter().map(Effect::from));
+                self.tell_correlator(correlator::Event::Acknowledge { id, by }, &mut effects);
             }
+            Event::Backlog(catching_up) => self.catching_up = catching_up,
+            Event::Bus(event) => self.tell_bus(event, &mut effects),
         }
         effects
     }
 
-    /// Every incident that is known, newest first.
-    pub fn incidents(&self) -> Vec<&Incident> {
-        self.correlator.list()
+    /// The correlator, to look at.
+    pub fn correlator(&self) -> &Correlator {
+        &self.correlator
+    }
+
+    /// The bus, to look at.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Takes a revision of a signal from the journal, after [`Pipeline::load`] and before the first event.
+    pub fn recover(&mut self, signal: RemediationSignal) {
+        self.bus.recover(signal);
+    }
+
+    /// End of the latest closed tick, unix milliseconds; `None` before the first.
+    pub fn closed_ms(&self) -> Option<i64> {
+        (self.closed > i64::MIN).then(|| (self.closed + 1) * self.config.clock.tick_ns / 1_000_000)
+    }
+
+    /// Number of series that have been seen for long enough to be judged.
+    pub fn warm_series(&self) -> u64 {
+        self.shards.iter().map(Shard::warm).sum()
     }
 
     /// Counts since the start.
@@ -261,7 +302,8 @@ impl Pipeline {
     /// Saves everything, at a tick barrier: open ticks are read again from the resume offsets.
     pub fn save(&self) -> Result<Snapshot, SnapshotError> {
         let own = Own { closed: self.closed, changes: self.changes.clone() };
-        let mut sections = vec![Section::save("pipeline", 1, &own)?, self.correlator.save("correlator")?];
+        let mut sections =
+            vec![Section::save("pipeline", 1, &own)?, self.correlator.save("correlator")?, self.bus.save()?];
         for shard in &self.shards {
             sections.extend(shard.save()?);
         }
@@ -274,7 +316,7 @@ impl Pipeline {
         if snapshot.version != SNAPSHOT_VERSION {
             return Err(SnapshotError::Version { found: snapshot.version });
         }
-        let mut pipeline = Pipeline::new(config);
+        let mut pipeline = Pipeline::new(config).map_err(bus::LoadError::from)?;
         let config = pipeline.config.clone();
         for section in &snapshot.sections {
             if section.name == "pipeline"
@@ -284,6 +326,8 @@ impl Pipeline {
                 pipeline.changes = own.changes;
             } else if section.name == "correlator" {
                 pipeline.correlator = Correlator::load(config.correlator.clone(), section)?;
+            } else if section.name == "bus" {
+                pipeline.bus = Bus::load(config.bus.clone(), section)?;
             }
         }
         for shard in &mut pipeline.shards {
@@ -326,10 +370,7 @@ impl Pipeline {
         for reject in taken.rejects {
             effects.push(Effect::DeadLetter { source: source.clone(), reject });
         }
-        for change in taken.changes {
-            effects.push(Effect::Change(change.clone()));
-            self.changes.push(change);
-        }
+        self.changes.extend(taken.changes);
     }
 
     /// Closes every tick that no partition holds open any more, oldest first.
@@ -390,19 +431,40 @@ impl Pipeline {
         self.changes = later;
         due.sort();
         for change in due {
-            self.correlator.on_event(correlator::Event::Change(change));
+            effects.push(Effect::Change(change.clone()));
+            self.tell_bus(bus::Event::Change(change.clone()), effects);
+            self.tell_correlator(correlator::Event::Change(change), effects);
         }
-        let given = self.correlator.on_event(correlator::Event::Tick(told));
-        effects.extend(given.into_iter().map(Effect::from));
-        effects.push(Effect::TickClosed { time_ms });
+        self.tell_correlator(correlator::Event::Tick(told), effects);
+        let catching_up = self.catching_up;
+        self.tell_bus(bus::Event::Tick { time_ms: end_ms, catching_up }, effects);
+        effects.push(Effect::TickClosed { time_ms: end_ms });
     }
-}
 
-impl From<correlator::Effect> for Effect {
-    fn from(effect: correlator::Effect) -> Effect {
-        match effect {
-            correlator::Effect::Incident(incident) => Effect::Incident(incident),
-            correlator::Effect::Suppressed { anomaly, why } => Effect::Suppressed { anomaly, why },
+    /// Tells the correlator, and the bus what came of it.
+    fn tell_correlator(&mut self, event: correlator::Event, effects: &mut Vec<Effect>) {
+        for effect in self.correlator.on_event(event) {
+            match effect {
+                correlator::Effect::Incident(incident) => {
+                    effects.push(Effect::Incident(incident.clone()));
+                    self.tell_bus(bus::Event::Incident(incident), effects);
+                }
+                correlator::Effect::Suppressed { anomaly, why } => {
+                    effects.push(Effect::Suppressed { anomaly, why });
+                }
+            }
+        }
+    }
+
+    /// Tells the bus, and the correlator what came of remediation.
+    fn tell_bus(&mut self, event: bus::Event, effects: &mut Vec<Effect>) {
+        for effect in self.bus.on_event(event) {
+            match effect {
+                bus::Effect::Remediation { incident, verified } => {
+                    self.tell_correlator(correlator::Event::Remediation { incident, verified }, effects);
+                }
+                other => effects.push(Effect::Bus(other)),
+            }
         }
     }
 }

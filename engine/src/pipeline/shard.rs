@@ -49,7 +49,7 @@ impl Shard {
         self.fold.slots().iter().flatten().count()
     }
 
-    /// Closes a tick whose end is `time_ms`.
+    /// Closes a tick that begins at `time_ms`.
     pub(super) fn close(&mut self, tick: i64, time_ms: i64, inputs: &[FrameInput<'_>]) -> Closed {
         self.fold.fold(tick, inputs, &mut self.output);
         let output = &mut self.output;

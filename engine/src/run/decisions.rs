@@ -9,7 +9,11 @@ use rdkafka::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::RunError;
-use crate::{config::Config, pipeline::Idle, types::Id};
+use crate::{
+    config::Config,
+    pipeline::{Idle, Pipeline},
+    types::Id,
+};
 
 /// One decision. One record of the topic `foreshock.internal.decisions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,4 +93,27 @@ pub(super) fn read_all<T: DeserializeOwned>(config: &Config, topic: &str) -> Res
         }
     }
     Err(RunError::JournalSilent(topic.to_string()))
+}
+
+impl Decision {
+    /// The tick after whose end it was made; `None` where an offset says when it takes effect.
+    pub(super) fn after_ms(&self) -> Option<i64> {
+        match self {
+            Decision::Idle(_) => None,
+            Decision::Acknowledge { after_ms, .. } | Decision::Feedback { after_ms, .. } => Some(*after_ms),
+        }
+    }
+
+    /// Whether the restored state does not have its effect yet.
+    pub(super) fn is_new(&self, pipeline: &Pipeline) -> bool {
+        match self {
+            Decision::Idle(idle) => {
+                let next = pipeline.progress().find(|progress| *progress.source == idle.source);
+                next.is_none_or(|progress| idle.offset >= progress.next_offset)
+            }
+            Decision::Acknowledge { after_ms, .. } | Decision::Feedback { after_ms, .. } => {
+                pipeline.closed_ms().is_none_or(|closed| *after_ms > closed)
+            }
+        }
+    }
 }

@@ -17,7 +17,6 @@ use bytes::{Bytes, BytesMut};
 use crossbeam_channel::{Sender, TrySendError};
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
-    client::ClientContext as _,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
@@ -81,7 +80,11 @@ const POLL: Duration = Duration::from_millis(20);
 
 impl Consumer {
     /// Joins the group and begins to read.
-    pub(super) fn start(config: &Config, options: ConsumeOptions, inputs: Sender<Input>) -> Result<Consumer, RunError> {
+    pub(super) fn start(
+        config: &Config,
+        options: ConsumeOptions,
+        inputs: Sender<Input>,
+    ) -> Result<Consumer, RunError> {
         let mut client = ClientConfig::new();
         for (key, value) in defaults(config) {
             client.set(key, value);
@@ -90,8 +93,9 @@ impl Consumer {
             client.set(key, value);
         }
         let context = Context { resume: options.resume.clone(), shared: Mutex::default() };
-        let client: BaseConsumer<Context> =
-            client.create_with_context(context).map_err(|source| RunError::Kafka { doing: "make a consumer", source })?;
+        let client: BaseConsumer<Context> = client
+            .create_with_context(context)
+            .map_err(|source| RunError::Kafka { doing: "make a consumer", source })?;
         let topics: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
         client.subscribe(&topics).map_err(|source| RunError::Kafka { doing: "subscribe", source })?;
         let (client, stop) = (Arc::new(client), Arc::new(AtomicBool::new(false)));
@@ -220,7 +224,12 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     /// Assigned partitions begin where the snapshot says, which the broker's committed offset can only be behind.
-    fn rebalance(&self, consumer: &BaseConsumer<Context>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        code: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
         let done = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 let assigned: Vec<(Source, i64)> = sources(list)
@@ -335,7 +344,8 @@ impl Reader {
     }
 
     fn message(&mut self, message: &BorrowedMessage<'_>) {
-        let Some(reading) = self.partitions.get_mut(&(message.topic().to_string(), message.partition())) else {
+        let Some(reading) = self.partitions.get_mut(&(message.topic().to_string(), message.partition()))
+        else {
             return;
         };
         if message.offset() < reading.next {

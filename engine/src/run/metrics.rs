@@ -89,19 +89,45 @@ impl Metrics {
         r.register("pages", "Revisions of incidents that notify people", self.pages.clone());
         r.register("signals", "Revisions of remediation signals, by state", self.signals.clone());
         r.register("snapshots", "Snapshots written", self.snapshots.clone());
-        r.register("snapshot_failures", "Snapshots that could not be written", self.snapshot_failures.clone());
+        r.register(
+            "snapshot_failures",
+            "Snapshots that could not be written",
+            self.snapshot_failures.clone(),
+        );
         r.register("snapshot_size", "Size of the latest snapshot, bytes", self.snapshot_bytes.clone());
-        r.register("snapshot_timestamp_seconds", "When the latest snapshot was written", self.snapshot_timestamp.clone());
-        r.register("tick_timestamp_seconds", "Event time of the latest closed tick", self.tick_timestamp.clone());
+        r.register(
+            "snapshot_timestamp_seconds",
+            "When the latest snapshot was written",
+            self.snapshot_timestamp.clone(),
+        );
+        r.register(
+            "tick_timestamp_seconds",
+            "Event time of the latest closed tick",
+            self.tick_timestamp.clone(),
+        );
         r.register("lag_records", "Records behind the ends of the partitions", self.lag.clone());
-        r.register("catching_up", "1 while the engine works through a backlog and only observes", self.catching_up.clone());
+        r.register(
+            "catching_up",
+            "1 while the engine works through a backlog and only observes",
+            self.catching_up.clone(),
+        );
         r.register("series", "Series that have a slot", self.series.clone());
         r.register("warm_series", "Series seen for long enough to be judged", self.warm_series.clone());
         r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         r.register("controllers", "Controllers that are connected", self.controllers.clone());
         r.register("assigned_partitions", "Partitions that this engine reads", self.partitions.clone());
-        r.register_with_unit("busy", "Time spent working in the engine's thread", Unit::Seconds, self.busy.clone());
-        r.register_with_unit("blocked", "Time spent waiting, by what for", Unit::Seconds, self.blocked.clone());
+        r.register_with_unit(
+            "busy",
+            "Time spent working in the engine's thread",
+            Unit::Seconds,
+            self.busy.clone(),
+        );
+        r.register_with_unit(
+            "blocked",
+            "Time spent waiting, by what for",
+            Unit::Seconds,
+            self.blocked.clone(),
+        );
         root
     }
 }

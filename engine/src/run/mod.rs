@@ -1,5 +1,294 @@
-//! The shell around the pipeline (being written).
+//! The shell around the pipeline: threads, Kafka, disk and network.
+//!
+//! ```text
+//! kafka thread ─ bounded channel ─ core thread (Pipeline) ─ outputs ─ Kafka
+//!                                   ↑ commands   ↓ snapshots ─ disk
+//!                        servers (tokio): http, grpc
+//! ```
+//!
+//! * `kafka`: records in · `outputs`: topics out · `decisions`: what is written down before it takes effect
+//! * `core`: the engine's thread · `snapshots`: state on disk
+//! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `metrics`: every name
 
+mod core;
+mod decisions;
 mod handle;
+mod http;
+mod kafka;
+mod metrics;
+mod outputs;
+mod snapshots;
 
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    bus,
+    config::{Config, ConfigError, Listen},
+    pipeline::{Counts, Pipeline, SnapshotError},
+};
+
+pub use core::{Observation, Report};
 pub use handle::{Command, Handle, PartitionStatus, Status, Stopped};
+
+use core::Core;
+use decisions::Decision;
+use kafka::{ConsumeOptions, Consumer, Lag};
+use metrics::Metrics;
+use outputs::Outputs;
+use snapshots::Store;
+
+/// How an engine is run, beside its configuration.
+#[derive(Debug, Default)]
+pub struct RunOptions {
+    /// End once everything that is in the topics was read and every tick is closed.
+    pub until_end: bool,
+    /// Is told of everything. A full channel holds the engine back.
+    pub observer: Option<Sender<Observation>>,
+}
+
+/// Why an engine cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The policies are wrong.
+    #[error("remediation: {0}")]
+    Policies(#[from] bus::ConfigError),
+    /// Kafka refused something.
+    #[error("cannot {doing}: {source}; is kafka.brokers right, and the broker up?")]
+    Kafka {
+        /// What was tried.
+        doing: &'static str,
+        /// What the client said.
+        source: KafkaError,
+    },
+    /// An output topic cannot be made.
+    #[error(
+        "cannot create topic {topic:?}: {code}; create it, or give the right to, or set outputs.create: false"
+    )]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        code: RDKafkaErrorCode,
+    },
+    /// The broker refuses us for good.
+    #[error("kafka refuses to be read: {0}")]
+    Refused(String),
+    /// Records could not be written, so that no snapshot may be taken.
+    #[error(
+        "{0} records could not be written: see the log; nothing was committed since, so a restart writes them again"
+    )]
+    Lost(u64),
+    /// The folder of snapshots cannot be used.
+    #[error("snapshots.folder {folder}: {problem}")]
+    Snapshots {
+        /// The folder.
+        folder: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A snapshot cannot be taken or restored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A journal holds what no engine wrote.
+    #[error("{topic}@{offset} was written by no engine of this version: {source}")]
+    Journal {
+        /// The topic.
+        topic: String,
+        /// The record.
+        offset: i64,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A journal could not be read to its end.
+    #[error("{0} gives no record though it has some")]
+    JournalSilent(String),
+    /// A value could not be written as JSON.
+    #[error("cannot write JSON: {0}")]
+    Json(serde_json::Error),
+    /// A thread or the runtime could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    /// A server cannot listen.
+    #[error("cannot listen on {address}: {source}; set {field} to a free address")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The setting.
+        field: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The engine's thread broke off; its panic was printed.
+    #[error("the engine broke off: this is a bug")]
+    Broken,
+}
+
+/// A running engine.
+pub struct Engine {
+    handle: Handle,
+    stop: Sender<()>,
+    thread: JoinHandle<Result<Report, RunError>>,
+    /// Ends the servers when it is dropped.
+    servers: watch::Sender<()>,
+    runtime: tokio::runtime::Runtime,
+    http: SocketAddr,
+    grpc: SocketAddr,
+}
+
+impl Engine {
+    /// Starts an engine: takes its state from the newest snapshot, joins its group, and serves.
+    pub fn start(config: &Config, options: RunOptions) -> Result<Engine, RunError> {
+        let began = Instant::now();
+        let runtime = runtime()?;
+        let http = listen(&runtime, "http.listen", &config.http)?;
+        let grpc = listen(&runtime, "grpc.listen", &config.grpc)?;
+        let mut store = Store::open(&config.snapshots, runtime.handle().clone())?;
+        let outputs = Outputs::connect(config)?;
+        runtime.block_on(outputs::create_topics(config))?;
+        let (pipeline, resume) = restore(config, &mut store)?;
+        let later: VecDeque<Decision> = decisions::read_all::<Decision>(config, &config.outputs.decisions)?
+            .into_iter()
+            .filter(|decision| decision.is_new(&pipeline))
+            .collect();
+
+        let (input_sender, inputs) = bounded(config.ingest.queue_batches);
+        let (command_sender, commands) = unbounded();
+        let (stop, stopped) = bounded(1);
+        let (incidents, _) = tokio::sync::broadcast::channel(1024);
+        let sessions = Arc::new(AtomicU64::new(1));
+        let handle = Handle { commands: command_sender, incidents: incidents.clone(), sessions, began };
+        let metrics = Metrics::default();
+        let registry = metrics.register();
+        let consume = ConsumeOptions { resume, until_end: options.until_end };
+        let consumer = Consumer::start(config, consume, input_sender)?;
+        let core = Core {
+            pipeline,
+            outputs,
+            store,
+            consumer,
+            inputs,
+            commands,
+            stop: stopped,
+            handle: handle.clone(),
+            incidents,
+            metrics,
+            observer: options.observer,
+            every: config.snapshots.every.std(),
+            later,
+            lag: Lag::default(),
+            counted: Counts::default(),
+            rejected: 0,
+            outboxes: HashMap::new(),
+            undurable: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("engine".to_string())
+            .spawn(move || core.run())
+            .map_err(RunError::Thread)?;
+        let (servers, ended) = watch::channel(());
+        let addresses = (address(&http, "http.listen")?, address(&grpc, "grpc.listen")?);
+        runtime.spawn(http::serve(http, handle.clone(), registry, until_dropped(ended.clone())));
+        drop(grpc);
+        Ok(Engine { handle, stop, thread, servers, runtime, http: addresses.0, grpc: addresses.1 })
+    }
+
+    /// How to reach it from inside the process.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Where HTTP is served.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Something that asks the engine to stop, also from another thread.
+    pub fn stopper(&self) -> impl Fn() + Send + 'static {
+        let stop = self.stop.clone();
+        move || {
+            // It is full when a stop was asked for before, and disconnected when it has stopped.
+            stop.try_send(()).ok();
+        }
+    }
+
+    /// Waits until it has ended: by a stop, at the end of the topics, or by an error.
+    pub fn join(self) -> Result<Report, RunError> {
+        let ended = self.thread.join().unwrap_or(Err(RunError::Broken));
+        drop(self.servers);
+        self.runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+        ended
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("serve")
+        .enable_all()
+        .build()
+        .map_err(RunError::Thread)
+}
+
+fn listen(
+    runtime: &tokio::runtime::Runtime,
+    field: &'static str,
+    config: &Listen,
+) -> Result<TcpListener, RunError> {
+    let address = config.address().map_err(|problem| ConfigError::Value { field, problem })?;
+    runtime.block_on(TcpListener::bind(address)).map_err(|source| RunError::Listen {
+        address: address.to_string(),
+        field,
+        source,
+    })
+}
+
+fn address(listener: &TcpListener, field: &'static str) -> Result<SocketAddr, RunError> {
+    listener.local_addr().map_err(|source| RunError::Listen { address: String::new(), field, source })
+}
+
+async fn until_dropped(mut servers: watch::Receiver<()>) {
+    // An error is what is waited for: the sender is gone.
+    drop(servers.changed().await);
+}
+
+/// The state of the newest snapshot, or a cold start; and where the partitions begin.
+fn restore(
+    config: &Config,
+    store: &mut Store,
+) -> Result<(Pipeline, HashMap<crate::types::Source, i64>), RunError> {
+    let mut resume = HashMap::new();
+    let mut pipeline = match store.newest()? {
+        None => Pipeline::new(config.pipeline())?,
+        Some(snapshot) => {
+            resume.extend(snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset)));
+            Pipeline::load(config.pipeline(), &snapshot)?
+        }
+    };
+    for signal in decisions::read_all(config, &config.outputs.journal)? {
+        pipeline.recover(signal);
+    }
+    Ok((pipeline, resume))
+}
+
+/// A channel for an [`RunOptions::observer`]: holds the engine back when `room` is used up.
+pub fn observer(room: usize) -> (Sender<Observation>, Receiver<Observation>) {
+    bounded(room)
+}

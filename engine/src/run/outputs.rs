@@ -93,12 +93,17 @@ impl Outputs {
     /// Writes a decision; it is durable when this returns.
     pub(super) fn decision(&self, decision: &super::decisions::Decision) -> Result<(), RunError> {
         let payload = to_json(decision)?;
-        self.send(BaseRecord::to(&self.topics.decisions).key("decision").payload(&payload))?;
+        self.send(BaseRecord::to(&self.topics.decisions).key("decision").payload(payload.as_slice()))?;
         self.flush()
     }
 
     /// Keeps a refused record, cut where it is too long, with where it came from and why.
-    pub(super) fn dead_letter(&self, source: &Source, reject: &Reject, record: Option<&Record>) -> Result<(), RunError> {
+    pub(super) fn dead_letter(
+        &self,
+        source: &Source,
+        reject: &Reject,
+        record: Option<&Record>,
+    ) -> Result<(), RunError> {
         let payload = record.map_or(&[][..], |record| &record.payload);
         let limit = usize::try_from(self.topics.dead_letter_max.0).unwrap_or(usize::MAX);
         let kept = &payload[..payload.len().min(limit)];
@@ -116,12 +121,12 @@ impl Outputs {
             headers.insert(Header { key, value: Some(*value) })
         });
         let key = format!("{source}@{offset}");
-        self.send(BaseRecord::to(&self.topics.dead_letter).key(&key).payload(kept).headers(headers))
+        self.send(BaseRecord::to(&self.topics.dead_letter).key(key.as_str()).payload(kept).headers(headers))
     }
 
     fn keyed(&self, topic: &str, id: Id, value: &impl Serialize) -> Result<(), RunError> {
         let (key, payload) = (id.to_string(), to_json(value)?);
-        self.send(BaseRecord::to(topic).key(&key).payload(&payload))
+        self.send(BaseRecord::to(topic).key(key.as_str()).payload(payload.as_slice()))
     }
 
     /// Hands a record to librdkafka; waits while its queue is full.
@@ -167,12 +172,14 @@ pub(super) async fn create_topics(config: &Config) -> Result<(), RunError> {
     }
     let admin: AdminClient<DefaultClientContext> =
         client.create().map_err(|source| RunError::Kafka { doing: "make an admin client", source })?;
-    let replication = TopicReplication::Fixed(outputs.replication);
-    let plain = [&outputs.anomalies, &outputs.incidents, &outputs.signals, &outputs.dead_letter];
-    let plain = plain.map(|name| NewTopic::new(name, outputs.partitions, replication).set("compression.type", "producer"));
-    let journal = NewTopic::new(&outputs.journal, 1, replication).set("cleanup.policy", "compact");
-    let decisions = NewTopic::new(&outputs.decisions, 1, replication).set("retention.ms", "-1");
-    let wanted: Vec<NewTopic<'_>> = plain.into_iter().chain([journal, decisions]).collect();
+    let topic = |name, partitions, key, value| {
+        NewTopic::new(name, partitions, TopicReplication::Fixed(outputs.replication)).set(key, value)
+    };
+    let public = [&outputs.anomalies, &outputs.incidents, &outputs.signals, &outputs.dead_letter];
+    let public = public.map(|name| topic(name, outputs.partitions, "compression.type", "producer"));
+    let journal = topic(&outputs.journal, 1, "cleanup.policy", "compact");
+    let decisions = topic(&outputs.decisions, 1, "retention.ms", "-1");
+    let wanted: Vec<NewTopic<'_>> = public.into_iter().chain([journal, decisions]).collect();
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
     let made = admin
         .create_topics(&wanted, &options)

@@ -42,11 +42,15 @@ impl Store {
 
     /// Numbers of the snapshots, rising.
     fn numbers(&self) -> Result<Vec<u64>, RunError> {
-        let listed = self.runtime.block_on(self.store.list_with_delimiter(None)).map_err(|error| self.refuse(error))?;
+        let listed = self
+            .runtime
+            .block_on(self.store.list_with_delimiter(None))
+            .map_err(|error| self.refuse(error))?;
         let number = |path: &Path| {
             path.filename()?.strip_prefix("snapshot-")?.strip_suffix(".bin")?.parse::<u64>().ok()
         };
-        let mut numbers: Vec<u64> = listed.objects.iter().filter_map(|object| number(&object.location)).collect();
+        let mut numbers: Vec<u64> =
+            listed.objects.iter().filter_map(|object| number(&object.location)).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -57,8 +61,12 @@ impl Store {
         self.next = number + 1;
         let read = async { self.store.get(&name(number)).await?.bytes().await };
         let bytes = self.runtime.block_on(read).map_err(|error| self.refuse(error))?;
-        let snapshot = postcard::from_bytes(&bytes)
-            .map_err(|error| self.refuse(format!("{} is damaged ({error}): remove it to begin with the one before", name(number))))?;
+        let snapshot = postcard::from_bytes(&bytes).map_err(|error| {
+            self.refuse(format!(
+                "{} is damaged ({error}): remove it to begin with the one before",
+                name(number)
+            ))
+        })?;
         Ok(Some(snapshot))
     }
 
@@ -66,7 +74,8 @@ impl Store {
     pub(super) fn write(&mut self, snapshot: &Snapshot) -> Result<usize, RunError> {
         let bytes = postcard::to_stdvec(snapshot).map_err(|error| self.refuse(error))?;
         let size = bytes.len();
-        let put = self.store.put(&name(self.next), bytes.into());
+        let location = name(self.next);
+        let put = self.store.put(&location, bytes.into());
         self.runtime.block_on(put).map_err(|error| self.refuse(error))?;
         self.sync(&self.folder.join(name(self.next).as_ref()))?;
         self.sync(&self.folder)?;

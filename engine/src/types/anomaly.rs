@@ -79,7 +79,7 @@ pub struct Edge {
 /// A tick is closed in every shard: everything the correlator learns from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TickClosed {
-    /// End of the tick, unix milliseconds.
+    /// Start of the tick, unix milliseconds: the time of its frame.
     pub time_ms: i64,
     /// Revisions of anomalies, sorted by (series, id).
     pub anomalies: Vec<Anomaly>,

@@ -1,0 +1,74 @@
+//! HTTP for Prometheus and Kubernetes: `/metrics`, `/livez`, `/readyz`, and `/status` as JSON.
+
+use std::{future::Future, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+
+use super::handle::{Command, Handle};
+
+#[derive(Clone)]
+struct Shared {
+    handle: Handle,
+    registry: Arc<Registry>,
+}
+
+/// Serves until `stop` ends.
+pub(super) async fn serve(
+    listener: TcpListener,
+    handle: Handle,
+    registry: Registry,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let routes = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(alive))
+        .route("/readyz", get(ready))
+        .route("/status", get(status))
+        .with_state(Shared { handle, registry: Arc::new(registry) });
+    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
+        Ok(()) => {
+            let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(CONTENT_TYPE, form)], text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Alive: the engine's thread answers.
+async fn alive(State(shared): State<Shared>) -> Response {
+    match shared.handle.ask(Command::Status).await {
+        Ok(_) => "alive\n".into_response(),
+        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+    }
+}
+
+/// Ready: partitions are assigned. Catching up is no reason to be taken out of service.
+async fn ready(State(shared): State<Shared>) -> Response {
+    match shared.handle.ask(Command::Status).await {
+        Ok(status) if status.partitions.is_empty() => {
+            (StatusCode::SERVICE_UNAVAILABLE, "no partition is assigned yet\n").into_response()
+        }
+        Ok(_) => "ready\n".into_response(),
+        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+    }
+}
+
+async fn status(State(shared): State<Shared>) -> Response {
+    match shared.handle.ask(Command::Status).await {
+        Ok(status) => Json(status).into_response(),
+        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+    }
+}

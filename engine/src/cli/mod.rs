@@ -1,6 +1,9 @@
 //! The command line: arguments in, exit codes out. Data goes to stdout, talk to stderr.
 
+mod demo;
+mod logging;
 mod replay;
+mod run;
 
 use std::process::ExitCode;
 
@@ -16,8 +19,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Score files with the same code as `run`, without Kafka.
     Replay(replay::Arguments),
+    Demo(demo::Arguments),
+    Run(run::Arguments),
+    Schema(run::SchemaArguments),
 }
 
 /// How a command ended, for the exit code.
@@ -51,6 +56,9 @@ pub fn main() -> ExitCode {
     };
     let ended = match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Schema(arguments) => run::schema(&arguments),
     };
     match ended {
         Ok(Ending::Fine) => ExitCode::SUCCESS,

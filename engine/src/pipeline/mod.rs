@@ -435,9 +435,9 @@ impl Pipeline {
             self.tell_bus(bus::Event::Change(change.clone()), effects);
             self.tell_correlator(correlator::Event::Change(change), effects);
         }
-        self.tell_correlator(correlator::Event::Tick(told), effects);
         let catching_up = self.catching_up;
         self.tell_bus(bus::Event::Tick { time_ms: end_ms, catching_up }, effects);
+        self.tell_correlator(correlator::Event::Tick(told), effects);
         effects.push(Effect::TickClosed { time_ms: end_ms });
     }
 

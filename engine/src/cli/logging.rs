@@ -1,0 +1,19 @@
+//! Our own log, on stderr.
+
+use tracing_subscriber::EnvFilter;
+
+use super::BadConfig;
+use crate::config::LogFormat;
+
+/// Starts it; once per process.
+pub(super) fn start(format: LogFormat, level: &str) -> Result<(), BadConfig> {
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        BadConfig(format!("log.level {level:?}: {error}; write info, or foreshock=debug,warn"))
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `foreshock run`, `check` and `schema`: the engine on a real Kafka, and its configuration.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{BadConfig, Ending, logging};
+use crate::{
+    config::{self, Config, ConfigError},
+    run::{Engine, RunError, RunOptions},
+};
+
+/// Run the engine on Kafka.
+///
+/// Example: foreshock run --config foreshock.yaml
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration; `foreshock schema --defaults` prints one to begin with.
+    #[arg(long)]
+    config: PathBuf,
+    /// End once everything that is in the topics was read.
+    #[arg(long)]
+    until_end: bool,
+}
+
+/// Print the JSON Schema of the configuration.
+#[derive(Debug, Args)]
+pub(super) struct SchemaArguments {
+    /// Print every default as YAML instead.
+    #[arg(long)]
+    defaults: bool,
+}
+
+/// Reads a configuration; what is wrong with it is the user's to mend.
+pub(super) fn read(path: &std::path::Path) -> Result<Config, BadConfig> {
+    Config::read(path).map_err(|error: ConfigError| BadConfig(error.to_string()))
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let config = read(&arguments.config)?;
+    logging::start(config.log.format, &config.log.level)?;
+    let options = RunOptions { until_end: arguments.until_end, observer: None };
+    let engine = match Engine::start(&config, options) {
+        Err(RunError::Config(error)) => return Err(BadConfig(error.to_string()).into()),
+        started => started?,
+    };
+    tracing::info!(http = %engine.http(), grpc = %engine.grpc(), "running");
+    stop_on_signal(engine.stopper())?;
+    let report = engine.join()?;
+    tracing::info!(records = report.counts.records, series = report.series, "stopped");
+    Ok(Ending::Fine)
+}
+
+/// Asks for a stop on SIGINT and SIGTERM; a second one ends the process at once.
+fn stop_on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let wait = move || {
+        for round in 0.. {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            });
+            if round > 0 {
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: writing a snapshot; once more to end at once");
+            stop();
+        }
+    };
+    std::thread::Builder::new().name("signals".to_string()).spawn(wait)?;
+    Ok(())
+}
+
+pub(super) fn schema(arguments: &SchemaArguments) -> anyhow::Result<Ending> {
+    if arguments.defaults {
+        print!("{}", config::DEFAULTS);
+    } else {
+        println!("{}", serde_json::to_string_pretty(&config::schema())?);
+    }
+    Ok(Ending::Fine)
+}

@@ -247,6 +247,14 @@ impl Node {
     fn faulted(&self, after: &Node, event: &Event, effects: &[Effect]) -> bool {
         let is_fault = |effect: &Effect| matches!(effect, Effect::Fault { .. });
         if !effects.iter().any(is_fault) {
+            if let Event::Ack { claim, .. }
+            | Event::Progress { claim, .. }
+            | Event::Nack { claim, .. }
+            | Event::Outcome { claim, .. } = event
+            {
+                let latest = self.seen.journal.as_ref().map(|signal| signal.fencing_token);
+                assert_eq!(Some(claim.token), latest, "an outdated token passes: {event:?}");
+            }
             return false;
         }
         let mut idle = self.clone();

@@ -230,3 +230,30 @@ fn the_journal_overtakes_the_snapshot() {
     assert_eq!(lines(&again.on_event(connect(1, hello("a"), 0))), "Ready; welcome");
     assert_eq!(lines(&again.on_event(Event::LeaseTimer { at: 1000 })), "Leased; grant session-1 token 2");
 }
+
+#[test]
+fn what_is_too_old_is_withdrawn() {
+    let late = NOW + 900_001;
+    let mut waiting = bus(config(&[AUTOMATIC]));
+    waiting.on_event(Event::Incident(incident()));
+    assert_eq!(lines(&waiting.on_event(tick(late - 1))), "");
+    assert_eq!(lines(&waiting.on_event(tick(late))), "Cancelled");
+    let granted = || {
+        let mut bus = bus(config(&[AUTOMATIC]));
+        bus.on_event(Event::Incident(incident()));
+        bus.on_event(connect(1, hello("a"), 0));
+        bus
+    };
+    let mut idle = granted();
+    assert_eq!(lines(&idle.on_event(tick(late))), "Cancelled; cancel session-1");
+    let mut begun = granted();
+    begun.on_event(Event::Ack { claim: claim(&begun, 1), at: 1 });
+    assert_eq!(lines(&begun.on_event(tick(late))), "", "work that began in time may end");
+    // Its lease is lost: it is too old to be offered again, and what came of it is not known.
+    assert_eq!(lines(&begun.on_event(Event::LeaseTimer { at: 60_000 })), "Ready");
+    assert_eq!(begun.next_timer_ms(), None);
+    assert_eq!(lines(&begun.on_event(Event::LeaseTimer { at: 100_000 })), "");
+    assert_eq!(lines(&begun.on_event(tick(late + 1))), "Cancelled");
+    assert_eq!(lines(&begun.on_event(Event::LeaseTimer { at: 100_001 })), "");
+    assert_eq!(lines(&begun.on_event(Event::LeaseTimer { at: 160_001 })), "Unknown");
+}

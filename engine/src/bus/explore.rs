@@ -4,23 +4,26 @@
 //! die before, in the middle of and after every event. Does not show: several signals at once (capacity, order),
 //! which the tables in `tests` do.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    sync::LazyLock,
+};
 
 use super::{
-    Approval, Backoff, Bus, BusConfig, Claim, Effect, Event, OutcomeStatus, Policy, Session,
+    Backoff, Bus, BusConfig, Claim, Effect, Event, OutcomeStatus, Policy, Session,
     tests::{hello, incident, policy},
 };
-use crate::types::{Id, Incident, IncidentState, RemediationSignal, SignalState as State};
+use crate::types::{Action, Incident, IncidentState, RemediationSignal, SignalState as State};
 
 const START_MS: i64 = 1_000_000;
 /// One step of event time.
 const STEP_MS: i64 = 1000;
 /// Steps of event time that are explored.
-const STEPS: i64 = 3;
-/// Lets a controller give a signal back only until this token, or it could for ever.
-const MOST_TOKENS: u64 = 3;
-/// Open, resolved, open again.
-const MOST_REVISIONS: u64 = 3;
+const STEPS: i64 = 2;
+/// A signal is given back only under a token below this, or it could be for ever.
+const MOST_TOKENS: u64 = 2;
+/// Open, resolved.
+const MOST_REVISIONS: u64 = 2;
 
 fn config(policy: Policy) -> BusConfig {
     BusConfig {
@@ -55,30 +58,15 @@ struct Node {
     incident: u64,
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Say(Event),
-    /// The incident changes.
-    Turn,
-    /// The process dies after this many effects of the event; nothing but the journal is left.
-    Cut(Event, usize),
-    /// The process stops with a snapshot and starts again.
-    Restart,
-}
-
+/// Once it is approved, this is what happens to an automatic signal too.
 #[test]
 fn approval_required() {
-    explore(policy("ask"), &[State::AwaitingApproval, State::Rejected]);
-}
-
-#[test]
-fn automatic() {
-    explore(Policy { approval: Approval::None, ..policy("act") }, &[]);
+    explore(Policy { action: Action::Restart, ..policy("ask") }, &[State::AwaitingApproval, State::Rejected]);
 }
 
 #[test]
 fn dry_run() {
-    explore(Policy { dry_run: true, ..policy("rehearse") }, &[]);
+    explore(Policy { action: Action::Restart, dry_run: true, ..policy("rehearse") }, &[]);
 }
 
 /// Breadth first over all situations; every state that a signal can be in must have been seen.
@@ -92,13 +80,13 @@ fn explore(policy: Policy, more: &[State]) {
     let (mut known, mut states, mut steps) = (HashSet::new(), BTreeSet::new(), 0_u64);
     while let Some(node) = queue.pop_front() {
         states.extend(node.seen.journal.as_ref().map(|signal| signal.state));
-        for step in node.steps() {
+        let mut next = vec![node.stopped(&config), node.killed(&config)];
+        for event in node.events() {
             steps += 1;
-            let next = node.after(&step, &config);
-            if known.insert(next.key()) {
-                queue.push_back(next);
-            }
+            node.say(&event, &config, &mut next);
         }
+        next.retain(|node| known.insert(node.key()));
+        queue.extend(next);
     }
     println!("{name}: {} situations, {steps} steps, states {states:?}", known.len());
     let mut expected: BTreeSet<State> = more.iter().copied().collect();
@@ -112,21 +100,13 @@ fn explore(policy: Policy, more: &[State]) {
 
 impl Node {
     /// What can happen next.
-    fn steps(&self) -> Vec<Step> {
+    fn events(&self) -> Vec<Event> {
         let mut events = self.event_time();
         events.extend(self.controllers());
-        let mut steps: Vec<Step> = Vec::new();
-        for event in events {
-            let effects = self.bus.clone().on_event(event.clone()).len();
-            steps.extend((0..effects).map(|cut| Step::Cut(event.clone(), cut)));
-            steps.push(Step::Say(event));
-        }
         if self.incident < MOST_REVISIONS {
-            steps.push(Step::Turn);
+            events.push(Event::Incident(turned(self.incident + 1, self.bus.now.event_ms)));
         }
-        let timer = Event::LeaseTimer { at: self.bus.now.lease_ms };
-        steps.extend([Step::Restart, Step::Cut(timer, 0)]);
-        steps
+        events
     }
 
     fn event_time(&self) -> Vec<Event> {
@@ -159,11 +139,18 @@ impl Node {
             }
             events.push(Event::Disconnect { session, at: now });
             let Some(signal) = &self.seen.journal else { continue };
-            for token in signal.fencing_token.saturating_sub(1)..=signal.fencing_token {
-                messages(Claim { session, signal: signal.id, token }, now, &mut events);
+            let token = signal.fencing_token;
+            let claim = |token: u64| Claim { session, signal: signal.id, token };
+            if self.seen.lease.is_some_and(|(holder, _, _)| holder == session) {
+                messages(claim(token), now, &mut events);
+            }
+            // From whoever holds nothing now, and under the token before.
+            for claim in [claim(token), claim(token.saturating_sub(1))] {
+                events.push(Event::Progress { claim, at: now });
+                events.push(outcome(claim, OutcomeStatus::Succeeded, now));
             }
             if let Some((_, token, until)) = self.seen.lease {
-                let claim = Claim { session, signal: signal.id, token };
+                let claim = claim(token);
                 events.push(Event::Progress { claim, at: until });
                 events.push(outcome(claim, OutcomeStatus::Succeeded, until));
             }
@@ -171,76 +158,79 @@ impl Node {
         events
     }
 
-    /// The situation after this step; panics where a rule is broken.
-    fn after(&self, step: &Step, config: &BusConfig) -> Node {
-        let mut next = self.clone();
-        match step {
-            Step::Say(event) => {
-                let effects = next.bus.on_event(event.clone());
-                next.watch(event, &effects, step);
-                next.check_fault(self, event, &effects);
+    /// The situations after this event: all its effects carried out, or the process killed in the middle. Panics
+    /// where a rule is broken.
+    fn say(&self, event: &Event, config: &BusConfig, next: &mut Vec<Node>) {
+        let mut after = self.clone();
+        let effects = after.bus.on_event(event.clone());
+        if let Event::Incident(incident) = event {
+            after.incident = incident.revision;
+            next.push(after.killed(config));
+        }
+        for (index, effect) in effects.iter().enumerate() {
+            if matches!(effect, Effect::Signal(_)) && index + 1 < effects.len() {
+                let mut cut = after.clone();
+                cut.watch(event, &effects[..=index]);
+                next.push(cut.killed(config));
             }
-            Step::Turn => {
-                next.incident += 1;
-                let event = Event::Incident(turned(next.incident, next.bus.now.event_ms));
-                let effects = next.bus.on_event(event.clone());
-                next.watch(&event, &effects, step);
-            }
-            Step::Cut(event, cut) => {
-                let effects = next.bus.on_event(event.clone());
-                next.watch(event, &effects[..*cut], step);
-                next.restart(Bus::new(config.clone()).unwrap(), step);
-            }
-            Step::Restart => {
-                let section = self.bus.save().unwrap();
-                next.restart(Bus::load(config.clone(), &section).unwrap(), step);
-            }
+        }
+        after.watch(event, &effects);
+        if !self.faulted(&after, event, &effects) {
+            next.push(after);
+        }
+    }
+
+    /// Killed: nothing but the journal is left.
+    fn killed(&self, config: &BusConfig) -> Node {
+        self.restarted(Bus::new(config.clone()).unwrap())
+    }
+
+    /// Stopped in good order: there is a snapshot.
+    fn stopped(&self, config: &BusConfig) -> Node {
+        self.restarted(Bus::load(config.clone(), &self.bus.save().unwrap()).unwrap())
+    }
+
+    /// A new process: journal first, then the telemetry again. Its lease clock starts anew.
+    fn restarted(&self, bus: Bus) -> Node {
+        let seen = Onlooker { lease: None, ..self.seen.clone() };
+        let mut next = Node { bus, seen, incident: self.incident };
+        if let Some(signal) = &self.seen.journal {
+            next.bus.recover(signal.clone());
+        }
+        assert!(next.bus.signals.values().all(|tracked| tracked.lease.is_none()), "a lease survives");
+        let incidents = (1..=self.incident).map(|revision| Event::Incident(turned(revision, START_MS)));
+        let caught_up_to = Event::Tick { time_ms: self.bus.now.event_ms, catching_up: true };
+        for event in incidents.chain([caught_up_to]) {
+            let effects = next.bus.on_event(event.clone());
+            next.watch(&event, &effects);
         }
         next
     }
 
-    /// A new process: journal first, then the telemetry again. Its lease clock starts anew.
-    fn restart(&mut self, bus: Bus, step: &Step) {
-        let (time_ms, lease) = (self.bus.now.event_ms, self.seen.lease.take());
-        self.bus = bus;
-        if let Some(signal) = &self.seen.journal {
-            self.bus.recover(signal.clone());
-        }
-        assert!(lease.is_none() || self.bus.signals.values().all(|tracked| tracked.lease.is_none()));
-        for revision in 1..=self.incident {
-            let event = Event::Incident(turned(revision, time_ms.min(START_MS)));
-            let effects = self.bus.on_event(event.clone());
-            self.watch(&event, &effects, step);
-        }
-        let event = Event::Tick { time_ms, catching_up: true };
-        let effects = self.bus.on_event(event.clone());
-        self.watch(&event, &effects, step);
-    }
-
     /// The rules, for every effect.
-    fn watch(&mut self, event: &Event, effects: &[Effect], step: &Step) {
+    fn watch(&mut self, event: &Event, effects: &[Effect]) {
         let faulted = effects.iter().any(|effect| matches!(effect, Effect::Fault { .. }));
         self.seen.lease_before(event, faulted);
         for effect in effects {
             match effect {
-                Effect::Signal(signal) => self.seen.journaled(signal, &self.bus, step),
+                Effect::Signal(signal) => self.seen.journaled(signal, &self.bus, event),
                 Effect::Grant { session, lease } => {
-                    assert!(!self.bus.catching_up, "granted while catching up: {step:?}");
-                    assert_eq!(Some(&lease.signal), self.seen.journal.as_ref(), "not durable: {step:?}");
-                    assert_eq!(self.seen.lease, None, "two leases: {step:?}");
+                    assert!(!self.bus.catching_up, "granted while catching up: {event:?}");
+                    assert_eq!(Some(&lease.signal), self.seen.journal.as_ref(), "not durable: {event:?}");
+                    assert_eq!(self.seen.lease, None, "two leases: {event:?}");
                     let until = self.bus.now.lease_ms + self.bus.config.lease_ms();
                     self.seen.lease = Some((*session, lease.signal.fencing_token, until));
                 }
                 Effect::Cancel { session, .. } => {
                     let holder = self.seen.lease.map(|(holder, _, _)| holder);
-                    assert_eq!(holder, Some(*session), "cancelled for another: {step:?}");
+                    assert_eq!(holder, Some(*session), "cancelled for another: {event:?}");
                 }
                 Effect::Remediation { verified, .. } => {
                     let state = if *verified { State::Verified } else { State::NotRecovered };
                     assert_eq!(
                         self.seen.journal.as_ref().map(|signal| signal.state),
                         Some(state),
-                        "{step:?}"
+                        "{event:?}"
                     );
                 }
                 Effect::Fault { .. } | Effect::Welcome { .. } => {}
@@ -248,18 +238,33 @@ impl Node {
             }
         }
         if let Event::LeaseTimer { at } = event {
-            assert!(self.bus.next_timer_ms().is_none_or(|next| next > *at), "the timer spins: {step:?}");
+            assert!(self.bus.next_timer_ms().is_none_or(|next| next > *at), "the timer spins: {event:?}");
         }
     }
 
-    /// A message that is answered with a fault changes nothing.
-    fn check_fault(&self, before: &Node, event: &Event, effects: &[Effect]) {
-        if matches!(effects, [Effect::Fault { .. }]) {
-            let mut same = before.clone();
-            same.bus.now = self.bus.now;
-            same.seen.lease = self.seen.lease;
-            assert_eq!(same.key(), self.key(), "{event:?}");
+    /// Checks that a message that is answered with a fault does what a timer would have done, and nothing else; true
+    /// when that is nothing at all.
+    fn faulted(&self, after: &Node, event: &Event, effects: &[Effect]) -> bool {
+        let is_fault = |effect: &Effect| matches!(effect, Effect::Fault { .. });
+        if !effects.iter().any(is_fault) {
+            if let Event::Ack { claim, .. }
+            | Event::Progress { claim, .. }
+            | Event::Nack { claim, .. }
+            | Event::Outcome { claim, .. } = event
+            {
+                let latest = self.seen.journal.as_ref().map(|signal| signal.fencing_token);
+                assert_eq!(Some(claim.token), latest, "an outdated token passes: {event:?}");
+            }
+            return false;
         }
+        let mut idle = self.clone();
+        let expected = idle.bus.on_event(Event::LeaseTimer { at: after.bus.now.lease_ms });
+        let mut others = effects.to_vec();
+        others.retain(|effect| !is_fault(effect));
+        assert_eq!(others, expected, "{event:?}");
+        assert_eq!(idle.bus.signals, after.bus.signals, "{event:?}");
+        assert_eq!(idle.bus.controllers, after.bus.controllers, "{event:?}");
+        expected.is_empty()
     }
 
     /// What decides about the future, in bytes: no words, no count of revisions, lease time from now on.
@@ -276,6 +281,9 @@ impl Node {
                 *until = left(*until);
             }
             one.refused.retain(|_, until| *until > 0);
+            // What never changes, and words.
+            one.signal.attributes.clear();
+            one.signal.reason.clear();
             one.signal.note.clear();
             one.signal.revision = 0;
             if one.signal.state != State::Succeeded {
@@ -313,25 +321,25 @@ impl Onlooker {
     }
 
     /// A revision is written to the journal.
-    fn journaled(&mut self, signal: &RemediationSignal, bus: &Bus, step: &Step) {
+    fn journaled(&mut self, signal: &RemediationSignal, bus: &Bus, event: &Event) {
         if let Some(before) = self.journal.replace(signal.clone()) {
-            assert_eq!(signal.revision, before.revision + 1, "{step:?}");
+            assert_eq!(signal.revision, before.revision + 1, "{event:?}");
             assert!(
                 may_follow(before.state, signal.state),
-                "{:?} to {:?}: {step:?}",
+                "{:?} to {:?}: {event:?}",
                 before.state,
                 signal.state
             );
             let granted = u64::from(signal.state == State::Leased && before.state != State::Leased);
-            assert_eq!(signal.fencing_token, before.fencing_token + granted, "{step:?}");
-            assert_eq!(u64::from(signal.attempts), signal.fencing_token, "{step:?}");
+            assert_eq!(signal.fencing_token, before.fencing_token + granted, "{event:?}");
+            assert_eq!(u64::from(signal.attempts), signal.fencing_token, "{event:?}");
             if granted == 1 {
-                assert!(!self.closed, "granted after its end: {step:?}");
-                assert!(bus.now.event_ms <= signal.expires_ms, "granted too old: {step:?}");
+                assert!(!self.closed, "granted after its end: {event:?}");
+                assert!(bus.now.event_ms <= signal.expires_ms, "granted too old: {event:?}");
             }
         } else {
-            assert_eq!((signal.revision, signal.fencing_token), (1, 0), "{step:?}");
-            assert!(!bus.catching_up, "made while catching up: {step:?}");
+            assert_eq!((signal.revision, signal.fencing_token), (1, 0), "{event:?}");
+            assert!(!bus.catching_up, "made while catching up: {event:?}");
         }
         let executed = signal.state == State::DryRun && signal.note.contains("would have");
         self.closed |= executed
@@ -357,19 +365,29 @@ fn may_follow(before: State, after: State) -> bool {
     }
 }
 
+/// The fixture's incident, as small as it can be: it is copied at every step.
+static INCIDENT: LazyLock<Incident> = LazyLock::new(|| {
+    let mut small = Incident { opened_ms: START_MS, changes: Vec::new(), ..incident() };
+    small.members.truncate(1);
+    let suspect = &mut small.suspects[0];
+    (suspect.change, suspect.reasons) = (None, Vec::new());
+    suspect.entity.name = "cart".to_string();
+    small
+});
+
 fn turned(revision: u64, updated_ms: i64) -> Incident {
     let open = revision % 2 == 1;
     let state = if open { IncidentState::Open } else { IncidentState::Resolved };
-    Incident { id: Id(7), revision, state, opened_ms: START_MS, updated_ms, ..incident() }
+    Incident { revision, state, updated_ms, ..INCIDENT.clone() }
 }
 
+/// The first controller gives back for good, the second one for a while.
 fn messages(claim: Claim, at: u64, events: &mut Vec<Event>) {
     events.push(Event::Ack { claim, at });
     events.push(Event::Progress { claim, at });
-    for retry_after_seconds in [0, 2] {
-        if claim.token < MOST_TOKENS {
-            events.push(Event::Nack { claim, reason: String::new(), retry_after_seconds, at });
-        }
+    if claim.token < MOST_TOKENS {
+        let retry_after_seconds = if claim.session == Session(1) { 0 } else { 2 };
+        events.push(Event::Nack { claim, reason: String::new(), retry_after_seconds, at });
     }
     use OutcomeStatus::{DryRun, Failed, Succeeded, Unknown};
     events.extend([Succeeded, Failed, Unknown, DryRun].map(|status| outcome(claim, status, at)));

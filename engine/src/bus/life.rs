@@ -185,6 +185,7 @@ impl Tracked {
             seconds => now.lease_ms + u64::from(seconds) * 1000,
         };
         self.refused.retain(|_, until| *until > now.lease_ms);
+        // Bounded, whatever names controllers give themselves.
         if self.refused.len() >= config.max_controllers as usize {
             self.refused.pop_first();
         }
@@ -218,15 +219,10 @@ impl Tracked {
         }
     }
 
-    /// Free for the next lease, unless it has become too old meanwhile.
+    /// Free for the next lease. What has become too old meanwhile is never granted, and withdrawn by the next tick.
     fn offer_again(&mut self, note: &str, now: Now, effects: &mut Vec<Effect>) {
         let waiting = if self.signal.dry_run { SignalState::DryRun } else { SignalState::Ready };
-        let stale = format!("{note}; too old to be offered again");
-        match (self.stale(now), self.may_have_acted()) {
-            (false, _) => self.revise(waiting, note, now, effects),
-            (true, true) => self.revise(SignalState::Unknown, &stale, now, effects),
-            (true, false) => self.revise(SignalState::Cancelled, &stale, now, effects),
-        }
+        self.revise(waiting, note, now, effects);
     }
 
     /// No longer wanted. Whoever holds it is told, and keeps the lease to report what came of it.

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod intake;
 pub mod measures;
 pub mod pipeline;
+pub mod produce;
 pub mod replay;
 pub mod run;
 pub mod score;

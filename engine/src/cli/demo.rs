@@ -34,7 +34,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let level = if arguments.keep { "foreshock::demo=info,warn,rdkafka=off,librdkafka=off" } else { &arguments.log };
+    let level =
+        if arguments.keep { "foreshock::demo=info,warn,rdkafka=off,librdkafka=off" } else { &arguments.log };
     logging::start(LogFormat::Human, level)?;
     let terminal = std::io::stdout().is_terminal();
     let config = DemoConfig {

@@ -2,6 +2,7 @@
 
 mod demo;
 mod logging;
+mod produce;
 mod replay;
 mod run;
 
@@ -22,6 +23,7 @@ enum Command {
     Replay(replay::Arguments),
     Demo(demo::Arguments),
     Run(run::Arguments),
+    Produce(produce::Arguments),
     Schema(run::SchemaArguments),
 }
 
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Produce(arguments) => produce::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Schema(arguments) => run::schema(&arguments),
     };

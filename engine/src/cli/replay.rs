@@ -6,9 +6,9 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{BadConfig, Ending};
-use crate::replay::{Outputs, Table, TableOptions, replay_table};
+use crate::replay::{Outputs, ReplayConfig, Sinks, Table, TableOptions, replay_table};
 
-/// Score CSV files: one frame per row, one row per input row and series.
+/// Score CSV files with the same code as `run`, without Kafka: one row per input row and series.
 ///
 /// Example: foreshock replay cpu.csv --scores scores.csv --plot cpu.svg
 #[derive(Debug, Args)]
@@ -25,6 +25,12 @@ pub(super) struct Arguments {
     /// Write anomalies here, one JSON object per line; `-` is stdout.
     #[arg(long)]
     anomalies: Option<PathBuf>,
+    /// Write incidents with members and ranked suspects here, one JSON object per revision; `-` is stdout.
+    #[arg(long)]
+    incidents: Option<PathBuf>,
+    /// Configuration whose detectors and incidents to use; without it the defaults.
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Draw the series, its band and its anomalies (SVG).
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -68,23 +74,32 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         ignore: arguments.ignore_column.clone(),
         step_seconds: arguments.no_timestamp.then_some(arguments.step),
     };
-    let mut outputs = Outputs::new(
-        sink(&arguments.scores)?,
-        sink(&arguments.changes)?,
-        sink(&arguments.anomalies)?,
-        arguments.plot.clone(),
-    )?;
+    let config = match &arguments.config {
+        None => ReplayConfig::default(),
+        Some(path) => {
+            let pipeline = super::run::read(path)?.pipeline();
+            ReplayConfig { score: pipeline.score, correlator: pipeline.correlator }
+        }
+    };
+    let sinks = Sinks {
+        scores: sink(&arguments.scores)?,
+        changes: sink(&arguments.changes)?,
+        anomalies: sink(&arguments.anomalies)?,
+        incidents: sink(&arguments.incidents)?,
+    };
+    let mut outputs = Outputs::new(sinks, arguments.plot.clone())?;
     let mut found = 0;
     for path in &arguments.files {
         let table = Table::read(path, &options)?;
-        let summary = replay_table(&table, &mut outputs)?;
+        let summary = replay_table(&table, &config, &mut outputs)?;
         found += summary.anomalies;
         eprintln!(
-            "{}: {} rows, {} series, {} anomalies, {} unreadable values",
+            "{}: {} rows, {} series, {} anomalies, {} incidents, {} unreadable values",
             path.display(),
             summary.rows,
             table.series.len(),
             summary.anomalies,
+            summary.incidents,
             table.unreadable
         );
     }

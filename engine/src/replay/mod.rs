@@ -1,4 +1,4 @@
-//! Replay: the scorer over files, one frame per input row. No Kafka, no async.
+//! Replay: detectors and correlator over files, one frame per input row. No Kafka, no async.
 //!
 //! * `table`: CSV into columns of values
 //! * `output`: scores, change points and anomalies as text
@@ -11,11 +11,12 @@ mod table;
 use std::sync::Arc;
 
 use crate::{
+    correlator::{self, Correlator, CorrelatorConfig},
     score::{FrameView, ScoreConfig, Scorer},
-    types::{Entity, EntityKind, SeriesDef},
+    types::{Anomaly, Entity, EntityKind, SeriesDef, TickClosed},
 };
 
-pub use output::Outputs;
+pub use output::{Outputs, Sinks};
 pub use table::{Table, TableError, TableOptions};
 
 /// What a replay found.
@@ -25,6 +26,8 @@ pub struct Summary {
     pub rows: usize,
     /// Anomalies that opened.
     pub anomalies: usize,
+    /// Incidents that opened.
+    pub incidents: usize,
 }
 
 /// An output that could not be written.
@@ -48,18 +51,32 @@ pub enum OutputError {
     },
 }
 
-/// Scores every row of the table, in order; row *t*'s output depends on rows up to *t* alone.
-pub fn replay_table(table: &Table, outputs: &mut Outputs) -> Result<Summary, OutputError> {
-    let entity = Arc::new(Entity::new(EntityKind::Other, table.name.clone()));
+/// Settings of a replay: those of the engine that would read the same from Kafka.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayConfig {
+    /// Detectors.
+    pub score: ScoreConfig,
+    /// Incidents.
+    pub correlator: CorrelatorConfig,
+}
+
+/// Scores every row of the table, in order; row *t*'s output depends on rows up to *t* alone. The table is a service
+/// that is named like its file, as `produce` has it.
+pub fn replay_table(
+    table: &Table,
+    config: &ReplayConfig,
+    outputs: &mut Outputs,
+) -> Result<Summary, OutputError> {
+    let entity = Arc::new(Entity::new(EntityKind::Service, table.name.clone()));
     let slots: Vec<Option<Arc<SeriesDef>>> = table
         .series
         .iter()
         .map(|name| Some(Arc::new(SeriesDef::new(entity.clone(), name.clone(), Vec::new()))))
         .collect();
     let admitted: Vec<u32> = (0..slots.len() as u32).collect();
-    let config = ScoreConfig::default();
-    let open = config.open;
-    let mut scorer = Scorer::new(config);
+    let open = config.score.open;
+    let mut scorer = Scorer::new(config.score.clone());
+    let mut correlator = Correlator::new(config.correlator.clone());
     let mut summary = Summary::default();
     for row in 0..table.rows() {
         let view = FrameView {
@@ -74,7 +91,20 @@ pub fn replay_table(table: &Table, outputs: &mut Outputs) -> Result<Summary, Out
         summary.anomalies += revisions.iter().filter(|anomaly| anomaly.revision == 1).count();
         outputs.row(table, row, &scorer, open)?;
         outputs.anomalies(&revisions)?;
+        let told = closed(table.times_ms[row], scorer.warm(), revisions);
+        for effect in correlator.on_event(correlator::Event::Tick(told)) {
+            if let correlator::Effect::Incident(incident) = effect {
+                summary.incidents += usize::from(incident.revision == 1);
+                outputs.incident(&incident)?;
+            }
+        }
     }
     outputs.draw(table)?;
     Ok(summary)
+}
+
+/// A row as the correlator is told it; in the order of series, like the pipeline does.
+fn closed(time_ms: i64, warm_series: u64, mut anomalies: Vec<Anomaly>) -> TickClosed {
+    anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
+    TickClosed { time_ms, anomalies, edges: Vec::new(), warm_series }
 }

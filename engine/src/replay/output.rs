@@ -2,8 +2,13 @@
 
 use std::{io::Write, path::PathBuf};
 
+use serde::Serialize;
+
 use super::{OutputError, Table, plot::Picture};
-use crate::{score::Scorer, types::Anomaly};
+use crate::{
+    score::Scorer,
+    types::{Anomaly, Incident},
+};
 
 /// −ln p as a score: the map of the detectors, for combined scores.
 use foreshock_detectors::score_of;
@@ -12,10 +17,21 @@ use foreshock_detectors::score_of;
 const CHANGE: f64 = 0.5;
 
 /// Where a replay writes to; each part is optional.
+#[derive(Default)]
+pub struct Sinks {
+    /// One row per input row and series.
+    pub scores: Option<Box<dyn Write>>,
+    /// One row per change point.
+    pub changes: Option<Box<dyn Write>>,
+    /// One JSON object per revision of an anomaly.
+    pub anomalies: Option<Box<dyn Write>>,
+    /// One JSON object per revision of an incident.
+    pub incidents: Option<Box<dyn Write>>,
+}
+
+/// Writes what a replay gives.
 pub struct Outputs {
-    scores: Option<Box<dyn Write>>,
-    changes: Option<Box<dyn Write>>,
-    anomalies: Option<Box<dyn Write>>,
+    sinks: Sinks,
     picture: Option<Picture>,
     /// Onset of the last change written, per series: one change is written once.
     last_onset: Vec<f64>,
@@ -23,17 +39,10 @@ pub struct Outputs {
 
 impl Outputs {
     /// Outputs to these sinks, with their headers written.
-    pub fn new(
-        scores: Option<Box<dyn Write>>,
-        changes: Option<Box<dyn Write>>,
-        anomalies: Option<Box<dyn Write>>,
-        plot: Option<PathBuf>,
-    ) -> Result<Outputs, OutputError> {
-        let picture = plot.map(Picture::new);
-        let mut outputs = Outputs { scores, changes, anomalies, picture, last_onset: Vec::new() };
-        line(&mut outputs.scores, "scores", "timestamp,series,value,expected,lower,upper,score,anomaly")?;
-        line(&mut outputs.changes, "change points", "timestamp,series,onset,probability")?;
-        Ok(outputs)
+    pub fn new(mut sinks: Sinks, plot: Option<PathBuf>) -> Result<Outputs, OutputError> {
+        line(&mut sinks.scores, "scores", "timestamp,series,value,expected,lower,upper,score,anomaly")?;
+        line(&mut sinks.changes, "change points", "timestamp,series,onset,probability")?;
+        Ok(Outputs { sinks, picture: plot.map(Picture::new), last_onset: Vec::new() })
     }
 
     pub(super) fn row(
@@ -54,12 +63,12 @@ impl Outputs {
             let is_anomaly = u8::from(known && scores.nlp[slot] >= open);
             let band = [scores.expected[slot], scores.lower[slot], scores.upper[slot]].map(number);
             let text = format!("{stamp},{},{value},{},{score},{is_anomaly}", field(series), band.join(","));
-            line(&mut self.scores, "scores", &text)?;
+            line(&mut self.sinks.scores, "scores", &text)?;
             let onset = scores.onset[slot];
             if known && scores.change[slot] >= CHANGE && onset > self.last_onset[slot] {
                 self.last_onset[slot] = onset;
                 let text = format!("{stamp},{},{onset},{}", field(series), scores.change[slot]);
-                line(&mut self.changes, "change points", &text)?;
+                line(&mut self.sinks.changes, "change points", &text)?;
             }
         }
         if let Some(picture) = &mut self.picture {
@@ -80,17 +89,15 @@ impl Outputs {
         }
         let strength = scorer.entity_scores().next().map_or(0.0, |(_, neg_log_p)| neg_log_p);
         let text = format!("{stamp},entity,,,,,{},{}", score_of(strength), u8::from(strength >= open));
-        line(&mut self.scores, "scores", &text)
+        line(&mut self.sinks.scores, "scores", &text)
     }
 
     pub(super) fn anomalies(&mut self, revisions: &[Anomaly]) -> Result<(), OutputError> {
-        let Some(sink) = &mut self.anomalies else { return Ok(()) };
-        for anomaly in revisions {
-            let failed = |source| OutputError::Write { what: "anomalies", source };
-            let text = serde_json::to_string(anomaly).map_err(|error| failed(error.into()))?;
-            writeln!(sink, "{text}").map_err(failed)?;
-        }
-        Ok(())
+        revisions.iter().try_for_each(|anomaly| json(&mut self.sinks.anomalies, "anomalies", anomaly))
+    }
+
+    pub(super) fn incident(&mut self, incident: &Incident) -> Result<(), OutputError> {
+        json(&mut self.sinks.incidents, "incidents", incident)
     }
 
     pub(super) fn draw(&mut self, table: &Table) -> Result<(), OutputError> {
@@ -100,9 +107,10 @@ impl Outputs {
     /// Writes out what is still in memory.
     pub fn finish(mut self) -> Result<(), OutputError> {
         let parts = [
-            (&mut self.scores, "scores"),
-            (&mut self.changes, "change points"),
-            (&mut self.anomalies, "anomalies"),
+            (&mut self.sinks.scores, "scores"),
+            (&mut self.sinks.changes, "change points"),
+            (&mut self.sinks.anomalies, "anomalies"),
+            (&mut self.sinks.incidents, "incidents"),
         ];
         for (sink, what) in parts {
             if let Some(sink) = sink {
@@ -118,6 +126,17 @@ fn line(sink: &mut Option<Box<dyn Write>>, what: &'static str, text: &str) -> Re
         Some(sink) => writeln!(sink, "{text}").map_err(|source| OutputError::Write { what, source }),
         None => Ok(()),
     }
+}
+
+fn json(
+    sink: &mut Option<Box<dyn Write>>,
+    what: &'static str,
+    value: &impl Serialize,
+) -> Result<(), OutputError> {
+    let Some(sink) = sink else { return Ok(()) };
+    let failed = |source| OutputError::Write { what, source };
+    let text = serde_json::to_string(value).map_err(|error| failed(error.into()))?;
+    writeln!(sink, "{text}").map_err(failed)
 }
 
 /// Missing numbers are empty cells.

@@ -39,6 +39,7 @@ pub(super) fn incident() -> Incident {
 
 pub(super) fn member(entity: &Entity, measure: &str) -> Member {
     let anomaly = Anomaly {
+        ticks: 5,
         id: Id::of(&[&entity.to_string(), measure]),
         revision: 1,
         kind: AnomalyKind::Series,

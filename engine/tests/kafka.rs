@@ -1,0 +1,167 @@
+//! On a real Apache Kafka: `run` gives what `replay` gives, also when it is killed at any time, and bad records are
+//! accounted for.
+//!
+//! Does not prove anything about TLS, SASL or several brokers.
+
+mod support;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+use support::*;
+
+/// A file of real data whose rows are half an hour apart: 10,320 taxi counts of New York.
+fn taxi() -> Option<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let data = std::env::var_os("FORESHOCK_DATA").map_or(default, PathBuf::from);
+    let path = data.join("nab/data/realKnownCause/nyc_taxi.csv");
+    if path.is_file() {
+        return Some(path);
+    }
+    let required = std::env::var("FORESHOCK_REQUIRE_DATA").is_ok_and(|value| value == "1");
+    assert!(!required, "FORESHOCK_REQUIRE_DATA=1, but {} is no file", path.display());
+    eprintln!("skipped: {} is no file, set FORESHOCK_DATA", path.display());
+    None
+}
+
+/// A tick is a row, so that a frame is one too.
+const HALF_HOURS: &str =
+    "time: {tick: 30m, lateness: 1h, shards: 4}\nseries: {ttl: 100d}\ningest: {batch_records: 37}";
+
+fn produce(broker: &str, file: &Path, topic: &str) {
+    let output = foreshock()
+        .args(["produce", "--brokers", broker, "--topic", topic])
+        .arg(file)
+        .output()
+        .expect("foreshock starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What `replay` writes for the file under the same configuration: anomalies and incidents.
+fn replay(file: &Path, config: &Path, folder: &Path) -> (Vec<String>, Vec<String>) {
+    let (anomalies, incidents) = (folder.join("anomalies.ndjson"), folder.join("incidents.ndjson"));
+    let output = foreshock()
+        .args(["replay", "--config"])
+        .arg(config)
+        .arg("--anomalies")
+        .arg(&anomalies)
+        .arg("--incidents")
+        .arg(&incidents)
+        .arg(file)
+        .output()
+        .expect("foreshock starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = |path: &Path| -> Vec<String> {
+        std::fs::read_to_string(path).expect("output").lines().map(str::to_string).collect()
+    };
+    (lines(&anomalies), lines(&incidents))
+}
+
+#[test]
+fn run_gives_what_replay_gives_to_the_bit() {
+    let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let config = write_config(folder.path(), broker, "same", "state", HALF_HOURS);
+    create_topics(broker, &[("same-in", 1)]);
+    produce(broker, &taxi, "same-in");
+    ends_well(run(&config, true), &config, Duration::from_secs(120));
+    let (anomalies, incidents) = replay(&taxi, &config, folder.path());
+    assert!(anomalies.len() > 10, "{} anomalies", anomalies.len());
+    assert_eq!(distinct(&read_topic(broker, "same-anomalies")), anomalies);
+    assert_eq!(distinct(&read_topic(broker, "same-incidents")), incidents);
+}
+
+#[test]
+fn killed_at_any_time_it_gives_the_same() {
+    let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let config = write_config(folder.path(), broker, "killed", "state", HALF_HOURS);
+    create_topics(broker, &[("killed-in", 1)]);
+    let feeder = {
+        let (broker, taxi) = (broker.to_string(), taxi.clone());
+        // 10,320 half hours in some 25 s: the kills fall into the middle of the work.
+        std::thread::spawn(move || {
+            let speed = (10_320.0 * 1800.0 / 25.0).to_string();
+            let status = foreshock()
+                .args(["produce", "--brokers", &broker, "--topic", "killed-in", "--speed", &speed])
+                .arg(&taxi)
+                .status()
+                .expect("foreshock starts");
+            assert!(status.success());
+        })
+    };
+    let mut random = 0x2545_F491_4F6C_DD1D_u64 ^ u64::from(std::process::id());
+    println!("seed {random}");
+    for _ in 0..10 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let mut engine = run(&config, false);
+        std::thread::sleep(Duration::from_millis(800 + random % 2500));
+        engine.kill().expect("kill -9");
+        engine.wait().expect("wait");
+    }
+    feeder.join().expect("the file was produced");
+    ends_well(run(&config, true), &config, Duration::from_secs(120));
+    let (anomalies, incidents) = replay(&taxi, &config, folder.path());
+    let found = distinct(&read_topic(broker, "killed-anomalies"));
+    assert_eq!(set(&found), set(&anomalies));
+    assert_eq!(set(&distinct(&read_topic(broker, "killed-incidents"))), set(&incidents));
+}
+
+#[test]
+fn bad_records_are_accounted_for_and_the_rest_flows_on() {
+    let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let config = write_config(folder.path(), broker, "poison", "state", HALF_HOURS);
+    create_topics(broker, &[("poison-in", 1)]);
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", broker)
+        .set("message.max.bytes", "15000000")
+        .create()
+        .expect("producer");
+    let poison: [(&str, Vec<u8>); 5] = [
+        ("random bytes", (0..255).rev().collect()),
+        ("truncated protobuf", vec![0x0a, 0x80, 0x01, 0x0a]),
+        ("10 MiB", vec![0x0a; 10 << 20]),
+        ("wrong encoding", b"{\"resourceMetrics\": 7}".to_vec()),
+        ("no JSON", b"{\"resourceMetrics\": [".to_vec()),
+    ];
+    let spoil = || {
+        for (name, payload) in &poison {
+            let record = BaseRecord::to("poison-in").key(*name).payload(payload);
+            producer.send(record).map_err(|(error, _)| error).expect(name);
+        }
+        producer.flush(Duration::from_secs(30)).expect("flush");
+    };
+    spoil();
+    produce(broker, &taxi, "poison-in");
+    spoil();
+    let text = std::fs::read_to_string(&config).expect("config");
+    std::fs::write(&config, text.replace("{name: poison-in}", "{name: poison-in, encoding: otlp_metrics}"))
+        .expect("config");
+    ends_well(run(&config, true), &config, Duration::from_secs(120));
+    let (anomalies, _) = replay(&taxi, &config, folder.path());
+    assert_eq!(distinct(&read_topic(broker, "poison-anomalies")), anomalies);
+    let dead = read_topic(broker, "poison-dead");
+    assert_eq!(dead.len(), 2 * poison.len());
+    let reasons: Vec<&str> = dead.iter().map(|record| record.headers["foreshock.reason"].as_str()).collect();
+    assert_eq!(reasons.iter().filter(|reason| **reason == "too_large").count(), 2);
+    assert_eq!(reasons.iter().filter(|reason| **reason == "malformed").count(), 8);
+    for (index, record) in dead.iter().enumerate() {
+        assert_eq!(record.headers["foreshock.topic"], "poison-in");
+        assert_eq!(record.headers["foreshock.partition"], "0");
+        let offset: usize = record.headers["foreshock.offset"].parse().expect("offset");
+        let expected = if index < poison.len() { index } else { 10_320 + index };
+        assert_eq!(offset, expected);
+        let whole = &poison[index % poison.len()].1;
+        assert_eq!(record.headers["foreshock.length"], whole.len().to_string());
+        assert!(whole.starts_with(&record.payload), "the payload is kept, cut where it is too long");
+    }
+}

@@ -73,8 +73,7 @@ fn dry_run() {
 
 /// Breadth first over all situations; every state that a signal can be in must have been seen.
 fn explore(policy: Policy, controllers: u64, more: &[State]) {
-    let name = policy.name.clone();
-    let dry_run = policy.dry_run;
+    let (name, dry_run) = (policy.name.clone(), policy.dry_run);
     let config = config(policy);
     let mut bus = Bus::new(config.clone()).unwrap();
     bus.on_event(Event::Tick { time_ms: START_MS, catching_up: false });
@@ -113,8 +112,7 @@ impl Node {
 
     fn event_time(&self) -> Vec<Event> {
         let now = self.bus.now.event_ms;
-        let mut events: Vec<Event> =
-            [true, false].map(|catching_up| Event::Tick { time_ms: now, catching_up }).into();
+        let mut events = vec![Event::Tick { time_ms: now, catching_up: !self.bus.catching_up }];
         if now < START_MS + STEPS * STEP_MS {
             // One beyond the step: the end of an age is past, the end of a watch is reached.
             events.push(Event::Tick { time_ms: now + STEP_MS + 1, catching_up: false });
@@ -145,12 +143,11 @@ impl Node {
             let claim = |token: u64| Claim { session, signal: signal.id, token };
             if self.seen.lease.is_some_and(|(holder, _, _)| holder == session) {
                 messages(claim(token), now, &mut events);
+            } else {
+                events.push(Event::Progress { claim: claim(token), at: now });
+                events.push(outcome(claim(token), OutcomeStatus::Succeeded, now));
             }
-            // From whoever holds nothing now, and under the token before.
-            for claim in [claim(token), claim(token.saturating_sub(1))] {
-                events.push(Event::Progress { claim, at: now });
-                events.push(outcome(claim, OutcomeStatus::Succeeded, now));
-            }
+            events.push(outcome(claim(token.saturating_sub(1)), OutcomeStatus::Succeeded, now));
             if let Some((_, token, until)) = self.seen.lease {
                 let claim = claim(token);
                 events.push(Event::Progress { claim, at: until });

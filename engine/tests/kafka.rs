@@ -143,9 +143,6 @@ fn bad_records_are_accounted_for_and_the_rest_flows_on() {
     spoil();
     produce(broker, &taxi, "poison-in");
     spoil();
-    let text = std::fs::read_to_string(&config).expect("config");
-    std::fs::write(&config, text.replace("{name: poison-in}", "{name: poison-in, encoding: otlp_metrics}"))
-        .expect("config");
     ends_well(run(&config, true), &config, Duration::from_secs(120));
     let (anomalies, _) = replay(&taxi, &config, folder.path());
     assert_eq!(distinct(&read_topic(broker, "poison-anomalies")), anomalies);

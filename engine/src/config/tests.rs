@@ -39,7 +39,7 @@ fn an_empty_file_is_the_defaults() {
 
 #[test]
 fn units_read_what_they_write() {
-    for text in ["10s", "1h 30m", "250ms"] {
+    for text in ["10s", "1h 30m", "250ms", "7d 2h"] {
         let parsed: Duration = text.parse().unwrap();
         assert_eq!(parsed.to_string().parse::<Duration>().unwrap(), parsed, "{text}");
     }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// A length of time: `10s`, `1h 30m`, `250ms`.
+/// A length of time: `10s`, `1h 30m`, `250ms`, `7d` (a day is 24 hours).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Duration(std::time::Duration);
@@ -41,8 +41,9 @@ impl FromStr for Duration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Duration, String> {
-        let refuse = |_| format!("{text:?} is no duration: write it like 10s, 5m or 1h 30m");
-        let signed: jiff::SignedDuration = text.parse().map_err(refuse)?;
+        let refuse = |_| format!("{text:?} is no duration: write it like 10s, 5m or 1d 12h");
+        let span: jiff::Span = text.parse().map_err(refuse)?;
+        let signed = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(refuse)?;
         let duration = std::time::Duration::try_from(signed);
         duration.map(Duration).map_err(|_| format!("{text:?} is negative"))
     }

@@ -36,7 +36,8 @@ pub(super) fn lasts(anomaly: &Anomaly) -> bool {
     anomaly.ticks >= LASTING_TICKS || anomaly.kind == AnomalyKind::NewTemplate
 }
 
-fn strength(anomaly: &Anomaly) -> f64 {
+/// Evidence of one anomaly.
+pub(super) fn strength(anomaly: &Anomaly) -> f64 {
     let news = (anomaly.neg_log_p - NEWS).clamp(0.0, 3.0);
     let weight = if anomaly.kind == AnomalyKind::Entity { JOINT } else { 1.0 };
     weight * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     graph::Graph,
+    group,
     symptom::{self, Symptom},
 };
 use crate::types::{Anomaly, Change, Entity, Incident, Suspect};
@@ -17,11 +18,13 @@ const SYMPTOM: f64 = 0.4;
 /// Most suspects that are named.
 const NAMED: usize = 5;
 
+/// What is held against an entity. Its onset is that of its clearest sign: others may be there by chance.
 struct Case<'a> {
     entity: &'a Entity,
     onset_ms: i64,
     strongest: f64,
     symptom: Symptom,
+    clearest: (Symptom, f64),
 }
 
 /// Ranks the entities of an incident.
@@ -29,7 +32,11 @@ pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64
     let mut cases: BTreeMap<&Entity, Case<'_>> = BTreeMap::new();
     for anomaly in incident.members.iter().map(|member| &member.anomaly) {
         let case = cases.entry(&anomaly.entity).or_insert_with(|| Case::of(anomaly));
-        case.onset_ms = case.onset_ms.min(anomaly.onset_ms);
+        let sign = (symptom::of(anomaly), group::strength(anomaly));
+        if sign > case.clearest {
+            case.clearest = sign;
+            case.onset_ms = anomaly.onset_ms;
+        }
         case.strongest = case.strongest.max(anomaly.score);
         case.symptom = case.symptom.max(symptom::of(anomaly));
     }
@@ -52,6 +59,7 @@ impl<'a> Case<'a> {
             onset_ms: anomaly.onset_ms,
             strongest: 0.0,
             symptom: Symptom::Traffic,
+            clearest: (Symptom::Traffic, 0.0),
         }
     }
 }

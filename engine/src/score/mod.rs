@@ -47,7 +47,7 @@ impl Default for ScoreConfig {
             open: 6.95,
             close: 3.0,
             calm_ticks: 3,
-            learn_ticks: 60,
+            learn_ticks: 120,
             core: CoreConfig::default(),
             forest: ForestConfig { trees: 50, ..ForestConfig::default() },
         }

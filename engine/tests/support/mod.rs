@@ -171,7 +171,7 @@ pub fn write_config(folder: &Path, broker: &str, prefix: &str, state: &str, extr
         "kafka: {{brokers: ['{broker}'], group: {prefix}, start: earliest, options: {{session.timeout.ms: '6000', \
          heartbeat.interval.ms: '500', fetch.wait.max.ms: '20', fetch.message.max.bytes: '20000000', \
          statistics.interval.ms: '100'}}}}\n\
-         topics: [{{name: {prefix}-in}}]\n\
+         topics: [{{name: {prefix}-in, encoding: otlp_metrics}}]\n\
          outputs: {{anomalies: {prefix}-anomalies, incidents: {prefix}-incidents, signals: {prefix}-signals, \
          dead_letter: {prefix}-dead, journal: {prefix}-journal, decisions: {prefix}-decisions}}\n\
          snapshots: {{folder: '{}', every: 1s}}\n\

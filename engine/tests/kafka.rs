@@ -108,6 +108,8 @@ fn killed_at_any_time_it_gives_the_same() {
         engine.wait().expect("wait");
     }
     feeder.join().expect("the file was produced");
+    let lives = log(&config).matches(" assigned ").count();
+    assert!(lives >= 8, "only {lives} of 10 lives had work: {}", log(&config));
     ends_well(run(&config, true), &config, Duration::from_secs(120));
     let (anomalies, incidents) = replay(&taxi, &config, folder.path());
     let found = distinct(&read_topic(broker, "killed-anomalies"));
@@ -160,5 +162,63 @@ fn bad_records_are_accounted_for_and_the_rest_flows_on() {
         let whole = &poison[index % poison.len()].1;
         assert_eq!(record.headers["foreshock.length"], whole.len().to_string());
         assert!(whole.starts_with(&record.payload), "the payload is kept, cut where it is too long");
+    }
+}
+
+/// Six services, each the taxi file with another name and scale.
+fn fleet(taxi: &Path, folder: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(taxi).expect("file");
+    let service = |index: usize| {
+        let scaled = text.lines().skip(1).map(|row| {
+            let (stamp, value) = row.split_once(',').expect("two columns");
+            let value: f64 = value.parse().expect("number");
+            format!("{stamp},{}\n", value * (index + 1) as f64)
+        });
+        let path = folder.join(format!("service{index}.csv"));
+        std::fs::write(&path, format!("timestamp,value\n{}", scaled.collect::<String>())).expect("file");
+        path
+    };
+    (0..6).map(service).collect()
+}
+
+#[test]
+fn two_engines_share_the_partitions_and_give_what_one_gives() {
+    let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let one = write_config(folder.path(), broker, "shared", "one", HALF_HOURS);
+    let two = write_config(folder.path(), broker, "shared", "two", HALF_HOURS);
+    create_topics(broker, &[("shared-in", 2)]);
+    let engines = [run(&one, false), run(&two, false)];
+    eventually("each engine has one partition", || {
+        [&one, &two].iter().all(|config| {
+            let log = log(config);
+            log.matches(" assigned ").count() == log.matches(" revoked ").count() + 1
+        })
+    });
+    // Every service's rows lie in one partition, since its name is the key.
+    let files = fleet(&taxi, folder.path());
+    let mut command = foreshock();
+    command.args(["produce", "--brokers", broker, "--topic", "shared-in"]).args(&files);
+    assert!(command.output().expect("foreshock starts").status.success());
+    let alone = write_config(folder.path(), broker, "alone", "alone", HALF_HOURS);
+    let text = std::fs::read_to_string(&alone).expect("config").replace("alone-in", "shared-in");
+    std::fs::write(&alone, text).expect("config");
+    ends_well(run(&alone, true), &alone, Duration::from_secs(120));
+    let expected = distinct(&read_topic(broker, "alone-anomalies"));
+    // The last two ticks are open as long as nothing newer comes: only an engine at its end closes them.
+    let closed = |line: &&String| {
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        value["updated_ms"].as_i64().expect("time") < 1_422_747_000_000 - 4 * 1_800_000
+    };
+    let expected: Vec<String> = expected.iter().filter(closed).cloned().collect();
+    assert!(expected.len() > 10, "{} anomalies", expected.len());
+    let together = || {
+        distinct(&read_topic(broker, "shared-anomalies")).iter().filter(closed).cloned().collect::<Vec<_>>()
+    };
+    eventually("both engines have given everything", || together().len() >= expected.len());
+    assert_eq!(set(&together()), set(&expected));
+    for (engine, config) in engines.into_iter().zip([&one, &two]) {
+        terminate(&engine);
+        ends_well(engine, config, Duration::from_secs(30));
     }
 }

@@ -164,11 +164,14 @@ pub fn foreshock() -> Command {
 }
 
 /// A configuration in a folder: output topics with this prefix, everything on free ports.
+///
+/// The state's name is also the member's, so that a restarted engine has its partitions again at once.
 pub fn write_config(folder: &Path, broker: &str, prefix: &str, state: &str, extra: &str) -> PathBuf {
+    let member = state;
     let path = folder.join(format!("{prefix}-{state}.yaml"));
     let state = folder.join(state);
     let text = format!(
-        "kafka: {{brokers: ['{broker}'], group: {prefix}, start: earliest, options: {{session.timeout.ms: '6000', \
+        "kafka: {{brokers: ['{broker}'], group: {prefix}, instance: {member}, start: earliest, options: {{session.timeout.ms: '6000', \
          heartbeat.interval.ms: '500', fetch.wait.max.ms: '20', fetch.message.max.bytes: '20000000', \
          statistics.interval.ms: '100'}}}}\n\
          topics: [{{name: {prefix}-in, encoding: otlp_metrics}}]\n\
@@ -199,19 +202,37 @@ pub fn run(config: &Path, until_end: bool) -> Child {
     command.spawn().expect("foreshock starts")
 }
 
+/// What an engine has logged so far.
+pub fn log(config: &Path) -> String {
+    std::fs::read_to_string(config.with_extension("log")).unwrap_or_default()
+}
+
+/// Waits until something holds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Asks a process to stop, as Kubernetes does.
+pub fn terminate(child: &Child) {
+    let status = Command::new("kill").arg(child.id().to_string()).status().expect("kill");
+    assert!(status.success());
+}
+
 /// Waits for a process that must end well.
 pub fn ends_well(mut child: Child, config: &Path, within: Duration) {
     let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("status") {
-            let log = std::fs::read_to_string(config.with_extension("log")).unwrap_or_default();
-            assert!(status.success(), "{status}: {log}");
+            assert!(status.success(), "{status}: {}", log(config));
             return;
         }
         if began.elapsed() > within {
             child.kill().expect("kill");
-            let log = std::fs::read_to_string(config.with_extension("log")).unwrap_or_default();
-            panic!("not ended within {within:?}: {log}");
+            panic!("not ended within {within:?}: {}", log(config));
         }
         std::thread::sleep(Duration::from_millis(50));
     }

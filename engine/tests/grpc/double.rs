@@ -203,7 +203,9 @@ impl Engine {
                         self.revise(incident.clone());
                         self.event(Event::Incident(incident));
                     }
-                    Ok(event) => self.event(event),
+                    Ok(event) => {
+                        self.event(event);
+                    }
                     Err(_) => return,
                 },
                 recv(commands) -> command => self.command(command.expect("the engine holds a sender itself")),

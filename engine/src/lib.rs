@@ -14,4 +14,5 @@ pub mod produce;
 pub mod replay;
 pub mod run;
 pub mod score;
+pub mod serve;
 pub mod types;

@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit codes out. Data goes to stdout, talk to stderr.
 
+mod client;
 mod demo;
 mod logging;
 mod produce;
@@ -25,6 +26,9 @@ enum Command {
     Run(run::Arguments),
     Produce(produce::Arguments),
     Schema(run::SchemaArguments),
+    Incidents(client::incidents::Arguments),
+    Signals(client::signals::Arguments),
+    Controller(client::controller::Arguments),
 }
 
 /// How a command ended, for the exit code.
@@ -62,6 +66,9 @@ pub fn main() -> ExitCode {
         Command::Produce(arguments) => produce::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Schema(arguments) => run::schema(&arguments),
+        Command::Incidents(arguments) => client::incidents::run(&arguments),
+        Command::Signals(arguments) => client::signals::run(&arguments),
+        Command::Controller(arguments) => client::controller::run(&arguments),
     };
     match ended {
         Ok(Ending::Fine) => ExitCode::SUCCESS,

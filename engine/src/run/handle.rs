@@ -134,6 +134,11 @@ pub struct Handle {
 pub struct Stopped;
 
 impl Handle {
+    /// A way to reach the engine that takes these commands and tells of incidents here.
+    pub fn new(commands: Sender<Command>, incidents: broadcast::Sender<Arc<Incident>>) -> Handle {
+        Handle { commands, incidents, sessions: Arc::new(AtomicU64::new(1)), began: Instant::now() }
+    }
+
     /// Sends a command. Never blocks: commands are few, and each asker waits for its answer.
     pub fn send(&self, command: Command) -> Result<(), Stopped> {
         self.commands.send(command).map_err(|_| Stopped)

@@ -1,0 +1,82 @@
+//! The commands that talk to a running engine over gRPC.
+//!
+//! * `incidents`, `signals`, `controller`: the commands · `story`: incidents as tables and in detail
+//! * `screen`: text that is safe to show, fitted to the terminal
+
+pub(super) mod controller;
+pub(super) mod incidents;
+mod screen;
+pub(super) mod signals;
+mod story;
+
+use std::{error::Error, time::Duration};
+
+use anyhow::anyhow;
+use clap::Args;
+use tonic::{Code, Status, transport::Channel};
+
+use super::BadConfig;
+use screen::plain;
+
+/// What an answer may weigh.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// Where the engine is.
+#[derive(Clone, Debug, Args)]
+struct Engine {
+    /// Where the engine serves gRPC.
+    #[arg(long, env = "FORESHOCK_ENDPOINT", default_value = "http://127.0.0.1:7117", global = true)]
+    endpoint: String,
+}
+
+impl Engine {
+    /// Whether the endpoint can be one; says what to type instead.
+    fn parse(&self) -> Result<tonic::transport::Endpoint, BadConfig> {
+        let bad = || {
+            let endpoint = plain(&self.endpoint);
+            BadConfig(format!("{endpoint:?} is no endpoint: write --endpoint http://HOST:PORT"))
+        };
+        if !self.endpoint.starts_with("http://") {
+            return Err(bad());
+        }
+        let endpoint = tonic::transport::Endpoint::from_shared(self.endpoint.clone()).map_err(|_| bad())?;
+        Ok(endpoint
+            .connect_timeout(Duration::from_secs(5))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20)))
+    }
+
+    async fn connect(&self) -> anyhow::Result<Channel> {
+        self.parse()?.connect().await.map_err(|error| {
+            // tonic's own words are "transport error"; the reason lies below.
+            let mut reason: &dyn Error = &error;
+            while let Some(source) = reason.source() {
+                reason = source;
+            }
+            let endpoint = &self.endpoint;
+            anyhow!("no engine answers at {endpoint}: {reason}; start one with `foreshock run --config FILE`, or say where it is with --endpoint http://HOST:PORT")
+        })
+    }
+}
+
+/// What the engine said instead of an answer, and what to type next.
+fn refusal(status: &Status) -> anyhow::Error {
+    let said = plain(status.message());
+    match status.code() {
+        Code::NotFound if said.contains("signal") => anyhow!("{said}: see `foreshock signals list`"),
+        Code::NotFound => anyhow!("{said}: see `foreshock incidents list`"),
+        Code::InvalidArgument | Code::FailedPrecondition => anyhow!("{said}"),
+        Code::Unavailable => anyhow!("the engine went away: {said}; try again once `foreshock run` is up"),
+        Code::Unimplemented => anyhow!("the engine is of another version: {said}; update both to one"),
+        code => anyhow!("the engine answered {code:?}: {said}; its log has more"),
+    }
+}
+
+/// What a newer engine says may be nothing that we know.
+fn unknown(problem: crate::serve::wire::Invalid) -> anyhow::Error {
+    anyhow!("the engine is of another version: {}; update both to one", plain(&problem.to_string()))
+}
+
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

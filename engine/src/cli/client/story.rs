@@ -1,0 +1,344 @@
+//! Incidents for people: one line each, or one in detail.
+
+use std::fmt::Write as _;
+
+use super::screen::{cut, fit, plain, time, wrap};
+use crate::types::{Incident, IncidentState, Member, Suspect};
+
+/// Columns from which a table also says who is suspected.
+const WIDE: usize = 110;
+/// Columns of the suspect in a wide table.
+const SUSPECT: usize = 30;
+
+/// The head of the table.
+pub(super) fn head(width: usize) -> String {
+    line(width, ["ID", "STATE", "SEV", "STARTED", "SUSPECT", "TITLE"])
+}
+
+/// One incident as a line of the table.
+pub(super) fn row(incident: &Incident, width: usize) -> String {
+    let severity = format!("{:.2}", incident.severity);
+    // Seconds say nothing here, and the title needs the room.
+    let started = time(incident.started_ms);
+    let suspect = incident
+        .suspects
+        .first()
+        .map_or(String::new(), |suspect| format!("{:.2} {}", suspect.weight, suspect.entity));
+    let cells = [
+        &*incident.id.to_string(),
+        state(incident),
+        &severity,
+        started.get(..16).unwrap_or(&started),
+        &suspect,
+        &incident.title,
+    ];
+    line(width, cells)
+}
+
+fn line(width: usize, [id, state, severity, started, suspect, title]: [&str; 6]) -> String {
+    let mut line =
+        format!("{}  {}  {}  {}  ", fit(id, 16), fit(state, 8), fit(severity, 4), fit(started, 16));
+    if width >= WIDE {
+        line.push_str(&fit(suspect, SUSPECT));
+        line.push_str("  ");
+    }
+    let used = console::measure_text_width(&line);
+    line.push_str(&cut(title, width.saturating_sub(used).max(1)));
+    line.trim_end().to_string()
+}
+
+fn state(incident: &Incident) -> &'static str {
+    match incident.state {
+        IncidentState::Open => "open",
+        IncidentState::Resolved => "resolved",
+    }
+}
+
+/// Everything that a person asks first, at most this wide.
+pub(super) fn detail(incident: &Incident, width: usize) -> String {
+    let mut page = Page { text: String::new(), width };
+    page.wrapped("", &incident.title);
+    page.head(incident);
+    page.section("SUSPECTS", incident.suspects.is_empty(), "none: nothing points anywhere yet");
+    for (index, suspect) in incident.suspects.iter().enumerate() {
+        page.suspect(index + 1, suspect);
+    }
+    page.section("MEMBERS, strongest first", incident.members.is_empty(), "none");
+    for member in &incident.members {
+        page.member(member);
+    }
+    page.section("CHANGES, oldest first", incident.changes.is_empty(), "none near it");
+    for change in &incident.changes {
+        let what = format!(
+            "{}  {} of {} to {}, {} from {}",
+            time(change.time_ms),
+            change.kind,
+            change.entity,
+            if change.version.is_empty() { "?" } else { &change.version },
+            change.id,
+            change.source,
+        );
+        page.wrapped("  ", &what);
+    }
+    page.text
+}
+
+/// Lines that are being written.
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    fn head(&mut self, incident: &Incident) {
+        let id = incident.id;
+        let mut stands = match incident.resolved_ms {
+            None => format!("{} since {}", state(incident), time(incident.opened_ms)),
+            Some(resolved_ms) => {
+                format!(
+                    "{} at {}, open since {}",
+                    state(incident),
+                    time(resolved_ms),
+                    time(incident.opened_ms)
+                )
+            }
+        };
+        match incident.reopened {
+            0 => {}
+            1 => stands.push_str(", reopened once"),
+            times => stands.push_str(&format!(", reopened {times} times")),
+        }
+        self.field("id", &format!("{id}, revision {}", incident.revision));
+        self.field("state", &stands);
+        self.field("started", &format!("{} (UTC)", time(incident.started_ms)));
+        self.field("severity", &format!("{:.2}", incident.severity));
+        self.field(
+            "owner",
+            &incident
+                .acknowledged_by
+                .clone()
+                .unwrap_or_else(|| format!("nobody: foreshock incidents ack {id} --by NAME")),
+        );
+        if let Some(remediation) = &incident.remediation {
+            self.field("fix", remediation);
+        }
+        self.field("why", &incident.why);
+    }
+
+    fn suspect(&mut self, rank: usize, suspect: &Suspect) {
+        self.wrapped("  ", &format!("{rank}. {}, {:.0} %", suspect.entity, suspect.weight * 100.0));
+        if let Some(change) = &suspect.change {
+            let version =
+                if change.version.is_empty() { String::new() } else { format!(" to {}", change.version) };
+            let blamed = format!("blamed: {}{version} at {}", change.kind, time(change.time_ms));
+            self.wrapped("     ", &blamed);
+        }
+        for reason in &suspect.reasons {
+            self.wrapped("     ", reason);
+        }
+    }
+
+    fn member(&mut self, member: &Member) {
+        let anomaly = &member.anomaly;
+        self.wrapped("  ", &anomaly.series);
+        let now = if anomaly.active { "" } else { ", normal again" };
+        let numbers = format!(
+            "score {:.2} by {} since {}{now}: {} came, {} expected ({} to {})",
+            anomaly.score,
+            anomaly.detector,
+            time(anomaly.onset_ms),
+            number(anomaly.value),
+            number(anomaly.expected),
+            number(anomaly.lower),
+            number(anomaly.upper),
+        );
+        self.wrapped("     ", &numbers);
+        for words in [&anomaly.explanation, &member.because] {
+            if !words.is_empty() {
+                self.wrapped("     ", words);
+            }
+        }
+    }
+
+    fn section(&mut self, name: &str, empty: bool, nothing: &str) {
+        let _ = writeln!(self.text, "\n{name}");
+        if empty {
+            self.wrapped("  ", nothing);
+        }
+    }
+
+    fn field(&mut self, name: &str, value: &str) {
+        const NAMES: usize = 10;
+        for (index, line) in wrap(value, self.width.saturating_sub(NAMES)).iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            let _ = writeln!(self.text, "{}{line}", fit(name, NAMES));
+        }
+    }
+
+    fn wrapped(&mut self, indent: &str, text: &str) {
+        for line in wrap(text, self.width.saturating_sub(indent.len())) {
+            let _ = writeln!(self.text, "{indent}{line}");
+        }
+    }
+}
+
+/// Four significant digits.
+fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return plain(&value.to_string());
+    }
+    let digits = 3 - value.abs().log10().floor() as i64;
+    match usize::try_from(digits.max(0)) {
+        Ok(places @ 0..=9) => {
+            let text = format!("{value:.places$}");
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_string()
+            } else {
+                text
+            }
+        }
+        _ => format!("{value:.3e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::*;
+
+    fn member(measure: &str, score: f64, active: bool, because: &str) -> Member {
+        let entity = Entity::new(EntityKind::Service, "shop/payment");
+        let anomaly = Anomaly {
+            id: Id(70),
+            revision: 1,
+            kind: AnomalyKind::Series,
+            series: format!("{entity} {measure}{{operation=POST /charge}}"),
+            entity,
+            measure: measure.to_string(),
+            active,
+            opened_ms: 1_763_906_740_000,
+            onset_ms: 1_763_906_710_000,
+            updated_ms: 1_763_906_740_000,
+            score,
+            ticks: 3,
+            neg_log_p: 20.0,
+            value: 0.372_93,
+            expected: 0.001_2,
+            lower: 0.0,
+            upper: 0.015,
+            detector: "residual".to_string(),
+            explanation: "error ratio at 0.37, at most 0.015 was expected".to_string(),
+            attribution: Vec::new(),
+        };
+        Member { anomaly, because: because.to_string() }
+    }
+
+    fn bad_deploy() -> Incident {
+        let payment = Entity::new(EntityKind::Service, "shop/payment");
+        let change = Change {
+            time_ms: 1_763_906_700_000,
+            id: "deploy-2".to_string(),
+            kind: "service.upgraded".to_string(),
+            entity: payment.clone(),
+            version: "v2".to_string(),
+            source: "ci".to_string(),
+        };
+        let suspect = |name: &str, weight, reasons: &[&str], change: Option<&Change>| Suspect {
+            entity: Entity::new(EntityKind::Service, name),
+            weight,
+            reasons: reasons.iter().map(|reason| reason.to_string()).collect(),
+            change: change.cloned(),
+        };
+        Incident {
+            id: Id(0x00c0_ffee_0000_0007),
+            revision: 3,
+            state: IncidentState::Open,
+            title: "payment: errors up, after deploy v2, seen in payment, checkout and frontend".to_string(),
+            started_ms: 1_763_906_710_000,
+            opened_ms: 1_763_906_740_000,
+            updated_ms: 1_763_906_760_000,
+            resolved_ms: None,
+            severity: 0.987_6,
+            members: vec![
+                member("span.error:ratio", 0.987_6, true, "service/shop/checkout calls service/shop/payment"),
+                member("log.error:rate", 0.91, false, ""),
+            ],
+            suspects: vec![
+                suspect(
+                    "shop/payment",
+                    0.81,
+                    &["it was changed 10 s before the first sign", "everything that is abnormal calls it"],
+                    Some(&change),
+                ),
+                suspect("shop/check\u{1b}[2Jout", 0.19, &["it is abnormal itself"], None),
+            ],
+            changes: vec![change],
+            reopened: 1,
+            acknowledged_by: None,
+            remediation: Some("verified".to_string()),
+            page: true,
+            why:
+                "3 anomalies within 30 s along the calls frontend, checkout, payment; it pages, as it is the \
+                  first of its kind today"
+                    .to_string(),
+        }
+    }
+
+    fn quiet() -> Incident {
+        Incident {
+            id: Id(9),
+            state: IncidentState::Resolved,
+            resolved_ms: Some(1_763_906_900_000),
+            title: "\u{1b}[31mdisk of 日本 full".to_string(),
+            severity: 0.5,
+            members: Vec::new(),
+            suspects: Vec::new(),
+            changes: Vec::new(),
+            reopened: 0,
+            acknowledged_by: Some("ann".to_string()),
+            remediation: None,
+            why: "one anomaly".to_string(),
+            ..bad_deploy()
+        }
+    }
+
+    #[test]
+    fn tables() {
+        for width in [80, 120] {
+            let table = [head(width), row(&bad_deploy(), width), row(&quiet(), width)].join("\n");
+            check(&table, width);
+            insta::assert_snapshot!(format!("table_{width}"), table);
+        }
+    }
+
+    #[test]
+    fn details() {
+        for width in [80, 120] {
+            let screen = [detail(&bad_deploy(), width), detail(&quiet(), width)].join("\n----\n");
+            check(&screen, width);
+            insta::assert_snapshot!(format!("detail_{width}"), screen);
+        }
+    }
+
+    fn check(screen: &str, width: usize) {
+        for line in screen.lines() {
+            assert_eq!(plain(line), line);
+            assert!(console::measure_text_width(line) <= width, "{line}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_four_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.372_93, "0.3729"),
+            (12_345.6, "12346"),
+            (-0.001_2, "-0.0012"),
+            (1e-9, "1.000e-9"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+}

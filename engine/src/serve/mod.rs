@@ -1,0 +1,99 @@
+//! gRPC for controllers and people: the services of `foreshock.v1`, health and reflection.
+//!
+//! * `bus`: controllers' streams, signals and decisions · `incidents`: lists, watches, people's word
+//! * `wire`: our types as protobuf messages and back · `limits`: what a client may ask of us at once
+//!
+//! Decides nothing: every question goes to the engine through [`Handle`].
+
+mod bus;
+mod incidents;
+mod limits;
+pub mod wire;
+
+use std::{future::Future, time::Duration};
+
+use foreshock_proto::v1::{
+    self, incidents_server::IncidentsServer, remediation_bus_server::RemediationBusServer,
+};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Status, transport::Server};
+use tonic_health::{ServingStatus, server::health_reporter};
+
+use crate::run::{Handle, Stopped};
+use limits::Streams;
+
+/// What a controller may send in one message.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// Requests at once on one connection, streams included.
+const MAX_REQUESTS_PER_CONNECTION: u32 = 64;
+/// A peer that does not answer a ping for this long is gone.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// How long clients have to take the end of their streams.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Serves until `stop` ends; then streams end, and what is under way has a second to finish.
+pub async fn grpc(
+    listener: TcpListener,
+    handle: Handle,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let (ending, ended) = watch::channel(());
+    let (health, health_service) = health_reporter();
+    let services = ["", "foreshock.v1.RemediationBus", "foreshock.v1.Incidents"];
+    for service in services {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("both sets were made by compilers: build.rs and tonic-health's");
+    let streams = Streams::new(ended.clone());
+    let bus = RemediationBusServer::new(bus::Service::new(handle.clone(), streams.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let incidents = IncidentsServer::new(incidents::Service::new(handle, streams))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let mut drained = ended.clone();
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .max_concurrent_streams(MAX_REQUESTS_PER_CONNECTION)
+        .concurrency_limit_per_connection(MAX_REQUESTS_PER_CONNECTION as usize)
+        .tcp_nodelay(true)
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(bus)
+        .add_service(incidents)
+        // An error is what is waited for: the sender is gone.
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            drop(drained.changed().await);
+        });
+    let stopping = async {
+        stop.await;
+        for service in services {
+            health.set_service_status(service, ServingStatus::NotServing).await;
+        }
+        drop(ending);
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        served = server => served,
+        () = stopping => Ok(()),
+    }
+}
+
+/// What a client is told when the engine does not answer any more.
+fn unavailable(stopped: Stopped) -> Status {
+    Status::unavailable(stopped.to_string())
+}
+
+/// Refuses words that are missing or too long.
+fn words(field: &str, text: &str, bounds: std::ops::RangeInclusive<usize>) -> Result<(), Status> {
+    if bounds.contains(&text.len()) {
+        return Ok(());
+    }
+    let (least, most) = (bounds.start(), bounds.end());
+    Err(Status::invalid_argument(format!("{field} has {} bytes: give {least} to {most}", text.len())))
+}

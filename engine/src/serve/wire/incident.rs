@@ -1,0 +1,188 @@
+//! Incidents with their members, suspects and changes.
+
+use foreshock_proto::v1;
+
+use super::{Invalid, entity, id, some};
+use crate::types::{Anomaly, AnomalyKind, Change, Incident, IncidentState, Member, Suspect};
+
+/// An incident as a message.
+pub fn incident(incident: &Incident) -> v1::Incident {
+    v1::Incident {
+        id: incident.id.to_string(),
+        revision: incident.revision,
+        state: incident_state(incident.state).into(),
+        title: incident.title.clone(),
+        started_unix_ms: incident.started_ms,
+        opened_unix_ms: incident.opened_ms,
+        updated_unix_ms: incident.updated_ms,
+        resolved_unix_ms: incident.resolved_ms.unwrap_or(0),
+        severity: incident.severity,
+        members: incident.members.iter().map(member).collect(),
+        suspects: incident.suspects.iter().map(suspect).collect(),
+        changes: incident.changes.iter().map(change).collect(),
+        reopened: incident.reopened,
+        acknowledged_by: incident.acknowledged_by.clone().unwrap_or_default(),
+        remediation: incident.remediation.clone().unwrap_or_default(),
+        page: incident.page,
+        why: incident.why.clone(),
+    }
+}
+
+/// An incident out of a message.
+pub fn incident_from(message: v1::Incident) -> Result<Incident, Invalid> {
+    let state = optional_incident_state(message.state)?.ok_or(Invalid::Enum("state", 0))?;
+    let changes = message.changes.into_iter().map(change_from).collect::<Result<Vec<_>, _>>()?;
+    let suspects = message.suspects.into_iter().map(|suspect| suspect_from(suspect, &changes));
+    Ok(Incident {
+        id: id(&message.id)?,
+        revision: message.revision,
+        state,
+        title: message.title,
+        started_ms: message.started_unix_ms,
+        opened_ms: message.opened_unix_ms,
+        updated_ms: message.updated_unix_ms,
+        resolved_ms: (message.resolved_unix_ms != 0).then_some(message.resolved_unix_ms),
+        severity: message.severity,
+        members: message.members.into_iter().map(member_from).collect::<Result<_, _>>()?,
+        suspects: suspects.collect::<Result<_, _>>()?,
+        changes,
+        reopened: message.reopened,
+        acknowledged_by: some(message.acknowledged_by),
+        remediation: some(message.remediation),
+        page: message.page,
+        why: message.why,
+    })
+}
+
+/// A state as it stands in messages.
+pub fn incident_state(state: IncidentState) -> v1::IncidentState {
+    match state {
+        IncidentState::Open => v1::IncidentState::Open,
+        IncidentState::Resolved => v1::IncidentState::Resolved,
+    }
+}
+
+/// A state out of a message; `None` when it is not set.
+pub fn optional_incident_state(state: i32) -> Result<Option<IncidentState>, Invalid> {
+    match v1::IncidentState::try_from(state).map_err(|_| Invalid::Enum("state", state))? {
+        v1::IncidentState::Unspecified => Ok(None),
+        v1::IncidentState::Open => Ok(Some(IncidentState::Open)),
+        v1::IncidentState::Resolved => Ok(Some(IncidentState::Resolved)),
+    }
+}
+
+fn member(member: &Member) -> v1::Member {
+    let anomaly = &member.anomaly;
+    let attribution = anomaly.attribution.iter();
+    v1::Member {
+        anomaly_id: anomaly.id.to_string(),
+        entity: anomaly.entity.to_string(),
+        series: anomaly.series.clone(),
+        score: anomaly.score,
+        value: anomaly.value,
+        expected: anomaly.expected,
+        lower: anomaly.lower,
+        upper: anomaly.upper,
+        onset_unix_ms: anomaly.onset_ms,
+        detector: anomaly.detector.clone(),
+        explanation: anomaly.explanation.clone(),
+        active: anomaly.active,
+        because: member.because.clone(),
+        measure: anomaly.measure.clone(),
+        kind: anomaly_kind(anomaly.kind).into(),
+        revision: anomaly.revision,
+        opened_unix_ms: anomaly.opened_ms,
+        updated_unix_ms: anomaly.updated_ms,
+        ticks: anomaly.ticks,
+        neg_log_p: anomaly.neg_log_p,
+        attribution: attribution
+            .map(|(series, share)| v1::Attribution { series: series.clone(), share: *share })
+            .collect(),
+    }
+}
+
+fn member_from(message: v1::Member) -> Result<Member, Invalid> {
+    let attribution = message.attribution.into_iter();
+    let anomaly = Anomaly {
+        id: id(&message.anomaly_id)?,
+        revision: message.revision,
+        kind: anomaly_kind_from(message.kind)?,
+        entity: entity(&message.entity)?,
+        series: message.series,
+        measure: message.measure,
+        active: message.active,
+        opened_ms: message.opened_unix_ms,
+        onset_ms: message.onset_unix_ms,
+        updated_ms: message.updated_unix_ms,
+        score: message.score,
+        ticks: message.ticks,
+        neg_log_p: message.neg_log_p,
+        value: message.value,
+        expected: message.expected,
+        lower: message.lower,
+        upper: message.upper,
+        detector: message.detector,
+        explanation: message.explanation,
+        attribution: attribution.map(|part| (part.series, part.share)).collect(),
+    };
+    Ok(Member { anomaly, because: message.because })
+}
+
+fn anomaly_kind(kind: AnomalyKind) -> v1::AnomalyKind {
+    match kind {
+        AnomalyKind::Series => v1::AnomalyKind::Series,
+        AnomalyKind::Entity => v1::AnomalyKind::Entity,
+        AnomalyKind::NewTemplate => v1::AnomalyKind::NewTemplate,
+    }
+}
+
+fn anomaly_kind_from(kind: i32) -> Result<AnomalyKind, Invalid> {
+    match v1::AnomalyKind::try_from(kind) {
+        Ok(v1::AnomalyKind::Series) => Ok(AnomalyKind::Series),
+        Ok(v1::AnomalyKind::Entity) => Ok(AnomalyKind::Entity),
+        Ok(v1::AnomalyKind::NewTemplate) => Ok(AnomalyKind::NewTemplate),
+        Ok(v1::AnomalyKind::Unspecified) | Err(_) => Err(Invalid::Enum("kind", kind)),
+    }
+}
+
+fn suspect(suspect: &Suspect) -> v1::Suspect {
+    v1::Suspect {
+        entity: suspect.entity.to_string(),
+        weight: suspect.weight,
+        reasons: suspect.reasons.clone(),
+        change_id: suspect.change.as_ref().map(|change| change.id.clone()).unwrap_or_default(),
+    }
+}
+
+/// The change that is blamed is one of the incident's.
+fn suspect_from(message: v1::Suspect, changes: &[Change]) -> Result<Suspect, Invalid> {
+    let blamed = |change: &&Change| !message.change_id.is_empty() && change.id == message.change_id;
+    Ok(Suspect {
+        entity: entity(&message.entity)?,
+        weight: message.weight,
+        change: changes.iter().find(blamed).cloned(),
+        reasons: message.reasons,
+    })
+}
+
+fn change(change: &Change) -> v1::Change {
+    v1::Change {
+        id: change.id.clone(),
+        kind: change.kind.clone(),
+        entity: change.entity.to_string(),
+        version: change.version.clone(),
+        time_unix_ms: change.time_ms,
+        source: change.source.clone(),
+    }
+}
+
+fn change_from(message: v1::Change) -> Result<Change, Invalid> {
+    Ok(Change {
+        time_ms: message.time_unix_ms,
+        id: message.id,
+        kind: message.kind,
+        entity: entity(&message.entity)?,
+        version: message.version,
+        source: message.source,
+    })
+}

@@ -1,0 +1,64 @@
+//! Our types as the messages of `foreshock.v1`, and back. Nothing is lost either way.
+//!
+//! * `incident`: incidents with all that is in them · `signal`: signals, leases, what controllers say and are told
+//!
+//! Back means from outside: what does not fit is [`Invalid`], with words for whoever sent it.
+
+mod incident;
+mod signal;
+#[cfg(test)]
+mod tests;
+
+use crate::types::{Entity, EntityKind, Id};
+
+pub use incident::{incident, incident_from, incident_state, optional_incident_state};
+pub use signal::{
+    Refused, bus_message, controller_event, controller_kind, controller_kind_to, fault_message,
+    optional_signal_state, outcome_to, signal, signal_from, signal_state,
+};
+
+/// A message that means nothing to us.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Not an id.
+    #[error("{0:?} is no id: give 16 hexadecimal digits")]
+    Id(String),
+    /// Not a canonical name.
+    #[error("{0:?} names no entity: give kind and name, for example service/payment")]
+    Entity(String),
+    /// A number that stands for nothing in this version.
+    #[error("{0} is {1}, which stands for nothing: set it to one of the named values")]
+    Enum(&'static str, i32),
+}
+
+/// An id, as it stands on the wire.
+pub fn id(text: &str) -> Result<Id, Invalid> {
+    let invalid = || Invalid::Id(text.chars().take(32).collect());
+    // `from_str` takes a sign and fewer digits too.
+    if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(invalid());
+    }
+    text.parse().map_err(|_| invalid())
+}
+
+/// An entity, from its canonical name.
+pub fn entity(text: &str) -> Result<Entity, Invalid> {
+    const KINDS: [EntityKind; 7] = [
+        EntityKind::Service,
+        EntityKind::Workload,
+        EntityKind::Host,
+        EntityKind::Database,
+        EntityKind::Queue,
+        EntityKind::Model,
+        EntityKind::Other,
+    ];
+    let invalid = || Invalid::Entity(text.chars().take(64).collect());
+    let (kind, name) = text.split_once('/').ok_or_else(invalid)?;
+    let kind = KINDS.into_iter().find(|known| known.name() == kind).ok_or_else(invalid)?;
+    Ok(Entity::new(kind, name))
+}
+
+/// Empty text stands for nothing.
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}

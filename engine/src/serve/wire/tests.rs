@@ -1,0 +1,264 @@
+//! There and back again gives the same; what does not fit is refused with the reason.
+
+use foreshock_proto::v1::{self, controller_message::Message};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    bus::{Claim, Effect, Event, FaultCode, Lease, OutcomeStatus, Session},
+    types::*,
+};
+
+fn an_id() -> impl Strategy<Value = Id> {
+    any::<u64>().prop_map(Id)
+}
+
+fn an_entity() -> impl Strategy<Value = Entity> {
+    let kind = prop_oneof![Just(EntityKind::Service), Just(EntityKind::Queue), Just(EntityKind::Other)];
+    (kind, "[^\\x00]{0,12}").prop_map(|(kind, name)| Entity::new(kind, name))
+}
+
+fn an_anomaly() -> impl Strategy<Value = Anomaly> {
+    let kind =
+        prop_oneof![Just(AnomalyKind::Series), Just(AnomalyKind::Entity), Just(AnomalyKind::NewTemplate)];
+    let texts = prop::array::uniform4(".{0,9}");
+    let numbers = prop::array::uniform6(any::<f64>().prop_filter("equal to itself", |it| !it.is_nan()));
+    let times = prop::array::uniform3(any::<i64>());
+    let attribution = prop::collection::vec((".{0,9}", 0.0..1.0), 0..3);
+    let whole = (any::<u32>(), any::<u32>(), any::<bool>());
+    (an_id(), kind, an_entity(), texts, numbers, times, attribution, whole).prop_map(
+        |(id, kind, entity, texts, numbers, times, attribution, (revision, ticks, active))| {
+            let [series, measure, detector, explanation] = texts;
+            let [score, neg_log_p, value, expected, lower, upper] = numbers;
+            let [opened_ms, onset_ms, updated_ms] = times;
+            Anomaly {
+                id,
+                revision,
+                kind,
+                entity,
+                series,
+                measure,
+                active,
+                opened_ms,
+                onset_ms,
+                updated_ms,
+                score,
+                ticks,
+                neg_log_p,
+                value,
+                expected,
+                lower,
+                upper,
+                detector,
+                explanation,
+                attribution,
+            }
+        },
+    )
+}
+
+fn a_change() -> impl Strategy<Value = Change> {
+    (any::<i64>(), an_entity(), "[a-z]{1,9}", prop::array::uniform3(".{0,9}")).prop_map(
+        |(time_ms, entity, id, [kind, version, source])| Change {
+            time_ms,
+            id,
+            kind,
+            entity,
+            version,
+            source,
+        },
+    )
+}
+
+fn an_incident() -> impl Strategy<Value = Incident> {
+    let state = prop_oneof![Just(IncidentState::Open), Just(IncidentState::Resolved)];
+    let member = (an_anomaly(), ".{0,9}").prop_map(|(anomaly, because)| Member { anomaly, because });
+    let who = prop::option::of(".{1,9}");
+    (
+        (an_id(), any::<u64>(), state, prop::array::uniform2(".{0,9}"), prop::array::uniform3(any::<i64>())),
+        (prop::option::of(1..i64::MAX), 0.0..1.0, prop::collection::vec(member, 0..3)),
+        (an_entity(), prop::collection::vec(".{0,9}", 0..3), prop::option::of(a_change())),
+        (any::<u32>(), who.clone(), who, any::<bool>()),
+    )
+        .prop_map(|(first, second, suspect, last)| {
+            let (id, revision, state, [title, why], [started_ms, opened_ms, updated_ms]) = first;
+            let (resolved_ms, severity, members) = second;
+            let (entity, reasons, change) = suspect;
+            let (reopened, acknowledged_by, remediation, page) = last;
+            Incident {
+                id,
+                revision,
+                state,
+                title,
+                started_ms,
+                opened_ms,
+                updated_ms,
+                resolved_ms,
+                severity,
+                members,
+                changes: change.iter().cloned().collect(),
+                suspects: vec![Suspect { entity, weight: 1.0, reasons, change }],
+                reopened,
+                acknowledged_by,
+                remediation,
+                page,
+                why,
+            }
+        })
+}
+
+proptest! {
+    #[test]
+    fn incidents_survive(before in an_incident()) {
+        prop_assert_eq!(incident_from(incident(&before)), Ok(before));
+    }
+
+    #[test]
+    fn signals_survive(
+        ids in (an_id(), an_id(), an_entity()),
+        state in 0_usize..11,
+        action in prop_oneof![Just(Action::Rollback), Just(Action::Restart), Just(Action::Retrain)],
+        attributes in prop::collection::btree_map(".{0,5}", ".{0,5}", 0..3),
+        texts in prop::array::uniform4(".{0,9}"),
+        flags in any::<(bool, bool)>(),
+        numbers in any::<(u64, u64, u32)>(),
+        times in prop::array::uniform3(any::<i64>()),
+    ) {
+        let [policy, reason, note, holder] = texts;
+        let before = RemediationSignal {
+            id: ids.0,
+            revision: numbers.0,
+            state: all_states()[state],
+            action,
+            target: ids.2,
+            attributes,
+            incident: ids.1,
+            policy,
+            dry_run: flags.0,
+            created_ms: times[0],
+            expires_ms: times[1],
+            reason,
+            note,
+            fencing_token: numbers.1,
+            attempts: numbers.2,
+            updated_ms: times[2],
+            holder,
+            accepted: flags.1,
+        };
+        prop_assert_eq!(signal_from(signal(&before)), Ok(before));
+    }
+
+    #[test]
+    fn ids_survive(number in any::<u64>()) {
+        prop_assert_eq!(id(&Id(number).to_string()), Ok(Id(number)));
+    }
+}
+
+/// Every state that messages have: one that only we had would be sent as unspecified.
+fn all_states() -> Vec<SignalState> {
+    (1..).map_while(|state| optional_signal_state(state).ok().flatten()).collect()
+}
+
+#[test]
+fn every_state_has_its_message() {
+    let states = all_states();
+    assert_eq!(states.len(), 11);
+    for (index, state) in states.iter().enumerate() {
+        assert_eq!(signal_state(*state) as usize, index + 1, "{state:?}");
+    }
+    assert_eq!(optional_signal_state(0), Ok(None));
+    assert_eq!(optional_signal_state(12), Err(Invalid::Enum("state", 12)));
+    assert_eq!(optional_incident_state(0), Ok(None));
+    assert_eq!(optional_incident_state(-1), Err(Invalid::Enum("state", -1)));
+}
+
+#[test]
+fn what_is_no_id_or_entity_is_refused() {
+    for text in ["", "7", "+00000000000000f", "000000000000000g", "00000000000000000", "é00000000000000"] {
+        assert_eq!(id(text), Err(Invalid::Id(text.to_string())));
+    }
+    for text in ["", "payment", "Service/payment", "thing/payment"] {
+        assert_eq!(entity(text), Err(Invalid::Entity(text.to_string())));
+    }
+    assert_eq!(entity("service/shop/payment"), Ok(Entity::new(EntityKind::Service, "shop/payment")));
+}
+
+#[test]
+fn what_controllers_say() {
+    let said = |message| controller_event(v1::ControllerMessage { message }, Session(3), 5);
+    let (signal_id, fencing_token) = (Id(7).to_string(), 2);
+    let claim = Claim { session: Session(3), signal: Id(7), token: 2 };
+    let text = |text: &str| text.to_string();
+
+    let ack = v1::Ack { signal_id: signal_id.clone(), fencing_token };
+    assert_eq!(said(Some(Message::Ack(ack))), Ok(Event::Ack { claim, at: 5 }));
+    let progress = v1::Progress { signal_id: signal_id.clone(), fencing_token, message: text("half") };
+    assert_eq!(said(Some(Message::Progress(progress))), Ok(Event::Progress { claim, at: 5 }));
+    let nack = v1::Nack {
+        signal_id: signal_id.clone(),
+        fencing_token,
+        reason: text("busy"),
+        retry_after_seconds: 9,
+    };
+    let given_back = Event::Nack { claim, reason: text("busy"), retry_after_seconds: 9, at: 5 };
+    assert_eq!(said(Some(Message::Nack(nack))), Ok(given_back));
+    for (status, expected) in [
+        (1, Ok(OutcomeStatus::Succeeded)),
+        (2, Ok(OutcomeStatus::Failed)),
+        (3, Ok(OutcomeStatus::Unknown)),
+        (4, Ok(OutcomeStatus::DryRun)),
+        (0, Err("bad_message")),
+        (5, Err("bad_message")),
+    ] {
+        let signal_id = signal_id.clone();
+        let outcome = v1::Outcome { signal_id, fencing_token, status, message: text("done") };
+        let event = expected.map(|status| Event::Outcome { claim, status, message: text("done"), at: 5 });
+        assert_eq!(said(Some(Message::Outcome(outcome))).map_err(|refused| refused.code), event);
+    }
+
+    let refused = |message| said(message).map_err(|refused| (refused.signal, refused.code)).unwrap_err();
+    assert_eq!(refused(None), (text(""), "bad_message"));
+    assert_eq!(refused(Some(Message::Hello(v1::Hello::default()))), (text(""), "bad_hello"));
+    let ack = v1::Ack { signal_id: text("nonsense"), fencing_token };
+    assert_eq!(refused(Some(Message::Ack(ack))), (text("nonsense"), "unknown_signal"));
+}
+
+#[test]
+fn what_controllers_are_told() {
+    let session = Session(3);
+    let told = |effect| bus_message(&effect).and_then(|message| message.message);
+    let welcome = v1::Welcome { session: "session-3".to_string(), lease_seconds: 60 };
+    assert_eq!(
+        told(Effect::Welcome { session, lease_seconds: 60 }),
+        Some(v1::bus_message::Message::Welcome(welcome))
+    );
+    let cancel = v1::Cancel { signal_id: Id(7).to_string(), reason: "resolved".to_string() };
+    assert_eq!(
+        told(Effect::Cancel { session, signal: Id(7), reason: "resolved".to_string() }),
+        Some(v1::bus_message::Message::Cancel(cancel))
+    );
+    let fault =
+        v1::Fault { signal_id: String::new(), code: "full".to_string(), message: "no room".to_string() };
+    assert_eq!(
+        told(Effect::Fault { session, signal: None, code: FaultCode::Full, message: "no room".to_string() }),
+        Some(v1::bus_message::Message::Fault(fault))
+    );
+    let granted = v1::Signal {
+        id: Id(1).to_string(),
+        state: 3,
+        action: "retrain".to_string(),
+        target: "model/fraud".to_string(),
+        incident_id: Id(2).to_string(),
+        fencing_token: 4,
+        attempts: 2,
+        ..v1::Signal::default()
+    };
+    let lease = Lease { signal: signal_from(granted.clone()).unwrap(), lease_seconds: 9 };
+    let Some(v1::bus_message::Message::Lease(message)) = told(Effect::Grant { session, lease }) else {
+        panic!("a grant is a lease");
+    };
+    assert_eq!((message.fencing_token, message.attempt, message.lease_seconds), (4, 2, 9));
+    let kind = v1::ControllerKind::Retrain.into();
+    assert_eq!(message.signal, Some(v1::Signal { kind, ..granted }));
+    assert_eq!(told(Effect::Refused { signal: Id(7), why: String::new() }), None);
+}

@@ -1,0 +1,298 @@
+//! The engine's double: a thread that owns a real bus and answers commands as the engine's loop does, without Kafka.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use foreshock::{
+    bus::{Backoff, Bus, BusConfig, Effect, Event, FaultCode, Session},
+    run::{Command, Handle},
+    types::*,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// What the tests know of the world, in event time.
+pub const NOW_MS: i64 = 1_000_000;
+
+/// A server with the double behind it. Stops when it is dropped.
+pub struct Double {
+    pub address: SocketAddr,
+    events: Option<Sender<Event>>,
+    thread: Option<JoinHandle<()>>,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Double {
+    /// Serves on this address; port 0 is any free one.
+    pub fn start_at(address: SocketAddr, config: BusConfig) -> Double {
+        let (command_sender, commands) = unbounded();
+        let (events, told) = unbounded();
+        let (incidents, _) = broadcast::channel(1024);
+        let handle = Handle::new(command_sender, incidents.clone());
+        let engine = Engine {
+            bus: Bus::new(config).unwrap(),
+            handle: handle.clone(),
+            known: BTreeMap::new(),
+            incidents,
+            outboxes: HashMap::new(),
+        };
+        let thread = std::thread::spawn(move || engine.run(&commands, &told));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (listening, address_of) = std::sync::mpsc::channel();
+        let server = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+                listening.send(listener.local_addr().unwrap()).unwrap();
+                foreshock::serve::grpc(listener, handle, async { drop(stopped.await) }).await.unwrap();
+            });
+        });
+        let address = address_of.recv().unwrap();
+        let double = Double {
+            address,
+            events: Some(events),
+            thread: Some(thread),
+            stop: Some(stop),
+            server: Some(server),
+        };
+        double.tell(Event::Tick { time_ms: NOW_MS, catching_up: false });
+        double
+    }
+
+    /// Serves on any free port.
+    pub fn start(config: BusConfig) -> Double {
+        Double::start_at(([127, 0, 0, 1], 0).into(), config)
+    }
+
+    /// Where clients find it.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Something happens.
+    pub fn tell(&self, event: Event) {
+        self.events.as_ref().unwrap().send(event).unwrap();
+    }
+
+    /// Stops the server alone and waits until it has; the engine lives.
+    pub fn stop_serving(&mut self) {
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            server.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.stop_serving();
+        drop(self.events.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// Rolls back whatever a change is blamed for, without asking; leases last as long as they are told to.
+pub fn automatic(lease_seconds: u32) -> BusConfig {
+    let policy = "{name: undo, action: rollback, approval: none, min_evidence_kinds: 1}";
+    config(lease_seconds, policy)
+}
+
+/// The same, but a person must agree.
+pub fn with_approval() -> BusConfig {
+    config(60, "{name: undo, action: rollback, min_evidence_kinds: 1}")
+}
+
+fn config(lease_seconds: u32, policy: &str) -> BusConfig {
+    BusConfig {
+        policies: vec![serde_yaml_ng::from_str(policy).unwrap()],
+        lease_seconds,
+        backoff: Backoff { first_ms: 1, max_ms: 1 },
+        ..BusConfig::default()
+    }
+}
+
+/// A bad deploy of payment.
+pub fn incident(id: u64) -> Incident {
+    let entity = Entity::new(EntityKind::Service, "shop/payment");
+    let change = Change {
+        time_ms: 890_000,
+        id: format!("deploy-{id}"),
+        kind: "service.upgraded".to_string(),
+        entity: entity.clone(),
+        version: "v2".to_string(),
+        source: "test".to_string(),
+    };
+    let suspect = Suspect {
+        entity,
+        weight: 0.8,
+        reasons: vec!["it was changed just before".to_string()],
+        change: Some(change.clone()),
+    };
+    Incident {
+        id: Id(id),
+        revision: 1,
+        state: IncidentState::Open,
+        title: "payment: errors up, after \u{1b}[31mv2".to_string(),
+        started_ms: 900_000,
+        opened_ms: NOW_MS,
+        updated_ms: NOW_MS,
+        resolved_ms: None,
+        severity: 0.9,
+        members: vec![member()],
+        suspects: vec![suspect],
+        changes: vec![change],
+        reopened: 0,
+        acknowledged_by: None,
+        remediation: None,
+        page: true,
+        why: "one story".to_string(),
+    }
+}
+
+fn member() -> Member {
+    let anomaly = Anomaly {
+        id: Id(70),
+        revision: 1,
+        kind: AnomalyKind::Series,
+        entity: Entity::new(EntityKind::Service, "shop/payment"),
+        series: "service/shop/payment span.error:ratio".to_string(),
+        measure: "span.error:ratio".to_string(),
+        active: true,
+        opened_ms: NOW_MS,
+        onset_ms: 900_000,
+        updated_ms: NOW_MS,
+        score: 0.9,
+        ticks: 3,
+        neg_log_p: 20.0,
+        value: 1.0,
+        expected: 0.0,
+        lower: 0.0,
+        upper: 0.1,
+        detector: "residual".to_string(),
+        explanation: "errors at 1, at most 0.1 expected".to_string(),
+        attribution: Vec::new(),
+    };
+    Member { anomaly, because: "it began first".to_string() }
+}
+
+/// What the engine's thread owns.
+struct Engine {
+    bus: Bus,
+    handle: Handle,
+    known: BTreeMap<Id, Incident>,
+    incidents: broadcast::Sender<Arc<Incident>>,
+    outboxes: HashMap<Session, mpsc::Sender<Effect>>,
+}
+
+impl Engine {
+    fn run(mut self, commands: &Receiver<Command>, events: &Receiver<Event>) {
+        loop {
+            let now = self.handle.lease_ms();
+            let due = self.bus.next_timer_ms().map_or(1000, |due| due.saturating_sub(now));
+            crossbeam_channel::select! {
+                recv(events) -> event => match event {
+                    Ok(Event::Incident(incident)) => {
+                        self.revise(incident.clone());
+                        self.event(Event::Incident(incident));
+                    }
+                    Ok(event) => {
+                        self.event(event);
+                    }
+                    Err(_) => return,
+                },
+                recv(commands) -> command => self.command(command.expect("the engine holds a sender itself")),
+                default(Duration::from_millis(due)) => {
+                    self.event(Event::LeaseTimer { at: self.handle.lease_ms() });
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Option<String> {
+        let mut refused = None;
+        for effect in self.bus.on_event(event) {
+            match &effect {
+                Effect::Refused { why, .. } => refused = Some(why.clone()),
+                Effect::Welcome { session, .. }
+                | Effect::Grant { session, .. }
+                | Effect::Cancel { session, .. }
+                | Effect::Fault { session, .. } => self.to_controller(*session, effect),
+                Effect::Signal(_) | Effect::Remediation { .. } | Effect::Declined { .. } => {}
+            }
+        }
+        refused
+    }
+
+    fn to_controller(&mut self, session: Session, effect: Effect) {
+        let last = matches!(&effect, Effect::Fault { code: FaultCode::BadHello | FaultCode::Full, .. });
+        let Some(outbox) = self.outboxes.get(&session) else { return };
+        if outbox.try_send(effect).is_err() || last {
+            self.outboxes.remove(&session);
+            self.event(Event::Disconnect { session, at: self.handle.lease_ms() });
+        }
+    }
+
+    fn revise(&mut self, incident: Incident) {
+        self.known.insert(incident.id, incident.clone());
+        self.incidents.send(Arc::new(incident)).ok();
+    }
+
+    fn change(&mut self, id: Id, change: impl FnOnce(&mut Incident)) -> Option<Incident> {
+        let mut incident = self.known.get(&id)?.clone();
+        incident.revision += 1;
+        change(&mut incident);
+        self.revise(incident.clone());
+        Some(incident)
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Incidents(reply) => {
+                reply.send(self.known.values().rev().cloned().collect()).ok();
+            }
+            Command::Incident(id, reply) => {
+                reply.send(self.known.get(&id).cloned()).ok();
+            }
+            Command::Acknowledge { id, by, reply } => {
+                let changed = self.change(id, |incident| incident.acknowledged_by = Some(by));
+                reply.send(changed).ok();
+            }
+            Command::Feedback { id, by, real, cause, comment, reply } => {
+                let why = format!("{by}: {real} {cause} {comment}");
+                let changed = self.change(id, |incident| incident.why = why);
+                reply.send(changed).ok();
+            }
+            Command::Signals(reply) => {
+                reply.send(self.bus.signals().into_iter().cloned().collect()).ok();
+            }
+            Command::Decide { id, approve, by, comment, reply } => {
+                let refused = self.event(Event::Decide { signal: id, approve, by, comment });
+                self.event(Event::LeaseTimer { at: self.handle.lease_ms() });
+                let signal = self.bus.signal(id).cloned();
+                let answer = refused.map_or_else(|| Ok(signal.expect("it was decided")), Err);
+                reply.send(answer).ok();
+            }
+            Command::Connect { session, hello, outbox } => {
+                self.outboxes.insert(session, outbox);
+                self.event(Event::Connect { session, hello, at: self.handle.lease_ms() });
+            }
+            Command::Controller(event) => {
+                if let Event::Disconnect { session, .. } = &event {
+                    self.outboxes.remove(session);
+                }
+                self.event(event);
+            }
+            Command::Status(reply) => {
+                reply.send(foreshock::run::Status::default()).ok();
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What people read and say about incidents.
+
+use foreshock::{bus::Event, types::*};
+use foreshock_proto::v1::{
+    AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListIncidentsRequest, WatchIncidentsRequest,
+    incidents_client::IncidentsClient,
+};
+use tonic::{Code, transport::Channel};
+
+use super::double::{Double, automatic, incident};
+
+async fn connect(double: &Double) -> IncidentsClient<Channel> {
+    IncidentsClient::connect(double.endpoint()).await.unwrap()
+}
+
+fn resolved(id: u64) -> Incident {
+    Incident { state: IncidentState::Resolved, resolved_ms: Some(2_000_000), ..incident(id) }
+}
+
+#[tokio::test]
+async fn lists_and_single_ones() {
+    let double = Double::start(automatic(60));
+    for known in [incident(7), resolved(8), incident(9)] {
+        double.tell(Event::Incident(known));
+    }
+    let mut client = connect(&double).await;
+    let mut list = async |state, limit| {
+        let answer = client.list(ListIncidentsRequest { state, limit }).await;
+        answer.map(|answer| answer.into_inner().incidents.into_iter().map(|it| it.id).collect::<Vec<_>>())
+    };
+    let (seven, eight, nine) = (Id(7).to_string(), Id(8).to_string(), Id(9).to_string());
+    // The thread takes what it was told and what it is asked in any order: wait until it knows all three.
+    while list(0, 0).await.unwrap().len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(list(0, 0).await.unwrap(), [nine.clone(), eight.clone(), seven.clone()]);
+    assert_eq!(list(0, 1).await.unwrap(), [nine.clone()]);
+    assert_eq!(list(1, 0).await.unwrap(), [nine, seven.clone()]);
+    assert_eq!(list(2, 0).await.unwrap(), [eight]);
+    assert_eq!(list(3, 0).await.unwrap_err().code(), Code::InvalidArgument);
+
+    let got = client.get(GetIncidentRequest { id: seven }).await.unwrap().into_inner();
+    assert_eq!(foreshock::serve::wire::incident_from(got), Ok(incident(7)));
+    let code = async |client: &mut IncidentsClient<Channel>, id: String| {
+        client.get(GetIncidentRequest { id }).await.unwrap_err().code()
+    };
+    assert_eq!(code(&mut client, Id(1).to_string()).await, Code::NotFound);
+    assert_eq!(code(&mut client, "seven".to_string()).await, Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_watch_has_what_is_open_then_every_change() {
+    let double = Double::start(automatic(60));
+    let mut client = connect(&double).await;
+    let mut watch = client.watch(WatchIncidentsRequest::default()).await.unwrap().into_inner();
+    double.tell(Event::Incident(resolved(8)));
+    double.tell(Event::Incident(incident(7)));
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        seen.push(watch.message().await.unwrap().unwrap().id);
+    }
+    assert_eq!(seen, [Id(8).to_string(), Id(7).to_string()]);
+
+    let mut late = client.watch(WatchIncidentsRequest { include_open: true }).await.unwrap().into_inner();
+    let first = late.message().await.unwrap().unwrap();
+    assert_eq!((first.id.as_str(), first.revision), (Id(7).to_string().as_str(), 1));
+    let request = AcknowledgeRequest { id: Id(7).to_string(), by: "ann".to_string() };
+    client.acknowledge(request).await.unwrap();
+    for stream in [&mut watch, &mut late] {
+        let change = stream.message().await.unwrap().unwrap();
+        assert_eq!((change.revision, change.acknowledged_by.as_str()), (2, "ann"));
+    }
+}
+
+#[tokio::test]
+async fn peoples_word() {
+    let double = Double::start(automatic(60));
+    let mut client = connect(&double).await;
+    let mut watch = client.watch(WatchIncidentsRequest::default()).await.unwrap().into_inner();
+    double.tell(Event::Incident(incident(7)));
+    watch.message().await.unwrap().unwrap();
+    let id = Id(7).to_string();
+
+    let acknowledge = |id: &str, by: &str| AcknowledgeRequest { id: id.to_string(), by: by.to_string() };
+    let after = client.acknowledge(acknowledge(&id, "ann")).await.unwrap().into_inner();
+    assert_eq!(after.acknowledged_by, "ann");
+    for (id, by, code) in [
+        (id.as_str(), "", Code::InvalidArgument),
+        (id.as_str(), &*"x".repeat(257), Code::InvalidArgument),
+        ("0000000000000001", "ann", Code::NotFound),
+        ("", "ann", Code::InvalidArgument),
+    ] {
+        assert_eq!(client.acknowledge(acknowledge(id, by)).await.unwrap_err().code(), code, "{id} {by}");
+    }
+
+    let feedback = |by: &str| FeedbackRequest {
+        id: id.clone(),
+        by: by.to_string(),
+        real: true,
+        cause: "service/shop/payment".to_string(),
+        comment: "v2".to_string(),
+    };
+    let after = client.feedback(feedback("ann")).await.unwrap().into_inner();
+    assert_eq!(after.why, "ann: true service/shop/payment v2");
+    assert_eq!(client.feedback(feedback("")).await.unwrap_err().code(), Code::InvalidArgument);
+}

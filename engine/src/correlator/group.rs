@@ -9,7 +9,7 @@ use super::{
 use crate::types::{Anomaly, AnomalyKind, Entity, Id, Incident};
 
 /// −ln p from which the core tier calls something news.
-const NEWS: f64 = 6.9;
+pub(super) const NEWS: f64 = 6.9;
 
 /// An anomaly has lasted, and counts, from this number of ticks on.
 const LASTING_TICKS: u32 = 3;

@@ -1,6 +1,7 @@
 //! Which measures hurt somebody, and which only follow traffic. By the words of the semantic conventions; a
 //! measure of unknown words counts as a symptom: it is better to say too much about what nobody named.
 
+use super::group::NEWS;
 use crate::types::{Anomaly, AnomalyKind};
 
 /// What an anomaly says.
@@ -40,7 +41,7 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
     let measure = anomaly.measure.as_str();
     let rises = anomaly.value > anomaly.expected;
     match anomaly.kind {
-        AnomalyKind::NewTemplate if anomaly.neg_log_p >= 8.0 => return Symptom::Failing,
+        AnomalyKind::NewTemplate if anomaly.neg_log_p >= NEWS => return Symptom::Failing,
         AnomalyKind::NewTemplate => return Symptom::Unknown,
         AnomalyKind::Entity => return of_entity(&anomaly.attribution),
         AnomalyKind::Series => {}

@@ -370,7 +370,11 @@ impl Pipeline {
         for reject in taken.rejects {
             effects.push(Effect::DeadLetter { source: source.clone(), reject });
         }
-        self.changes.extend(taken.changes);
+        for change in taken.changes {
+            if !self.changes.contains(&change) {
+                self.changes.push(change);
+            }
+        }
     }
 
     /// Closes every tick that no partition holds open any more, oldest first.

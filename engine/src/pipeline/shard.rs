@@ -67,6 +67,7 @@ impl Shard {
                 template: &new.template,
                 example: &new.example,
                 severity: new.severity,
+                neg_log_p: new.neg_log_p,
             };
             anomalies.push(self.scorer.novelty(&pattern, time_ms));
         }

@@ -80,6 +80,8 @@ pub struct NewPattern<'a> {
     pub example: &'a str,
     /// OTLP severity number of that line.
     pub severity: u8,
+    /// How rarely its entity logs something new: −ln of the probability in a tick.
+    pub neg_log_p: f64,
 }
 
 /// Scores every series of a shard.

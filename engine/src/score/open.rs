@@ -249,19 +249,18 @@ fn open_series(series: &SeriesDef, slot: usize, frame: &FrameView<'_>, scores: &
 /// How long a template counts as new: ten minutes.
 const NOVELTY_MS: i64 = 600_000;
 
-/// −ln p given to a new template by its severity: nothing else is known of it. Errors speak like a series that
-/// is clearly abnormal, warnings and others more softly.
-fn novelty_strength(severity: u8) -> f64 {
+/// What severity takes from the surprise of a new template: new warnings and infos come with every change.
+fn mildness(severity: u8) -> f64 {
     match severity {
-        17.. => 9.0,
-        13..=16 => 5.0,
-        _ => 2.0,
+        17.. => 0.0,
+        13..=16 => 2.0,
+        _ => 4.0,
     }
 }
 
 fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
     let series = format!("{} log.template {}", pattern.entity, pattern.template);
-    let neg_log_p = novelty_strength(pattern.severity);
+    let neg_log_p = (pattern.neg_log_p - mildness(pattern.severity)).max(0.0);
     Anomaly {
         id: Id::of(&["template", &series, &time_ms.to_string()]),
         revision: 1,

@@ -14,6 +14,9 @@ use crate::{
 const TEMPLATE_TICKS: u32 = 5;
 const TEMPLATE_SERIES: usize = 20;
 
+/// Ticks for which a new template is remembered as one.
+const MEMORY_TICKS: f64 = 4000.0;
+
 /// What is known of every entity that logs, by its key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Logs {
@@ -27,6 +30,8 @@ struct Known {
     miner: TemplateMiner,
     /// Ticks with lines.
     ticks: u32,
+    /// New templates since the silent learning ended, forgotten slowly.
+    novel: f64,
     /// Ticks with lines, per template.
     seen: Vec<u32>,
     /// Templates whose rate is a series, with their ids, in the order in which they became one.
@@ -63,11 +68,13 @@ impl Logs {
                 let Some(found) = known.miner.learn(line) else { continue };
                 *count.templates.entry(found.index).or_insert(0) += 1;
                 if found.is_new && known.ticks >= self.novelty_after_ticks {
+                    let neg_log_p = known.surprise(self.novelty_after_ticks);
                     frame.out.novel.push(NewTemplate {
                         entity: Arc::clone(&def.series.entity),
                         template: known.miner.template(found.index),
                         example: line.to_string(),
                         severity: sample.severity,
+                        neg_log_p,
                     });
                 }
             }
@@ -82,12 +89,27 @@ impl Logs {
 
 impl Known {
     fn new(config: TemplateConfig) -> Known {
-        Known { miner: TemplateMiner::new(config), ticks: 0, seen: Vec::new(), series: Vec::new() }
+        Known {
+            miner: TemplateMiner::new(config),
+            ticks: 0,
+            novel: 0.0,
+            seen: Vec::new(),
+            series: Vec::new(),
+        }
+    }
+
+    /// −ln of the probability that a tick brings a new template, from how often it did since the learning ended.
+    fn surprise(&mut self, learnt_ticks: u32) -> f64 {
+        let watched = f64::from(self.ticks - learnt_ticks).min(MEMORY_TICKS);
+        let p = (self.novel + 0.5) / (watched + 1.0);
+        self.novel += 1.0;
+        -p.min(1.0).ln()
     }
 
     /// Values of this tick. A rate of nothing is 0 and not missing: the entity did log.
     fn publish(&mut self, count: &Counted, frame: &mut Frame<'_>) {
         self.ticks = self.ticks.saturating_add(1);
+        self.novel *= 1.0 - 1.0 / MEMORY_TICKS;
         let Some(def) = frame.stream(count.stream) else { return };
         let per_second = 1.0 / frame.tick_seconds;
         let rates = [

@@ -82,7 +82,7 @@ pub struct FoldOutput {
 }
 
 /// A log template that was never seen before.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewTemplate {
     /// Who logged it.
     pub entity: Arc<Entity>,
@@ -92,6 +92,8 @@ pub struct NewTemplate {
     pub example: String,
     /// Its OTLP severity number.
     pub severity: u8,
+    /// How rarely its entity logs something new: −ln of the probability in a tick.
+    pub neg_log_p: f64,
 }
 
 /// The state behind a shard's values.

@@ -35,6 +35,7 @@ use crate::{
     bus,
     config::{Config, ConfigError, Listen},
     pipeline::{Counts, Pipeline, SnapshotError},
+    serve,
 };
 
 pub use core::{Observation, Report};
@@ -201,7 +202,7 @@ impl Engine {
         let (servers, ended) = watch::channel(());
         let addresses = (address(&http, "http.listen")?, address(&grpc, "grpc.listen")?);
         runtime.spawn(http::serve(http, handle.clone(), registry, until_dropped(ended.clone())));
-        drop(grpc);
+        runtime.spawn(serve::grpc(grpc, handle.clone(), until_dropped(ended)));
         Ok(Engine { handle, stop, thread, servers, runtime, http: addresses.0, grpc: addresses.1 })
     }
 

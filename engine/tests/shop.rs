@@ -116,7 +116,7 @@ fn batch_boundaries_and_the_order_of_partitions_change_nothing() {
     let (logs, others): (Vec<_>, Vec<_>) =
         batches.iter().partition(|(source, _)| &*source.topic == "otlp_logs");
     let mut logs = logs.into_iter();
-    for (index, tick) in others.chunk_by(|a, b| a.0 > b.0 || a.0.topic < b.0.topic).enumerate() {
+    for (index, tick) in others.chunk_by(|a, b| a.0 < b.0).enumerate() {
         for (source, records) in tick.iter().rev() {
             for record in records {
                 told.take(

@@ -1,11 +1,13 @@
 //! The command line: arguments in, exit codes out. Data goes to stdout, talk to stderr.
 
+mod check;
 mod client;
 mod demo;
 mod logging;
 mod produce;
 mod replay;
 mod run;
+mod status;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,8 @@ enum Command {
     Run(run::Arguments),
     Produce(produce::Arguments),
     Schema(run::SchemaArguments),
+    Check(check::Arguments),
+    Status(status::Arguments),
     Incidents(client::incidents::Arguments),
     Signals(client::signals::Arguments),
     Controller(client::controller::Arguments),
@@ -65,6 +69,8 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Produce(arguments) => produce::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Schema(arguments) => run::schema(&arguments),
         Command::Incidents(arguments) => client::incidents::run(&arguments),
         Command::Signals(arguments) => client::signals::run(&arguments),

@@ -1,0 +1,97 @@
+//! `foreshock check`: whether a configuration can be used, without starting the engine.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::Args;
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
+
+use super::Ending;
+use crate::config::Config;
+
+/// Check a configuration; with --connect also brokers, rights and topics. Exit code 1: something is missing.
+///
+/// Example: foreshock check --config foreshock.yaml --connect
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration.
+    #[arg(long)]
+    config: PathBuf,
+    /// Ask the brokers too.
+    #[arg(long)]
+    connect: bool,
+}
+
+/// Longest wait for a broker.
+const WAIT: Duration = Duration::from_secs(10);
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+    let config = super::run::read(&arguments.config)?;
+    println!("{}: valid", arguments.config.display());
+    let mut ending = Ending::Fine;
+    if config.remediation.policies.is_empty() {
+        println!("remediation.policies: none, so that no signal is ever sent");
+    }
+    if arguments.connect {
+        ending = connect(&config)?;
+    }
+    Ok(ending)
+}
+
+fn connect(config: &Config) -> anyhow::Result<Ending> {
+    let mut client = ClientConfig::new();
+    for (key, value) in config.kafka.connection()? {
+        client.set(key, value);
+    }
+    client.set("group.id", format!("{}-check", config.kafka.group)).set("allow.auto.create.topics", "false");
+    let client: BaseConsumer = client.create().context("kafka refuses these options")?;
+    let brokers = config.kafka.brokers.join(",");
+    let everything = client.fetch_metadata(None, WAIT).with_context(|| {
+        format!("no broker of {brokers} answers within {WAIT:?}: check kafka.brokers, TLS and SASL")
+    })?;
+    println!(
+        "kafka: {} brokers answer, {} topics are to be seen",
+        everything.brokers().len(),
+        everything.topics().len()
+    );
+    let partitions = |name: &str| {
+        let topic = everything.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
+        topic.map(|topic| topic.partitions().len())
+    };
+    let mut ending = Ending::Fine;
+    for topic in &config.topics {
+        match partitions(&topic.name) {
+            Some(count) => println!("topic {}: {count} partitions to read", topic.name),
+            None => {
+                println!(
+                    "topic {}: missing, or not ours to see; create it, or let its producer do so",
+                    topic.name
+                );
+                ending = Ending::Findings;
+            }
+        }
+    }
+    let outputs = &config.outputs;
+    let written = [
+        &outputs.anomalies,
+        &outputs.incidents,
+        &outputs.signals,
+        &outputs.dead_letter,
+        &outputs.journal,
+        &outputs.decisions,
+    ];
+    for name in written {
+        match (partitions(name), outputs.create) {
+            (Some(_), _) => println!("topic {name}: there"),
+            (None, true) => println!("topic {name}: missing, `run` will create it"),
+            (None, false) => {
+                println!("topic {name}: missing, and outputs.create is false: create it");
+                ending = Ending::Findings;
+            }
+        }
+    }
+    Ok(ending)
+}

@@ -50,7 +50,9 @@ impl Double {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind(address).await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
-                foreshock::serve::grpc(listener, handle, async { drop(stopped.await) }).await.unwrap();
+                // On a task of its own, as the engine has it.
+                let serving = foreshock::serve::grpc(listener, handle, async { drop(stopped.await) });
+                tokio::spawn(serving).await.unwrap().unwrap();
             });
         });
         let address = address_of.recv().unwrap();

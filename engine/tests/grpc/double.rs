@@ -226,14 +226,14 @@ impl Engine {
                 Effect::Welcome { session, .. }
                 | Effect::Grant { session, .. }
                 | Effect::Cancel { session, .. }
-                | Effect::Fault { session, .. } => self.to_controller(*session, effect),
+                | Effect::Fault { session, .. } => self.tell_controller(*session, effect),
                 Effect::Signal(_) | Effect::Remediation { .. } | Effect::Declined { .. } => {}
             }
         }
         refused
     }
 
-    fn to_controller(&mut self, session: Session, effect: Effect) {
+    fn tell_controller(&mut self, session: Session, effect: Effect) {
         let last = matches!(&effect, Effect::Fault { code: FaultCode::BadHello | FaultCode::Full, .. });
         let Some(outbox) = self.outboxes.get(&session) else { return };
         if outbox.try_send(effect).is_err() || last {

@@ -40,7 +40,9 @@ impl Controller {
     }
 
     async fn hear(&mut self) -> Option<Said> {
-        self.hear.message().await.unwrap().map(|message| message.message.unwrap())
+        let patience = Duration::from_secs(30);
+        let heard = tokio::time::timeout(patience, self.hear.message()).await.expect("a message in time");
+        heard.unwrap().map(|message| message.message.unwrap())
     }
 
     async fn lease(&mut self) -> Lease {

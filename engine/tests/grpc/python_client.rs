@@ -31,7 +31,8 @@ fn the_python_reference_controller_rehearses() {
     let double = Double::start(automatic(60));
     let mut child =
         Running::spawn(script(&python, "controller.py", &double).args(["--scope", "namespace=shop"]));
-    assert!(child.talk().starts_with("welcome: "));
+    let welcome = child.talk();
+    assert!(welcome.starts_with("welcome {"), "{welcome}");
     double.tell(Event::Incident(incident(7)));
     let said = child.talk();
     assert!(said.contains("rollback service/shop/payment "), "{said}");

@@ -4,21 +4,23 @@
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
 //! * `engine`: time, series, detectors, incidents
+//! * `remediation`: policies, leases, verification
 
 mod engine;
 mod kafka;
+mod remediation;
 #[cfg(test)]
 mod tests;
 mod units;
 
 use std::path::{Path, PathBuf};
 
-use crate::bus::BusConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use remediation::RemediationConfig;
 pub use units::{Bytes, Duration};
 
 /// Every default, as YAML.
@@ -45,7 +47,7 @@ pub struct Config {
     /// When incidents open, resolve and reopen.
     pub incidents: IncidentsConfig,
     /// Policies, leases and verification.
-    pub remediation: BusConfig,
+    pub remediation: RemediationConfig,
     /// State that survives a restart.
     pub snapshots: Snapshots,
     /// gRPC: incidents and the remediation bus.
@@ -111,7 +113,7 @@ impl Default for Config {
             series: SeriesConfig::default(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
-            remediation: BusConfig::default(),
+            remediation: RemediationConfig::default(),
             snapshots: Snapshots::default(),
             grpc: Listen::default(),
             http,
@@ -206,9 +208,7 @@ impl Config {
         for (field, server) in [("grpc.listen", &self.grpc), ("http.listen", &self.http)] {
             server.address().map_err(|problem| ConfigError::Value { field, problem })?;
         }
-        self.remediation
-            .check()
-            .map_err(|error| ConfigError::Value { field: "remediation", problem: error.to_string() })?;
+        self.remediation.check()?;
         self.kafka.check()?;
         self.ingest.check()?;
         self.time.check()?;

@@ -4,9 +4,11 @@
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
 //! * `engine`: time, series, detectors, incidents
+//! * `reference`: the reference of it all, as Markdown
 
 mod engine;
 mod kafka;
+mod reference;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use reference::markdown;
 pub use units::{Bytes, Duration};
 
 /// Every default, as YAML.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks the chart, the alert rules and the dashboard. Needs bash, python3 and the network once; what is missing
 # (helm, promtool, kubernetes-validate) is installed, the first and the last into a cache folder.
-# With FORESHOCK_BIN, a path of the engine's binary, the rendered configuration is held against its schema as well.
+# With FORESHOCK_BIN, the absolute path of the engine's binary, the rendered configuration is held against its schema,
+# and every expression is run on a real Prometheus that scrapes it.
 set -euo pipefail
 cd "$(dirname "$0")"
 chart=foreshock
@@ -71,5 +72,10 @@ promtool test rules "$chart/tests/rules.test.yaml" > "$work/out" 2>&1 || { cat "
 step "reading every expression of dashboard and rules"
 "$python" checks.py expressions "$chart" ../engine/src/run/metrics.rs > "$work/expressions.yaml"
 promtool check rules "$work/expressions.yaml" > "$work/out" 2>&1 || { cat "$work/out" >&2; exit 1; }
+
+if [ -n "${FORESHOCK_BIN:-}" ]; then
+  step "asking a real Prometheus that scrapes a running engine"
+  "$python" live.py "$FORESHOCK_BIN" "$work/expressions.yaml" "$chart/rules/foreshock.rules.yaml"
+fi
 
 echo "chart: all checks passed ($(ls "$chart"/tests/values | wc -l) sets of values, $(grep -c 'alert:' "$chart/rules/foreshock.rules.yaml") alerts, $(grep -c 'expr:' "$work/expressions.yaml") expressions)"

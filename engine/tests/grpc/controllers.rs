@@ -40,7 +40,9 @@ impl Controller {
     }
 
     async fn hear(&mut self) -> Option<Said> {
-        self.hear.message().await.unwrap().map(|message| message.message.unwrap())
+        let patience = Duration::from_secs(30);
+        let heard = tokio::time::timeout(patience, self.hear.message()).await.expect("a message in time");
+        heard.unwrap().map(|message| message.message.unwrap())
     }
 
     async fn lease(&mut self) -> Lease {
@@ -228,4 +230,27 @@ async fn a_person_decides() {
     let again = client.decide(decide(&id, "ann")).await.unwrap_err();
     assert_eq!(again.code(), Code::FailedPrecondition);
     assert_eq!(again.message(), "it does not wait for approval: approved by ann: go");
+}
+
+#[tokio::test]
+async fn a_controller_that_does_not_take_what_it_is_sent_is_disconnected() {
+    const SAID: usize = 20_000;
+    let double = Double::start(automatic(60));
+    let mut controller = Controller::welcome(&double, "ann").await;
+    // Each is answered with a fault, and none of them is read.
+    for _ in 0..SAID {
+        let message = ControllerMessage { message: Some(ack("0000000000000001", 1)) };
+        if controller.say.send(message).await.is_err() {
+            break;
+        }
+    }
+    let mut heard = 0;
+    while let Ok(Some(_)) = controller.hear.message().await {
+        heard += 1;
+    }
+    assert!(heard < SAID, "{heard}");
+    // Its place is free, and the next one is served.
+    let mut next = Controller::welcome(&double, "ann").await;
+    double.tell(Event::Incident(incident(7)));
+    assert_eq!(next.lease().await.fencing_token, 1);
 }

@@ -50,7 +50,9 @@ impl Double {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind(address).await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
-                foreshock::serve::grpc(listener, handle, async { drop(stopped.await) }).await.unwrap();
+                // On a task of its own, as the engine has it.
+                let serving = foreshock::serve::grpc(listener, handle, async { drop(stopped.await) });
+                tokio::spawn(serving).await.unwrap().unwrap();
             });
         });
         let address = address_of.recv().unwrap();
@@ -224,14 +226,14 @@ impl Engine {
                 Effect::Welcome { session, .. }
                 | Effect::Grant { session, .. }
                 | Effect::Cancel { session, .. }
-                | Effect::Fault { session, .. } => self.to_controller(*session, effect),
+                | Effect::Fault { session, .. } => self.tell_controller(*session, effect),
                 Effect::Signal(_) | Effect::Remediation { .. } | Effect::Declined { .. } => {}
             }
         }
         refused
     }
 
-    fn to_controller(&mut self, session: Session, effect: Effect) {
+    fn tell_controller(&mut self, session: Session, effect: Effect) {
         let last = matches!(&effect, Effect::Fault { code: FaultCode::BadHello | FaultCode::Full, .. });
         let Some(outbox) = self.outboxes.get(&session) else { return };
         if outbox.try_send(effect).is_err() || last {

@@ -34,7 +34,7 @@ async fn lists_and_single_ones() {
         tokio::task::yield_now().await;
     }
     assert_eq!(list(0, 0).await.unwrap(), [nine.clone(), eight.clone(), seven.clone()]);
-    assert_eq!(list(0, 1).await.unwrap(), [nine.clone()]);
+    assert_eq!(list(0, 1).await.unwrap(), std::slice::from_ref(&nine));
     assert_eq!(list(1, 0).await.unwrap(), [nine, seven.clone()]);
     assert_eq!(list(2, 0).await.unwrap(), [eight]);
     assert_eq!(list(3, 0).await.unwrap_err().code(), Code::InvalidArgument);
@@ -103,4 +103,28 @@ async fn peoples_word() {
     let after = client.feedback(feedback("ann")).await.unwrap().into_inner();
     assert_eq!(after.why, "ann: true service/shop/payment v2");
     assert_eq!(client.feedback(feedback("")).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_watcher_that_falls_behind_is_cut_off() {
+    let double = Double::start(automatic(60));
+    let mut client = connect(&double).await;
+    let mut watch = client.watch(WatchIncidentsRequest::default()).await.unwrap().into_inner();
+    // More than the 1024 that may be missed, and than any buffer on the way holds.
+    for id in 0..3000 {
+        double.tell(Event::Incident(Incident { why: "x".repeat(1000), ..incident(id) }));
+    }
+    // Until the last one is known, nothing is read.
+    let last = GetIncidentRequest { id: Id(2999).to_string() };
+    while client.get(last.clone()).await.is_err() {}
+    let mut seen = 0;
+    let ended = loop {
+        match watch.message().await {
+            Ok(Some(_)) => seen += 1,
+            Ok(None) => panic!("ended without a reason after {seen}"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(ended.code(), Code::ResourceExhausted, "{ended}");
+    assert!(seen < 3000);
 }

@@ -1,5 +1,6 @@
 //! gRPC over loopback, with real clients: ours and Python's. Behind the server is a real bus on a thread of its own;
 //! what this does not prove is that the engine's own loop answers likewise: that is `run`'s.
+#![cfg(test)]
 
 mod commands;
 mod controllers;

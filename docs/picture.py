@@ -19,8 +19,8 @@ PLAIN, DIM, GOOD = "#c9d1d9", "#8b949e", "#7ee787"
 
 
 def chosen(lines):
-    """The first fault from its deploy to its verdict, and the table at the end."""
-    end = next(i for i, line in enumerate(lines) if " verdict " in line)
+    """The story up to the first verified repair, and the table at the end."""
+    end = next(i for i, line in enumerate(lines) if " verified " in line)
     table = next(i for i, line in enumerate(lines) if line.startswith("what was wrong"))
     return lines[: end + 1] + ["..."] + [""] + lines[table:]
 

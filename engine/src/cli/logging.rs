@@ -1,5 +1,7 @@
 //! Our own log, on stderr.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use super::BadConfig;
@@ -11,6 +13,7 @@ pub(super) fn start(format: LogFormat, level: &str) -> Result<(), BadConfig> {
         BadConfig(format!("log.level {level:?}: {error}; write info, or foreshock=debug,warn"))
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),

@@ -80,8 +80,20 @@ pub fn main() -> ExitCode {
         Ok(Ending::Fine) => ExitCode::SUCCESS,
         Ok(Ending::Findings) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("foreshock: {error:#}");
+            eprintln!("foreshock: {}", told(&error));
             ExitCode::from(if error.is::<BadConfig>() { 64 } else { 2 })
         }
     }
+}
+
+/// An error with its causes, each said once: some messages hold their cause already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&cause);
+        }
+    }
+    text
 }

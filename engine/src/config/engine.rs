@@ -255,7 +255,7 @@ impl Config {
                 keep_resolved: incidents.keep_resolved,
                 ..CorrelatorConfig::default()
             },
-            bus: self.remediation.clone(),
+            bus: self.remediation.bus(),
         }
     }
 }

@@ -4,24 +4,26 @@
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
 //! * `engine`: time, series, detectors, incidents
+//! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
 mod kafka;
 mod reference;
+mod remediation;
 #[cfg(test)]
 mod tests;
 mod units;
 
 use std::path::{Path, PathBuf};
 
-use crate::bus::BusConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use reference::markdown;
+pub use remediation::RemediationConfig;
 pub use units::{Bytes, Duration};
 
 /// Every default, as YAML.
@@ -48,7 +50,7 @@ pub struct Config {
     /// When incidents open, resolve and reopen.
     pub incidents: IncidentsConfig,
     /// Policies, leases and verification.
-    pub remediation: BusConfig,
+    pub remediation: RemediationConfig,
     /// State that survives a restart.
     pub snapshots: Snapshots,
     /// gRPC: incidents and the remediation bus.
@@ -114,7 +116,7 @@ impl Default for Config {
             series: SeriesConfig::default(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
-            remediation: BusConfig::default(),
+            remediation: RemediationConfig::default(),
             snapshots: Snapshots::default(),
             grpc: Listen::default(),
             http,
@@ -209,9 +211,7 @@ impl Config {
         for (field, server) in [("grpc.listen", &self.grpc), ("http.listen", &self.http)] {
             server.address().map_err(|problem| ConfigError::Value { field, problem })?;
         }
-        self.remediation
-            .check()
-            .map_err(|error| ConfigError::Value { field: "remediation", problem: error.to_string() })?;
+        self.remediation.check()?;
         self.kafka.check()?;
         self.ingest.check()?;
         self.time.check()?;

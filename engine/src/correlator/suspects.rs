@@ -104,5 +104,5 @@ fn latest_change<'a>(case: &Case<'_>, incident: &'a Incident, before_ms: i64) ->
         let age = case.onset_ms - change.time_ms;
         change.entity == *case.entity && (-ONSET_ERROR_MS..=before_ms).contains(&age)
     };
-    incident.changes.iter().filter(fits).filter(|change| !change.kind.ends_with("rolledback")).next_back()
+    incident.changes.iter().filter(fits).rfind(|change| !change.kind.ends_with("rolledback"))
 }

@@ -250,7 +250,7 @@ impl Core {
                 if std::mem::take(&mut self.undurable) {
                     self.outputs.flush()?;
                 }
-                self.to_controller(session, effect)
+                self.send_controller(session, effect)
             }
             bus::Effect::Declined { incident, policy, why } => {
                 tracing::info!(%incident, policy, why, "no signal");
@@ -261,7 +261,7 @@ impl Core {
     }
 
     /// A controller that does not take what it is sent is disconnected.
-    fn to_controller(&mut self, session: bus::Session, effect: bus::Effect) -> Result<(), RunError> {
+    fn send_controller(&mut self, session: bus::Session, effect: bus::Effect) -> Result<(), RunError> {
         let refused = matches!(
             &effect,
             bus::Effect::Fault { code: bus::FaultCode::BadHello | bus::FaultCode::Full, .. }

@@ -160,6 +160,9 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunError> {
     serde_json::to_vec(value).map_err(RunError::Json)
 }
 
+/// Longest wait for the broker that creates topics.
+const WAIT: Duration = Duration::from_secs(20);
+
 /// Makes the output topics that are missing.
 pub(super) async fn create_topics(config: &Config) -> Result<(), RunError> {
     let outputs = &config.outputs;
@@ -180,7 +183,7 @@ pub(super) async fn create_topics(config: &Config) -> Result<(), RunError> {
     let journal = topic(&outputs.journal, 1, "cleanup.policy", "compact");
     let decisions = topic(&outputs.decisions, 1, "retention.ms", "-1");
     let wanted: Vec<NewTopic<'_>> = public.into_iter().chain([journal, decisions]).collect();
-    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+    let options = AdminOptions::new().request_timeout(Some(WAIT)).operation_timeout(Some(WAIT));
     let made = admin
         .create_topics(&wanted, &options)
         .await

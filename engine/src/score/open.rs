@@ -201,9 +201,8 @@ impl OpenAnomalies {
                 }
                 None => {}
                 Some(open) if judged.neg_log_p >= config.close => {
-                    if open.lasts(frame.time_ms) {
-                        revisions.push(open.anomaly.clone());
-                    }
+                    let tell = open.lasts(frame.time_ms);
+                    revisions.extend(tell.then(|| open.anomaly.clone()));
                 }
                 Some(open) => {
                     if let Some(closed) = open.calmer(config, frame.time_ms) {

@@ -1,16 +1,24 @@
 //! What people read and say about incidents.
 
+use std::time::Duration;
+
 use foreshock::{bus::Event, types::*};
 use foreshock_proto::v1::{
-    AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListIncidentsRequest, WatchIncidentsRequest,
-    incidents_client::IncidentsClient,
+    self, AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListIncidentsRequest,
+    WatchIncidentsRequest, incidents_client::IncidentsClient,
 };
-use tonic::{Code, transport::Channel};
+use tonic::{Code, Streaming, transport::Channel};
 
 use super::double::{Double, automatic, incident};
 
 async fn connect(double: &Double) -> IncidentsClient<Channel> {
     IncidentsClient::connect(double.endpoint()).await.unwrap()
+}
+
+/// The next change, in time.
+async fn next(watch: &mut Streaming<v1::Incident>) -> v1::Incident {
+    let change = tokio::time::timeout(Duration::from_secs(30), watch.message()).await;
+    change.expect("a change in time").unwrap().expect("the watch goes on")
 }
 
 fn resolved(id: u64) -> Incident {
@@ -57,17 +65,17 @@ async fn a_watch_has_what_is_open_then_every_change() {
     double.tell(Event::Incident(incident(7)));
     let mut seen = Vec::new();
     for _ in 0..2 {
-        seen.push(watch.message().await.unwrap().unwrap().id);
+        seen.push(next(&mut watch).await.id);
     }
     assert_eq!(seen, [Id(8).to_string(), Id(7).to_string()]);
 
     let mut late = client.watch(WatchIncidentsRequest { include_open: true }).await.unwrap().into_inner();
-    let first = late.message().await.unwrap().unwrap();
+    let first = next(&mut late).await;
     assert_eq!((first.id.as_str(), first.revision), (Id(7).to_string().as_str(), 1));
     let request = AcknowledgeRequest { id: Id(7).to_string(), by: "ann".to_string() };
     client.acknowledge(request).await.unwrap();
     for stream in [&mut watch, &mut late] {
-        let change = stream.message().await.unwrap().unwrap();
+        let change = next(stream).await;
         assert_eq!((change.revision, change.acknowledged_by.as_str()), (2, "ann"));
     }
 }
@@ -78,7 +86,7 @@ async fn peoples_word() {
     let mut client = connect(&double).await;
     let mut watch = client.watch(WatchIncidentsRequest::default()).await.unwrap().into_inner();
     double.tell(Event::Incident(incident(7)));
-    watch.message().await.unwrap().unwrap();
+    next(&mut watch).await;
     let id = Id(7).to_string();
 
     let acknowledge = |id: &str, by: &str| AcknowledgeRequest { id: id.to_string(), by: by.to_string() };

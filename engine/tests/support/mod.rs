@@ -64,7 +64,7 @@ impl Broker {
 /// Stops the broker once this process has ended, however it ends.
 fn stop_with_us(folder: &Path) {
     let wait = format!(
-        "while kill -0 {} 2>/dev/null; do sleep 0.2; done; '{}' stop '{}'; rm -rf '{}'",
+        "(while kill -0 {} 2>/dev/null; do sleep 0.2; done; '{}' stop '{}'; rm -rf '{}') &",
         std::process::id(),
         script().display(),
         folder.display(),
@@ -72,7 +72,8 @@ fn stop_with_us(folder: &Path) {
     );
     let mut watcher = Command::new("sh");
     watcher.args(["-c", &wait]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let _ends_by_itself = watcher.spawn().expect("sh starts");
+    let status = watcher.status().expect("sh starts");
+    assert!(status.success());
 }
 
 /// Creates topics with these numbers of partitions.

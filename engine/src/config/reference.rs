@@ -18,7 +18,7 @@ exit code 64 and names the field. A file names only what differs from the defaul
 `foreshock schema` prints the same as JSON Schema, for editors; `foreshock schema --defaults` prints the defaults.
 
 *absent* as a default means that the field may be left out and then does nothing; *required* means that it must be
-given where its section is. `name[]` is a list, `name.*` a map. A *duration* is `10s`, `1h 30m`, `250ms` or `7d`
+given where its section is. `name[]` is a list. A *duration* is `10s`, `1h 30m`, `250ms` or `7d`
 (a day is 24 hours); a *size* is `64MiB`, `1MB` or a number of bytes.
 ";
 

@@ -1,13 +1,15 @@
-//! `foreshock run`, `check` and `schema`: the engine on a real Kafka, and its configuration.
+//! `foreshock run` and `schema`: the engine on a real Kafka, and the references made from the code.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use schemars::schema_for;
 
 use super::{BadConfig, Ending, logging};
 use crate::{
     config::{self, Config, ConfigError},
-    run::{Engine, RunError, RunOptions},
+    run::{Engine, RunError, RunOptions, metrics_markdown},
+    types::{Anomaly, Incident, RemediationSignal},
 };
 
 /// Run the engine on Kafka.
@@ -23,12 +25,31 @@ pub(super) struct Arguments {
     until_end: bool,
 }
 
-/// Print the JSON Schema of the configuration.
+/// Print the JSON Schema of the configuration, or another of the references that are made from the code.
+///
+/// Example: foreshock schema --topic incidents
 #[derive(Debug, Args)]
 pub(super) struct SchemaArguments {
     /// Print every default as YAML instead.
-    #[arg(long)]
+    #[arg(long, group = "what")]
     defaults: bool,
+    /// Print the configuration's reference as Markdown instead.
+    #[arg(long, group = "what")]
+    markdown: bool,
+    /// Print the JSON Schema of an output topic's records instead.
+    #[arg(long, group = "what")]
+    topic: Option<OutputTopic>,
+    /// Print the reference of our own metrics as Markdown instead.
+    #[arg(long, group = "what")]
+    metrics: bool,
+}
+
+/// Output topics whose records are JSON. Those of the dead-letter topic are what was refused, as it came.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OutputTopic {
+    Anomalies,
+    Incidents,
+    Signals,
 }
 
 /// Reads a configuration; what is wrong with it is the user's to mend.
@@ -81,8 +102,18 @@ fn stop_on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
 pub(super) fn schema(arguments: &SchemaArguments) -> anyhow::Result<Ending> {
     if arguments.defaults {
         print!("{}", config::DEFAULTS);
+    } else if arguments.markdown {
+        print!("{}", config::markdown()?);
+    } else if arguments.metrics {
+        print!("{}", metrics_markdown()?);
     } else {
-        println!("{}", serde_json::to_string_pretty(&config::schema())?);
+        let schema = match arguments.topic {
+            None => config::schema(),
+            Some(OutputTopic::Anomalies) => schema_for!(Anomaly),
+            Some(OutputTopic::Incidents) => schema_for!(Incident),
+            Some(OutputTopic::Signals) => schema_for!(RemediationSignal),
+        };
+        println!("{}", serde_json::to_string_pretty(&schema)?);
     }
     Ok(Ending::Fine)
 }

@@ -5,9 +5,11 @@
 //! * `kafka`: brokers, rights and topics
 //! * `engine`: time, series, detectors, incidents
 //! * `remediation`: policies, leases, verification
+//! * `reference`: the reference of it all, as Markdown
 
 mod engine;
 mod kafka;
+mod reference;
 mod remediation;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use units::{Bytes, Duration};
 

@@ -131,3 +131,44 @@ impl Metrics {
         root
     }
 }
+
+const HEAD: &str = "# Metrics
+
+<!-- Made by `foreshock schema --metrics` from engine/src/run/metrics.rs: edit that. -->
+
+What `/metrics` (HTTP, OpenMetrics) gives. Counters count since the start of the process. A counter with a label is
+there from its first event on. Times of data are event time; `snapshot_timestamp` is the clock's.
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+";
+
+/// The reference of every metric. `docs/metrics.md` is this text.
+pub fn markdown() -> Result<String, std::fmt::Error> {
+    let metrics = Metrics::default();
+    // A family without a member is not encoded.
+    let (topic, state) = (Topic { topic: String::new() }, State { state: "" });
+    drop(metrics.records.get_or_create(&topic));
+    drop(metrics.bytes.get_or_create(&topic));
+    drop(metrics.rejected.get_or_create(&Reason { reason: "" }));
+    drop(metrics.signals.get_or_create(&state));
+    drop(metrics.blocked.get_or_create(&Stage { stage: "" }));
+    let mut encoded = String::new();
+    prometheus_client::encoding::text::encode(&mut encoded, &metrics.register())?;
+    let mut text = HEAD.to_string();
+    let (mut kind, mut help) = ("", "");
+    for line in encoded.lines() {
+        match line.strip_prefix("# ").map(|comment| comment.splitn(3, ' ').collect::<Vec<_>>()).as_deref() {
+            Some(["HELP", _, words]) => help = words,
+            Some(["TYPE", _, word]) => kind = word,
+            Some(_) => {}
+            None => {
+                let sample = line.split_whitespace().next().unwrap_or_default();
+                let (name, label) = sample.split_once('{').unwrap_or((sample, ""));
+                let label = label.split_once('=').map_or(String::new(), |(label, _)| format!("`{label}`"));
+                text.push_str(&format!("| `{name}` | {kind} | {label} | {help} |\n"));
+            }
+        }
+    }
+    Ok(text)
+}

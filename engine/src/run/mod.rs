@@ -40,6 +40,7 @@ use crate::{
 
 pub use core::{Observation, Report};
 pub use handle::{Command, Handle, PartitionStatus, Status, Stopped};
+pub use metrics::markdown as metrics_markdown;
 
 use core::Core;
 use decisions::Decision;

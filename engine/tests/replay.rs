@@ -96,3 +96,33 @@ fn wrong_input_ends_with_words_and_a_code() {
     let (code, _) = run(&["frobnicate"]);
     assert_eq!(code, Some(64));
 }
+
+#[test]
+fn text_logs_give_one_row_per_line_and_prefixes_agree() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let log = folder.path().join("app.log");
+    let lines = [
+        "connection from 10.0.0.1 closed after 12 s",
+        "user 17 logged in",
+        "connection from 10.0.0.2 closed after 7 s",
+        "",
+        "user 4711 logged in",
+    ];
+    let templates = |count: usize| {
+        fs::write(&log, lines[..count].join("\n")).expect("file");
+        let output = Command::new(env!("CARGO_BIN_EXE_foreshock"))
+            .args(["replay", "--templates", "-"])
+            .arg(&log)
+            .output()
+            .expect("the binary starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let whole = templates(lines.len());
+    let ids = |text: &str| -> Vec<String> {
+        text.lines().skip(1).map(|row| row.split(',').take(2).collect::<Vec<_>>().join(",")).collect()
+    };
+    assert_eq!(ids(&whole), ["1,0", "2,1", "3,0", "4,", "5,1"], "{whole}");
+    assert!(whole.starts_with("line,template_id,template\n"), "{whole}");
+    assert_eq!(ids(&templates(3)), ids(&whole)[..3]);
+}

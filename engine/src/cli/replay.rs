@@ -6,14 +6,14 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{BadConfig, Ending};
-use crate::replay::{Outputs, ReplayConfig, Sinks, Table, TableOptions, replay_table};
+use crate::replay::{Outputs, ReplayConfig, Sinks, Table, TableOptions, replay_lines, replay_table};
 
-/// Score CSV files with the same code as `run`, without Kafka: one row per input row and series.
+/// Score CSV files, or mine text logs, with the same code as `run`, without Kafka.
 ///
 /// Example: foreshock replay cpu.csv --scores scores.csv --plot cpu.svg
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// CSV files with a header: a timestamp column and one column per series.
+    /// CSV files with a header: a timestamp column and one column per series. With --templates: text logs.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Write `timestamp,series,value,expected,lower,upper,score,anomaly` here; `-` is stdout.
@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// Write incidents with members and ranked suspects here, one JSON object per revision; `-` is stdout.
     #[arg(long)]
     incidents: Option<PathBuf>,
+    /// The files are plain text logs: write `line,template_id,template` here, one row per line; `-` is stdout.
+    #[arg(long, conflicts_with_all = ["scores", "changes", "anomalies", "incidents", "plot", "config"])]
+    templates: Option<PathBuf>,
     /// Configuration whose detectors and incidents to use; without it the defaults.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -68,6 +71,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     }
     if arguments.plot.is_some() && arguments.files.len() > 1 {
         return Err(BadConfig("--plot draws one file: give one".to_string()).into());
+    }
+    if let Some(mut out) = sink(&arguments.templates)? {
+        for path in &arguments.files {
+            let (lines, templates) = replay_lines(path, &mut *out)?;
+            eprintln!("{}: {lines} lines, {templates} templates", path.display());
+        }
+        return Ok(Ending::Fine);
     }
     let options = TableOptions {
         timestamp_column: arguments.timestamp_column.clone(),

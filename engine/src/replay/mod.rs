@@ -1,9 +1,11 @@
 //! Replay: detectors and correlator over files, one frame per input row. No Kafka, no async.
 //!
 //! * `table`: CSV into columns of values
+//! * `lines`: text logs into templates
 //! * `output`: scores, change points and anomalies as text
 //! * `plot`: the picture
 
+mod lines;
 mod output;
 mod plot;
 mod table;
@@ -16,6 +18,7 @@ use crate::{
     types::{Anomaly, Entity, EntityKind, SeriesDef, TickClosed},
 };
 
+pub use lines::{LinesError, replay_lines};
 pub use output::{Outputs, Sinks};
 pub use table::{Table, TableError, TableOptions};
 

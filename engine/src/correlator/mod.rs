@@ -251,7 +251,7 @@ impl Correlator {
             let Some((story, because)) = found else { continue };
             let Some(anomaly) = waiting.remove(&id) else { continue };
             if story.incident.members.len() < max_members {
-                story.add(anomaly, because);
+                story.add(anomaly, because, window_ms);
             } else {
                 let why = format!("incident {} is full", story.incident.id);
                 effects.push(Effect::Suppressed { anomaly: id, why });
@@ -294,7 +294,7 @@ impl Correlator {
         let time_ms = self.state.time_ms;
         if let Some(mut story) = self.reopened(&found) {
             for anomaly in found {
-                story.add(anomaly, "the incident flares up again".to_string());
+                story.add(anomaly, "the incident flares up again".to_string(), self.config.window_ms);
             }
             self.state.open.insert(story.incident.id, story);
             return;
@@ -302,7 +302,9 @@ impl Correlator {
         let because = group::reasons(&found, &self.state.graph);
         let members: Vec<Member> =
             found.into_iter().zip(because).map(|(anomaly, because)| Member { anomaly, because }).collect();
-        let started_ms = members.iter().map(|member| member.anomaly.onset_ms).min().unwrap_or(time_ms);
+        let window_ms = self.config.window_ms;
+        let started_ms =
+            members.iter().map(|member| onset(&member.anomaly, window_ms)).min().unwrap_or(time_ms);
         let first = members.iter().map(|member| member.anomaly.series.as_str()).min().unwrap_or_default();
         let incident = Incident {
             id: Id::of(&["incident", first, &time_ms.to_string()]),
@@ -376,6 +378,11 @@ impl Correlator {
     }
 }
 
+/// When an anomaly began, for the beginning of its incident: an estimate from long before belongs to another story.
+fn onset(anomaly: &Anomaly, window_ms: i64) -> i64 {
+    anomaly.onset_ms.max(anomaly.opened_ms - window_ms)
+}
+
 impl Story {
     fn has(&self, anomaly: Id) -> bool {
         self.incident.members.iter().any(|member| member.anomaly.id == anomaly)
@@ -393,8 +400,8 @@ impl Story {
         }
     }
 
-    fn add(&mut self, anomaly: Anomaly, because: String) {
-        self.incident.started_ms = self.incident.started_ms.min(anomaly.onset_ms);
+    fn add(&mut self, anomaly: Anomaly, because: String, window_ms: i64) {
+        self.incident.started_ms = self.incident.started_ms.min(onset(&anomaly, window_ms));
         self.incident.members.push(Member { anomaly, because });
         self.changed = true;
     }

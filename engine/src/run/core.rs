@@ -50,6 +50,7 @@ pub(super) struct Core {
     /// Decisions from the journal whose tick is not yet closed.
     pub(super) later: VecDeque<Decision>,
     pub(super) lag: Lag,
+    pub(super) catching_up: bool,
     pub(super) counted: Counts,
     pub(super) rejected: u64,
     pub(super) outboxes: HashMap<bus::Session, mpsc::Sender<bus::Effect>>,
@@ -176,7 +177,8 @@ impl Core {
         /// Records behind the end from which the engine is said to catch up.
         const BACKLOG: i64 = 100_000;
         self.lag = lag;
-        self.event(Event::Backlog(!lag.caught_up || lag.records > BACKLOG), &[])
+        self.catching_up = !lag.caught_up || lag.records > BACKLOG;
+        self.event(Event::Backlog(self.catching_up), &[])
     }
 
     /// Gives an event to the pipeline and carries out what it gives. `records` are those of the event.
@@ -385,7 +387,7 @@ impl Core {
         Status {
             tick_ms: self.pipeline.closed_ms(),
             lag_records: self.lag.records,
-            catching_up: !self.lag.caught_up,
+            catching_up: self.catching_up,
             series: self.pipeline.series() as u64,
             warm_series: self.pipeline.warm_series(),
             open_incidents: self.open_incidents(),
@@ -412,7 +414,7 @@ impl Core {
         metrics.scored.inc_by(now.scored - before.scored);
         metrics.ticks.inc_by(now.ticks - before.ticks);
         metrics.lag.set(self.lag.records);
-        metrics.catching_up.set(i64::from(!self.lag.caught_up));
+        metrics.catching_up.set(i64::from(self.catching_up));
         metrics.controllers.set(self.outboxes.len() as i64);
         metrics.partitions.set(self.pipeline.progress().count() as i64);
         if now.ticks > before.ticks {

@@ -184,8 +184,18 @@ enum Rebalanced {
 struct End {
     /// Offset at which the end was met; negative before.
     eof: i64,
-    /// Records behind the end; negative when unknown.
-    lag: i64,
+    /// Offset after the last record; negative when unknown.
+    high: i64,
+    /// Records after the committed offset; negative when unknown.
+    uncommitted: i64,
+}
+
+impl End {
+    /// Records behind the end, when this is the next one. Before the first record only the broker knows.
+    fn behind(self, next: i64) -> i64 {
+        let behind = if next >= 0 && self.high >= 0 { self.high - next } else { self.uncommitted };
+        behind.max(0)
+    }
 }
 
 struct Context {
@@ -210,7 +220,8 @@ impl ClientContext for Context {
         for (topic, state) in statistics.topics {
             let topic: Arc<str> = Arc::from(topic);
             for (partition, state) in state.partitions {
-                let end = End { eof: state.eof_offset, lag: state.consumer_lag };
+                let end =
+                    End { eof: state.eof_offset, high: state.hi_offset, uncommitted: state.consumer_lag };
                 ends.insert(Source { topic: topic.clone(), partition }, end);
             }
         }
@@ -415,7 +426,7 @@ impl Reader {
         let mut at_end = !self.partitions.is_empty();
         for reading in self.partitions.values_mut() {
             let end = ends.get(&reading.source);
-            lag += end.map_or(0, |end| end.lag.max(0));
+            lag += end.map_or(0, |end| end.behind(reading.next));
             let here = end.is_some_and(|end| end.eof >= 0 && (reading.next < 0 || reading.next >= end.eof));
             at_end &= here;
             if here && !reading.told && reading.heard.elapsed() >= self.idle_after {

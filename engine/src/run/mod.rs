@@ -158,7 +158,8 @@ impl Engine {
         let http = listen(&runtime, "http.listen", &config.http)?;
         let grpc = listen(&runtime, "grpc.listen", &config.grpc)?;
         let mut store = Store::open(&config.snapshots, runtime.handle().clone())?;
-        let outputs = Outputs::connect(config)?;
+        let metrics = Metrics::default();
+        let outputs = Outputs::connect(config, &metrics)?;
         runtime.block_on(outputs::create_topics(config))?;
         let (pipeline, resume) = restore(config, &mut store)?;
         let later: VecDeque<Decision> = decisions::read_all::<Decision>(config, &config.outputs.decisions)?
@@ -172,7 +173,6 @@ impl Engine {
         let (incidents, _) = tokio::sync::broadcast::channel(1024);
         let sessions = Arc::new(AtomicU64::new(1));
         let handle = Handle { commands: command_sender, incidents: incidents.clone(), sessions, began };
-        let metrics = Metrics::default();
         let registry = metrics.register();
         let consume = ConsumeOptions { resume, until_end: options.until_end };
         let consumer = Consumer::start(config, consume, input_sender)?;
@@ -191,6 +191,7 @@ impl Engine {
             every: config.snapshots.every.std(),
             later,
             lag: Lag::default(),
+            catching_up: true,
             counted: Counts::default(),
             rejected: 0,
             outboxes: HashMap::new(),

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -18,7 +18,12 @@ use rdkafka::{
 };
 use serde::Serialize;
 
-use super::RunError;
+use prometheus_client::metrics::counter::Counter;
+
+use super::{
+    RunError,
+    metrics::{Metrics, Stage},
+};
 use crate::{
     config::{Config, OutputTopics},
     types::{Anomaly, Id, Incident, Record, Reject, RemediationSignal, Source},
@@ -29,6 +34,8 @@ pub(super) struct Outputs {
     producer: ThreadedProducer<Deliveries>,
     lost: Arc<AtomicU64>,
     topics: OutputTopics,
+    /// Seconds spent waiting for Kafka.
+    blocked: Counter<f64, AtomicU64>,
 }
 
 /// Counts what could not be delivered: a snapshot may only be taken when that is nothing.
@@ -55,7 +62,7 @@ impl ProducerContext for Deliveries {
 
 impl Outputs {
     /// Connects. Nothing is written yet.
-    pub(super) fn connect(config: &Config) -> Result<Outputs, RunError> {
+    pub(super) fn connect(config: &Config, metrics: &Metrics) -> Result<Outputs, RunError> {
         let mut client = ClientConfig::new();
         for (key, value) in [
             ("enable.idempotence", "true"),
@@ -74,7 +81,8 @@ impl Outputs {
         let producer = client
             .create_with_context(Deliveries { lost: lost.clone() })
             .map_err(|source| RunError::Kafka { doing: "make a producer", source })?;
-        Ok(Outputs { producer, lost, topics: config.outputs.clone() })
+        let blocked = metrics.blocked.get_or_create(&Stage { stage: "output" }).clone();
+        Ok(Outputs { producer, lost, topics: config.outputs.clone(), blocked })
     }
 
     pub(super) fn anomaly(&self, anomaly: &Anomaly) -> Result<(), RunError> {
@@ -137,7 +145,9 @@ impl Outputs {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     record = refused;
+                    let waiting = Instant::now();
                     self.producer.poll(Duration::from_millis(50));
+                    self.blocked.inc_by(waiting.elapsed().as_secs_f64());
                 }
                 Err((source, _)) => return Err(RunError::Kafka { doing: "write a record", source }),
             }
@@ -146,9 +156,10 @@ impl Outputs {
 
     /// Waits until everything is written, or says that it is not.
     pub(super) fn flush(&self) -> Result<(), RunError> {
-        self.producer
-            .flush(self.topics.flush_within.std())
-            .map_err(|source| RunError::Kafka { doing: "finish writing", source })?;
+        let waiting = Instant::now();
+        let flushed = self.producer.flush(self.topics.flush_within.std());
+        self.blocked.inc_by(waiting.elapsed().as_secs_f64());
+        flushed.map_err(|source| RunError::Kafka { doing: "finish writing", source })?;
         match self.lost.load(Ordering::Relaxed) {
             0 => Ok(()),
             lost => Err(RunError::Lost(lost)),

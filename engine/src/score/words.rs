@@ -38,7 +38,9 @@ pub(super) fn novelty(pattern: &NewPattern<'_>) -> String {
 /// Four significant digits at most, without an exponent where a person would write none.
 fn short(value: f64) -> String {
     let size = value.abs();
-    if size != 0.0 && !(1e-3..1e9).contains(&size) {
+    if size < 1e-12 {
+        "0".to_string()
+    } else if !(1e-3..1e9).contains(&size) {
         format!("{value:.2e}")
     } else if size >= 100.0 {
         format!("{value:.0}")
@@ -55,8 +57,14 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let cases =
-            [(0.0, "0.0000"), (0.25, "0.2500"), (12.345, "12.35"), (12345.6, "12346"), (2.5e12, "2.50e12")];
+        let cases = [
+            (0.0, "0"),
+            (-2.6e-121, "0"),
+            (0.25, "0.2500"),
+            (12.345, "12.35"),
+            (12345.6, "12346"),
+            (2.5e12, "2.50e12"),
+        ];
         for (value, text) in cases {
             assert_eq!(short(value), text);
         }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     bus,
     pipeline::{Counts, Effect, Event, Pipeline},
-    types::{Id, Incident, IncidentState, Record, SignalState, Source},
+    types::{Id, Incident, IncidentState, Record, Source},
 };
 
 /// What somebody who looks on from inside the process is told, in order. For the demo and for tests.
@@ -240,8 +240,8 @@ impl Core {
     fn bus_effect(&mut self, effect: bus::Effect) -> Result<(), RunError> {
         match effect {
             bus::Effect::Signal(signal) => {
-                self.metrics.signals.get_or_create(&State { state: state_name(signal.state) }).inc();
-                tracing::info!(id = %signal.id, state = state_name(signal.state), "{:?}", signal.note);
+                self.metrics.signals.get_or_create(&State { state: signal.state.name() }).inc();
+                tracing::info!(id = %signal.id, state = signal.state.name(), "{:?}", signal.note);
                 self.undurable = true;
                 self.outputs.signal(&signal)
             }
@@ -455,22 +455,5 @@ impl Core {
         self.metrics.snapshot_timestamp.set(now.as_secs_f64());
         self.waited("snapshot", began);
         Ok(())
-    }
-}
-
-/// The state as a label.
-fn state_name(state: SignalState) -> &'static str {
-    match state {
-        SignalState::AwaitingApproval => "awaiting_approval",
-        SignalState::Ready => "ready",
-        SignalState::Leased => "leased",
-        SignalState::Succeeded => "succeeded",
-        SignalState::Failed => "failed",
-        SignalState::Unknown => "unknown",
-        SignalState::Verified => "verified",
-        SignalState::NotRecovered => "not_recovered",
-        SignalState::Rejected => "rejected",
-        SignalState::Cancelled => "cancelled",
-        SignalState::DryRun => "dry_run",
     }
 }

@@ -4,7 +4,7 @@
 //! this member. Knows neither ticks nor snapshots; where a partition begins is given to it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -106,7 +106,7 @@ impl Consumer {
             batch_records: config.ingest.batch_records,
             idle_after: config.time.idle_after.std(),
             until_end: options.until_end,
-            pending: Vec::new(),
+            pending: VecDeque::new(),
             partitions: BTreeMap::new(),
             caught_up: false,
             ended: false,
@@ -328,7 +328,7 @@ struct Reader {
     idle_after: Duration,
     until_end: bool,
     /// What the full channel did not take, oldest first.
-    pending: Vec<Input>,
+    pending: VecDeque<Input>,
     partitions: BTreeMap<(String, i32), Reading>,
     caught_up: bool,
     ended: bool,
@@ -369,13 +369,13 @@ impl Reader {
         reading.told = false;
         reading.batch.push(message);
         if reading.batch.records.len() >= self.batch_records {
-            self.pending.push(Input::Records(reading.source.clone(), reading.batch.take()));
+            self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
         }
     }
 
     fn flush_all(&mut self) {
         for reading in self.partitions.values_mut().filter(|reading| !reading.batch.records.is_empty()) {
-            self.pending.push(Input::Records(reading.source.clone(), reading.batch.take()));
+            self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
         }
     }
 
@@ -387,7 +387,7 @@ impl Reader {
             RDKafkaErrorCode::Fatal,
         ];
         if code.is_some_and(|code| for_good.contains(&code)) {
-            self.pending.push(Input::Failed(error.to_string()));
+            self.pending.push_back(Input::Failed(error.to_string()));
         } else {
             tracing::warn!(%error, "reading from kafka");
         }
@@ -408,14 +408,14 @@ impl Reader {
                 }
                 self.caught_up &= assigned.is_empty();
                 let sources = assigned.into_iter().map(|(source, _)| source).collect();
-                self.pending.push(Input::Assigned(sources));
+                self.pending.push_back(Input::Assigned(sources));
             }
             Rebalanced::Revoked(sources) => {
                 self.flush_all();
                 for source in &sources {
                     self.partitions.remove(&(source.topic.to_string(), source.partition));
                 }
-                self.pending.push(Input::Revoked(sources));
+                self.pending.push_back(Input::Revoked(sources));
             }
         }
     }
@@ -432,27 +432,27 @@ impl Reader {
             if here && !reading.told && reading.heard.elapsed() >= self.idle_after {
                 reading.told = true;
                 reading.heard = Instant::now();
-                self.pending.push(Input::Silent(reading.source.clone()));
+                self.pending.push_back(Input::Silent(reading.source.clone()));
             } else if reading.told && reading.heard.elapsed() >= self.idle_after {
                 reading.told = false;
             }
         }
         self.caught_up |= at_end;
-        self.pending.push(Input::Lag(Lag { records: lag, caught_up: self.caught_up }));
+        self.pending.push_back(Input::Lag(Lag { records: lag, caught_up: self.caught_up }));
         if at_end && self.until_end && !self.ended {
             self.flush_all();
-            self.pending.push(Input::Ended);
+            self.pending.push_back(Input::Ended);
             self.ended = true;
         }
     }
 
     /// Hands over what is pending, in order; false once nobody listens.
     fn deliver(&mut self) -> bool {
-        while !self.pending.is_empty() {
-            match self.inputs.try_send(self.pending.remove(0)) {
+        while let Some(input) = self.pending.pop_front() {
+            match self.inputs.try_send(input) {
                 Ok(()) => {}
                 Err(TrySendError::Full(input)) => {
-                    self.pending.insert(0, input);
+                    self.pending.push_front(input);
                     self.pause(true);
                     return true;
                 }

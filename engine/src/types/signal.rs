@@ -76,6 +76,25 @@ pub enum SignalState {
     DryRun,
 }
 
+impl SignalState {
+    /// The state as a label and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            SignalState::AwaitingApproval => "awaiting_approval",
+            SignalState::Ready => "ready",
+            SignalState::Leased => "leased",
+            SignalState::Succeeded => "succeeded",
+            SignalState::Failed => "failed",
+            SignalState::Unknown => "unknown",
+            SignalState::Verified => "verified",
+            SignalState::NotRecovered => "not_recovered",
+            SignalState::Rejected => "rejected",
+            SignalState::Cancelled => "cancelled",
+            SignalState::DryRun => "dry_run",
+        }
+    }
+}
+
 /// One remediation signal at one revision. One record of the topic `foreshock.signals`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RemediationSignal {

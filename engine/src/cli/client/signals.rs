@@ -99,7 +99,7 @@ fn row(signal: &RemediationSignal, width: usize) -> String {
     let target = signal.target.to_string();
     // Before anybody said anything, what matters is why it was made.
     let note = if signal.note.is_empty() { &signal.reason } else { &signal.note };
-    line(width, [&signal.id.to_string(), state(signal.state), signal.action.name(), &target, note])
+    line(width, [&signal.id.to_string(), &state(signal.state), signal.action.name(), &target, note])
 }
 
 fn line(width: usize, [id, state, action, target, note]: [&str; 5]) -> String {
@@ -114,18 +114,7 @@ fn line(width: usize, [id, state, action, target, note]: [&str; 5]) -> String {
     line.trim_end().to_string()
 }
 
-fn state(state: SignalState) -> &'static str {
-    match state {
-        SignalState::AwaitingApproval => "awaiting approval",
-        SignalState::Ready => "ready",
-        SignalState::Leased => "leased",
-        SignalState::Succeeded => "succeeded",
-        SignalState::Failed => "failed",
-        SignalState::Unknown => "unknown",
-        SignalState::Verified => "verified",
-        SignalState::NotRecovered => "not recovered",
-        SignalState::Rejected => "rejected",
-        SignalState::Cancelled => "cancelled",
-        SignalState::DryRun => "dry run",
-    }
+/// The state in words.
+fn state(state: SignalState) -> String {
+    state.name().replace('_', " ")
 }

@@ -106,13 +106,13 @@ fn publish(counted: &Counted, by_operation: bool, frame: &mut Frame<'_>) {
     // The entity's own series are derived from the entity, whichever operation came last.
     let base = match by_operation {
         true => Arc::clone(&def.series),
-        false => frame.derive(&def.series, 0, "span", Vec::new),
+        false => frame.derive(&def.series, 0, || "span".to_string(), Vec::new),
     };
     let attributes = || base.attributes.clone();
     let spans = counted.spans as f64;
     let per_second = 1.0 / frame.tick_seconds;
     let mut set = |part: u64, measure: &str, value: f64| {
-        let series = frame.derive(&base, part, measure, attributes);
+        let series = frame.derive(&base, part, || measure.to_string(), attributes);
         frame.set(&series, value);
     };
     set(1, "span:rate", spans * per_second);

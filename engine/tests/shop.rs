@@ -105,6 +105,9 @@ fn the_bad_deploy_is_found_blamed_and_a_signal_is_made() {
     let has = |parts: &[&str]| told.lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has(&["Incident {", "page: true", "title: \"payment: failing, after service.upgraded 2.0.0"]));
     assert!(has(&["RemediationSignal {", "action: Rollback", "name: \"payment\""]));
+    // No span names it as a peer: it is known by its own spans' parents.
+    assert!(has(&["Anomaly {", "service/checkout span.edge.errors:ratio{callee=service/payment}"]));
+    assert!(has(&["Incident {", "service/checkout calls service/payment"]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
-//! * `engine`: time, series, detectors, incidents
+//! * `engine`: time, series, spans, detectors, incidents
 //! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
+pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
@@ -45,6 +45,8 @@ pub struct Config {
     pub time: TimeConfig,
     /// Limits of series and templates.
     pub series: SeriesConfig,
+    /// The window that gathers the spans of a trace.
+    pub spans: SpansConfig,
     /// When an anomaly opens and closes.
     pub detect: DetectConfig,
     /// When incidents open, resolve and reopen.
@@ -114,6 +116,7 @@ impl Default for Config {
             ingest: IngestConfig::default(),
             time: TimeConfig::default(),
             series: SeriesConfig::default(),
+            spans: SpansConfig::default(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
             remediation: RemediationConfig::default(),
@@ -216,6 +219,7 @@ impl Config {
         self.ingest.check()?;
         self.time.check()?;
         self.series.check()?;
+        self.spans.check(self.time.tick)?;
         self.detect.check()?;
         self.incidents.check()
     }

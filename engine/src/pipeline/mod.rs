@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Records ─ Partition(Intake → measures::extract) ─ frames by tick and shard
-//!   every partition past a tick ─ Shard(Fold → Scorer) ─ anomalies, edges
+//!   every partition past a tick ─ Traces ─ edges, values ─┐
+//!                                 Shard(Fold → Scorer) ───┴ anomalies
 //!     every shard past it ─ Correlator ─ incidents ─ Bus ─ signals
 //!                               ↑────── verified ──────┘
 //! ```
@@ -20,10 +21,11 @@ use crate::{
     bus::{self, Bus, BusConfig},
     correlator::{self, Correlator, CorrelatorConfig},
     intake::IntakeConfig,
-    measures::{FoldConfig, FrameInput},
+    measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
     score::{RestoreError, ScoreConfig},
     types::{
-        Anomaly, Change, Edge, Id, Incident, Record, Reject, RemediationSignal, Section, Source, TickClosed,
+        Anomaly, Change, Id, Incident, Measured, Record, Reject, RemediationSignal, Section, Source,
+        TickClosed,
     },
 };
 
@@ -44,6 +46,8 @@ pub struct PipelineConfig {
     pub quiet_topics: Vec<String>,
     /// Measures.
     pub fold: FoldConfig,
+    /// Spans of one trace together.
+    pub traces: TraceConfig,
     /// Detectors.
     pub score: ScoreConfig,
     /// Incidents.
@@ -60,6 +64,7 @@ impl Default for PipelineConfig {
             intake: IntakeConfig::default(),
             encodings: BTreeMap::new(),
             quiet_topics: vec!["changes".to_string()],
+            traces: TraceConfig { tick_ns: fold.tick_ns, ..TraceConfig::default() },
             fold,
             score: ScoreConfig::default(),
             correlator: CorrelatorConfig::default(),
@@ -146,6 +151,8 @@ pub struct Counts {
     pub refused: u64,
     /// Ticks closed.
     pub ticks: u64,
+    /// Spans of one trace together.
+    pub traces: TraceCounts,
 }
 
 /// The state of everything between records and incidents.
@@ -153,6 +160,7 @@ pub struct Counts {
 pub struct Pipeline {
     config: PipelineConfig,
     partitions: BTreeMap<Source, Partition>,
+    traces: Traces,
     shards: Vec<Shard>,
     correlator: Correlator,
     bus: Bus,
@@ -210,6 +218,7 @@ impl Pipeline {
         let shard = |index| Shard::new(index, config.fold.clone(), config.score.clone());
         Ok(Pipeline {
             partitions: BTreeMap::new(),
+            traces: Traces::new(config.traces),
             shards: (0..config.clock.shards).map(shard).collect(),
             correlator: Correlator::new(config.correlator.clone()),
             bus: Bus::new(config.bus.clone())?,
@@ -277,7 +286,12 @@ impl Pipeline {
 
     /// Counts since the start.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { traces: self.traces.counts(), ..self.counts }
+    }
+
+    /// Number of spans that wait for the rest of their trace.
+    pub fn spans(&self) -> usize {
+        self.traces.spans()
     }
 
     /// Number of series that have a slot.
@@ -302,8 +316,12 @@ impl Pipeline {
     /// Saves everything, at a tick barrier: open ticks are read again from the resume offsets.
     pub fn save(&self) -> Result<Snapshot, SnapshotError> {
         let own = Own { closed: self.closed, changes: self.changes.clone() };
-        let mut sections =
-            vec![Section::save("pipeline", 1, &own)?, self.correlator.save("correlator")?, self.bus.save()?];
+        let mut sections = vec![
+            Section::save("pipeline", 1, &own)?,
+            self.traces.save("traces")?,
+            self.correlator.save("correlator")?,
+            self.bus.save()?,
+        ];
         for shard in &self.shards {
             sections.extend(shard.save()?);
         }
@@ -324,6 +342,8 @@ impl Pipeline {
             {
                 pipeline.closed = own.closed;
                 pipeline.changes = own.changes;
+            } else if section.name == "traces" {
+                pipeline.traces = Traces::load(config.traces, section)?;
             } else if section.name == "correlator" {
                 pipeline.correlator = Correlator::load(config.correlator.clone(), section)?;
             } else if section.name == "bus" {
@@ -365,6 +385,7 @@ impl Pipeline {
         self.counts.samples += taken.samples;
         self.counts.late += taken.late;
         for (shard, def) in taken.defs {
+            self.traces.define(&def);
             self.shards[shard].define(def);
         }
         for reject in taken.rejects {
@@ -398,21 +419,22 @@ impl Pipeline {
             .zip(self.partitions.values_mut())
             .filter_map(|(order, partition)| Some((order, partition.close(tick)?)))
             .collect();
-        let mut told = TickClosed { time_ms: start_ms, ..TickClosed::default() };
-        for (index, shard) in self.shards.iter_mut().enumerate() {
+        let traced = self.traces.close(tick, taken.iter().map(|(_, frames)| frames.shards.as_slice()));
+        let measured = by_shard(traced.values, self.shards.len());
+        let mut told = TickClosed { time_ms: start_ms, edges: traced.edges, ..TickClosed::default() };
+        for (index, (shard, measured)) in self.shards.iter_mut().zip(&measured).enumerate() {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
                 .map(|(source, frames)| FrameInput { source: *source, samples: &frames.shards[index] })
                 .filter(|input| !input.samples.is_empty())
                 .collect();
-            if inputs.is_empty() {
+            if inputs.is_empty() && measured.is_empty() {
                 continue;
             }
-            let closed = shard.close(tick, start_ms, &inputs);
+            let closed = shard.close(tick, start_ms, &inputs, measured);
             self.counts.scored += closed.scored;
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
-            told.edges.extend(closed.edges);
         }
         told.warm_series = self.shards.iter().map(Shard::warm).sum();
         let mut taken = taken.into_iter().peekable();
@@ -427,7 +449,6 @@ impl Pipeline {
     fn correlate(&mut self, mut told: TickClosed, effects: &mut Vec<Effect>) {
         let time_ms = told.time_ms;
         told.anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
-        told.edges.sort_by(|a: &Edge, b: &Edge| (&a.caller, &a.callee).cmp(&(&b.caller, &b.callee)));
         effects.extend(told.anomalies.iter().cloned().map(Effect::Anomaly));
         let end_ms = time_ms + self.config.clock.tick_ns / 1_000_000;
         let (mut due, later): (Vec<Change>, Vec<Change>) =
@@ -471,4 +492,13 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Values in the shards of their entities, in the order in which they came.
+fn by_shard(values: Vec<Measured>, shards: usize) -> Vec<Vec<Measured>> {
+    let mut sorted = vec![Vec::new(); shards];
+    for value in values {
+        sorted[partition::shard_of(&value.series, shards)].push(value);
+    }
+    sorted
 }

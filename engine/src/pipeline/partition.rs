@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     intake::{self, Intake, IntakeConfig},
     measures,
-    types::{Batch, Change, Record, Reject, Samples, Source, StreamDef},
+    types::{Batch, Change, Record, Reject, Samples, SeriesDef, Source, StreamDef},
 };
 
 /// Tick length, allowed lateness and number of shards.
@@ -34,6 +34,11 @@ impl Clock {
     fn first_open(&self, newest_ns: i64) -> i64 {
         self.tick(newest_ns.saturating_sub(self.lateness_ns))
     }
+}
+
+/// The shard of a series: that of its entity.
+pub(super) fn shard_of(series: &SeriesDef, shards: usize) -> usize {
+    (series.entity.key() % shards as u64) as usize
 }
 
 /// Where a partition resumes after a restart.
@@ -182,7 +187,7 @@ impl Partition {
             }
         }
         for def in self.scratch.defs.drain(..) {
-            let shard = (def.series.entity.key() % clock.shards as u64) as usize;
+            let shard = shard_of(&def.series, clock.shards);
             self.shard_of.insert(def.key, shard);
             taken.defs.push((shard, def));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{Anomaly, Edge, Section, StreamDef, section::SectionError},
+    types::{Anomaly, Measured, Section, StreamDef, section::SectionError},
 };
 
 #[derive(Debug)]
@@ -20,7 +20,6 @@ pub(super) struct Shard {
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     pub(super) anomalies: Vec<Anomaly>,
-    pub(super) edges: Vec<Edge>,
     pub(super) scored: u64,
     pub(super) refused: u64,
 }
@@ -50,8 +49,14 @@ impl Shard {
     }
 
     /// Closes a tick that begins at `time_ms`.
-    pub(super) fn close(&mut self, tick: i64, time_ms: i64, inputs: &[FrameInput<'_>]) -> Closed {
-        self.fold.fold(tick, inputs, &mut self.output);
+    pub(super) fn close(
+        &mut self,
+        tick: i64,
+        time_ms: i64,
+        inputs: &[FrameInput<'_>],
+        measured: &[Measured],
+    ) -> Closed {
+        self.fold.fold(tick, inputs, measured, &mut self.output);
         let output = &mut self.output;
         let frame = FrameView {
             time_ms,
@@ -72,7 +77,7 @@ impl Shard {
             anomalies.push(self.scorer.novelty(&pattern, time_ms));
         }
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
-        Closed { anomalies, edges: std::mem::take(&mut output.edges), scored, refused: output.refused_series }
+        Closed { anomalies, scored, refused: output.refused_series }
     }
 
     pub(super) fn save(&self) -> Result<[Section; 2], SectionError> {

@@ -32,6 +32,17 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [EntityKind; 7] = [
+        EntityKind::Service,
+        EntityKind::Workload,
+        EntityKind::Host,
+        EntityKind::Database,
+        EntityKind::Queue,
+        EntityKind::Model,
+        EntityKind::Other,
+    ];
+
     /// The kind as it stands in names.
     pub fn name(self) -> &'static str {
         match self {
@@ -72,6 +83,21 @@ impl Entity {
 impl fmt::Display for Entity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind.name(), self.name)
+    }
+}
+
+/// A text that is no entity's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no entity: write kind and name, as in service/cart")]
+pub struct NoEntity(String);
+
+impl std::str::FromStr for Entity {
+    type Err = NoEntity;
+
+    fn from_str(text: &str) -> Result<Entity, NoEntity> {
+        let (kind, name) = text.split_once('/').ok_or_else(|| NoEntity(text.to_string()))?;
+        let kind = EntityKind::ALL.into_iter().find(|known| known.name() == kind);
+        kind.map(|kind| Entity::new(kind, name)).ok_or_else(|| NoEntity(text.to_string()))
     }
 }
 
@@ -154,6 +180,17 @@ pub struct StreamDef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entities_are_read_as_they_are_written() {
+        for kind in EntityKind::ALL {
+            let entity = Entity::new(kind, "shop/cart");
+            assert_eq!(entity.to_string().parse(), Ok(entity));
+        }
+        for text in ["cart", "thing/cart", ""] {
+            assert!(text.parse::<Entity>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn names_are_canonical() {

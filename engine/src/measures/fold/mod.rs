@@ -4,7 +4,7 @@
 //! * `numbers`: gauges and counters
 //! * `histograms`: rates and quantiles of bucket counts
 //! * `logs`: counts by severity and template, novelty
-//! * `spans`: rate, errors and durations by operation, edges
+//! * `spans`: rate, errors and durations by operation
 //!
 //! Samples are folded in (partition, offset) order, and what is summed is summed in the order of stream keys:
 //! the result does not depend on how the samples came.
@@ -21,7 +21,9 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::templates::TemplateConfig;
-use crate::types::{Edge, Entity, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError};
+use crate::types::{
+    Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError,
+};
 
 use histograms::Histograms;
 use logs::Logs;
@@ -73,8 +75,6 @@ pub struct FoldOutput {
     pub forgotten: Vec<u32>,
     /// Slots that hold a new series from this tick on.
     pub admitted: Vec<u32>,
-    /// Calls by (caller, callee), sorted, one per pair.
-    pub edges: Vec<Edge>,
     /// Log templates that were never seen before.
     pub novel: Vec<NewTemplate>,
     /// Values without a slot, because the shard is full.
@@ -159,10 +159,15 @@ impl Fold {
         self.slots.series()
     }
 
-    /// Folds one tick; ticks rise from call to call.
-    pub fn fold(&mut self, tick: i64, inputs: &[FrameInput<'_>], out: &mut FoldOutput) {
+    /// Folds one tick, with the values that were measured outside of the shard; ticks rise from call to call.
+    pub fn fold(
+        &mut self,
+        tick: i64,
+        inputs: &[FrameInput<'_>],
+        measured: &[Measured],
+        out: &mut FoldOutput,
+    ) {
         let tick_seconds = self.config.tick_ns as f64 * 1e-9;
-        out.edges.clear();
         out.novel.clear();
         self.slots.begin(tick, self.config.series_ttl_ticks, out);
         let mut frame = Frame {
@@ -178,6 +183,7 @@ impl Fold {
         self.histograms.fold(inputs, &mut frame);
         self.logs.fold(inputs, &mut frame);
         spans::fold(inputs, &mut frame);
+        measured.iter().for_each(|made| frame.set(&made.series, made.value));
     }
 
     /// Saves all state but the definitions: those come again with the records.

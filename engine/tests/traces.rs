@@ -50,7 +50,6 @@ fn a_callee_is_known_by_its_own_name() {
     assert_eq!((shop.spans.len(), cart.spans.len()), (10, 15));
     for partitions in [[shop.clone(), cart.clone()], [cart, shop]] {
         let [found, next] = closed(&partitions);
-        let entity = |name: &str| name.parse::<Entity>().expect("entity");
         let edges: Vec<_> = found
             .edges
             .iter()
@@ -58,7 +57,7 @@ fn a_callee_is_known_by_its_own_name() {
             .map(|e| (&e.caller, &e.callee, e.calls, e.errors))
             .collect();
         let (shop, cart, postgres) =
-            (entity("service/shop"), entity("service/cart"), entity("database/postgres"));
+            (Entity::parse("service/shop"), Entity::parse("service/cart"), Entity::parse("database/postgres"));
         assert_eq!(edges, [(&shop, &cart, 5, 1), (&cart, &postgres, 5, 0)]);
         let cases = [
             (&found, "service/shop span.edge:rate{callee=service/cart}", "0.500"),

@@ -3,12 +3,14 @@
 //!
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
+//! * `measures`: operators' own measures
 //! * `engine`: time, series, spans, detectors, incidents
 //! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
 mod kafka;
+mod measures;
 mod reference;
 mod remediation;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use units::{Bytes, Duration};
@@ -47,6 +50,8 @@ pub struct Config {
     pub series: SeriesConfig,
     /// The window that gathers the spans of a trace.
     pub spans: SpansConfig,
+    /// Operators' own measures, in SQL.
+    pub measures: Vec<Measure>,
     /// When an anomaly opens and closes.
     pub detect: DetectConfig,
     /// When incidents open, resolve and reopen.
@@ -117,6 +122,7 @@ impl Default for Config {
             time: TimeConfig::default(),
             series: SeriesConfig::default(),
             spans: SpansConfig::default(),
+            measures: Vec::new(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
             remediation: RemediationConfig::default(),
@@ -220,6 +226,7 @@ impl Config {
         self.time.check()?;
         self.series.check()?;
         self.spans.check(self.time.tick)?;
+        measures::check(&self.measures)?;
         self.detect.check()?;
         self.incidents.check()
     }

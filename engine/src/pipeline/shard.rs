@@ -48,7 +48,7 @@ impl Shard {
         self.fold.slots().iter().flatten().count()
     }
 
-    /// Closes a tick that begins at `time_ms`.
+    /// Closes a tick that begins at `time_ms`; `measured` are values that were made outside.
     pub(super) fn close(
         &mut self,
         tick: i64,

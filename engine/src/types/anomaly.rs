@@ -68,7 +68,7 @@ impl Anomaly {
     pub fn callee(&self) -> Option<Entity> {
         let (_, attributes) =
             self.series.split_once("{callee=").filter(|_| self.measure.starts_with(EDGE))?;
-        attributes.strip_suffix('}')?.parse().ok()
+        attributes.strip_suffix('}').map(Entity::parse)
     }
 }
 

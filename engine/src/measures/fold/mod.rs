@@ -159,7 +159,7 @@ impl Fold {
         self.slots.series()
     }
 
-    /// Folds one tick, with the values that were measured outside of the shard; ticks rise from call to call.
+    /// Folds one tick; ticks rise from call to call. `measured` are values that were made outside.
     pub fn fold(
         &mut self,
         tick: i64,
@@ -183,7 +183,9 @@ impl Fold {
         self.histograms.fold(inputs, &mut frame);
         self.logs.fold(inputs, &mut frame);
         spans::fold(inputs, &mut frame);
-        measured.iter().for_each(|made| frame.set(&made.series, made.value));
+        for measured in measured {
+            frame.set(&measured.series, measured.value);
+        }
     }
 
     /// Saves all state but the definitions: those come again with the records.

@@ -39,7 +39,7 @@ fn spans(line: &str) -> Vec<(i64, Arc<StreamDef>, SpanSample)> {
 }
 
 fn entity(name: &str) -> Entity {
-    name.parse().unwrap()
+    Entity::parse(name)
 }
 
 fn config() -> TraceConfig {

@@ -56,8 +56,11 @@ fn a_callee_is_known_by_its_own_name() {
             .chain(&next.edges)
             .map(|e| (&e.caller, &e.callee, e.calls, e.errors))
             .collect();
-        let (shop, cart, postgres) =
-            (Entity::parse("service/shop"), Entity::parse("service/cart"), Entity::parse("database/postgres"));
+        let (shop, cart, postgres) = (
+            Entity::parse("service/shop"),
+            Entity::parse("service/cart"),
+            Entity::parse("database/postgres"),
+        );
         assert_eq!(edges, [(&shop, &cart, 5, 1), (&cart, &postgres, 5, 0)]);
         let cases = [
             (&found, "service/shop span.edge:rate{callee=service/cart}", "0.500"),

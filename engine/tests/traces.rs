@@ -47,7 +47,7 @@ fn value(found: &TraceOutput, name: &str) -> Option<String> {
 #[test]
 fn a_callee_is_known_by_its_own_name() {
     let (shop, cart) = (exported("shop"), exported("cart"));
-    assert_eq!((shop.spans.len(), cart.spans.len()), (10, 15));
+    assert_eq!((shop.spans.len(), cart.spans.len()), (40, 60));
     for partitions in [[shop.clone(), cart.clone()], [cart, shop]] {
         let [found, next] = closed(&partitions);
         let edges: Vec<_> = found
@@ -61,9 +61,9 @@ fn a_callee_is_known_by_its_own_name() {
             Entity::parse("service/cart"),
             Entity::parse("database/postgres"),
         );
-        assert_eq!(edges, [(&shop, &cart, 5, 1), (&cart, &postgres, 5, 0)]);
+        assert_eq!(edges, [(&shop, &cart, 20, 4), (&cart, &postgres, 20, 0)]);
         let cases = [
-            (&found, "service/shop span.edge:rate{callee=service/cart}", "0.500"),
+            (&found, "service/shop span.edge:rate{callee=service/cart}", "2.000"),
             (&found, "service/shop span.edge.errors:ratio{callee=service/cart}", "0.200"),
             (&found, "service/shop span.edge.duration:p95{callee=service/cart}", "0.040"),
             (&next, "service/cart span.edge.duration:p95{callee=database/postgres}", "0.020"),

@@ -8,7 +8,7 @@ use crate::{
     correlator::CorrelatorConfig,
     intake::IntakeConfig,
     measures::{FoldConfig, TemplateConfig, TraceConfig},
-    pipeline::{Clock, PipelineConfig},
+    pipeline::{Clock, PipelineConfig, ThreadsConfig},
     score::ScoreConfig,
 };
 
@@ -255,6 +255,7 @@ impl Config {
                 lateness_ns: time.lateness.nanos(),
                 shards: time.shards,
             },
+            threads: ThreadsConfig { count: self.threads(), ..ThreadsConfig::default() },
             intake,
             encodings: self.topics.iter().map(|topic| (topic.name.clone(), topic.encoding)).collect(),
             quiet_topics: self
@@ -297,5 +298,10 @@ impl Config {
             },
             bus: self.remediation.bus(),
         }
+    }
+
+    fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.threads == 0 { cores().min(self.time.shards) } else { self.threads }
     }
 }

@@ -46,6 +46,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// Ticks and lateness.
     pub time: TimeConfig,
+    /// Threads that close the shards of a tick; 0: one per core. What comes out does not depend on it.
+    pub threads: usize,
     /// Limits of series and templates.
     pub series: SeriesConfig,
     /// The window that gathers the spans of a trace.
@@ -120,6 +122,7 @@ impl Default for Config {
             outputs: OutputTopics::default(),
             ingest: IngestConfig::default(),
             time: TimeConfig::default(),
+            threads: 0,
             series: SeriesConfig::default(),
             spans: SpansConfig::default(),
             measures: Vec::new(),
@@ -181,6 +184,9 @@ pub enum ConfigError {
     },
 }
 
+/// More threads than shards have nothing to do, and each costs memory.
+const MOST_THREADS: usize = 256;
+
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
@@ -225,6 +231,9 @@ impl Config {
         self.ingest.check()?;
         self.time.check()?;
         self.series.check()?;
+        if self.threads > MOST_THREADS {
+            return refuse("threads", "is above 256");
+        }
         self.spans.check(self.time.tick)?;
         measures::check(&self.measures)?;
         self.detect.check()?;

@@ -22,6 +22,7 @@ fn errors_name_the_field_and_the_place() {
         ("topics: []", "topics: names no topic"),
         ("spans: {window: 5s}", "spans.window: is below time.tick"),
         ("spans: {max: 0}", "spans.max: is 0"),
+        ("threads: 1000", "threads: is above 256"),
         ("detect: {close: 9}", "detect.close: is not within"),
         ("grpc: {listen: '0.0.0.0:1'}", "plain text"),
         ("kafka: {security: {sasl: {mechanism: plain}}}", "needs username"),

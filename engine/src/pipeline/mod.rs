@@ -14,6 +14,7 @@
 mod partition;
 mod rows;
 mod shard;
+mod threads;
 
 use std::collections::BTreeMap;
 
@@ -26,20 +27,24 @@ use crate::{
     measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
     score::{RestoreError, ScoreConfig},
     types::{
-        Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal, Section,
-        Source, TickClosed, TickRows,
+        Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal, Samples,
+        Section, Source, TickClosed, TickRows,
     },
 };
 
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
-use shard::Shard;
+use shard::{Closed, Shard};
+use threads::Threads;
+pub use threads::ThreadsConfig;
 
 /// Settings of every stage.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
     /// Ticks, lateness and shards.
     pub clock: Clock,
+    /// Threads that close shards.
+    pub threads: ThreadsConfig,
     /// Decoding.
     pub intake: IntakeConfig,
     /// Encodings by topic, where the configuration names them.
@@ -65,6 +70,7 @@ impl Default for PipelineConfig {
         let fold = FoldConfig::default();
         PipelineConfig {
             clock: Clock { tick_ns: fold.tick_ns, lateness_ns: 2 * fold.tick_ns, shards: 64 },
+            threads: ThreadsConfig::default(),
             intake: IntakeConfig::default(),
             encodings: BTreeMap::new(),
             quiet_topics: vec!["changes".to_string()],
@@ -175,6 +181,7 @@ pub struct Pipeline {
     config: PipelineConfig,
     partitions: BTreeMap<Source, Partition>,
     traces: Traces,
+    threads: Threads,
     shards: Vec<Shard>,
     correlator: Correlator,
     bus: Bus,
@@ -242,6 +249,7 @@ impl Pipeline {
         Ok(Pipeline {
             partitions: BTreeMap::new(),
             traces: Traces::new(config.traces),
+            threads: Threads::new(config.threads),
             shards: (0..config.clock.shards).map(shard).collect(),
             correlator: Correlator::new(config.correlator.clone()),
             bus: Bus::new(config.bus.clone())?,
@@ -477,17 +485,18 @@ impl Pipeline {
         let traced = self.traces.close(tick, taken.iter().map(|(_, frames)| frames.shards.as_slice()));
         let measured_by_shard = self.by_shard(&[&traced.values, measured].concat());
         let mut told = TickClosed { time_ms: start_ms, edges: traced.edges, ..TickClosed::default() };
-        for (index, shard) in self.shards.iter_mut().enumerate() {
+        let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
+        let closed = self.threads.each(&mut self.shards, samples, |index, shard| {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
                 .map(|(source, frames)| FrameInput { source: *source, samples: &frames.shards[index] })
                 .filter(|input| !input.samples.is_empty())
                 .collect();
             let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
-            if inputs.is_empty() && measured.is_empty() {
-                continue;
-            }
-            let closed = shard.close(tick, start_ms, &inputs, measured);
+            let is_idle = inputs.is_empty() && measured.is_empty();
+            if is_idle { Closed::default() } else { shard.close(tick, start_ms, &inputs, measured) }
+        });
+        for closed in closed {
             self.counts.scored += closed.scored;
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);

@@ -14,6 +14,7 @@ pub(super) struct Shard {
     fold: Fold,
     scorer: Scorer,
     output: FoldOutput,
+    warm: u64,
 }
 
 /// What a shard's frame gave.
@@ -31,6 +32,7 @@ impl Shard {
             fold: Fold::new(fold),
             scorer: Scorer::new(score),
             output: FoldOutput::default(),
+            warm: 0,
         }
     }
 
@@ -40,7 +42,7 @@ impl Shard {
 
     /// Number of series that are judged.
     pub(super) fn warm(&self) -> u64 {
-        self.scorer.warm()
+        self.warm
     }
 
     /// Number of series that have a slot.
@@ -76,6 +78,7 @@ impl Shard {
             };
             anomalies.push(self.scorer.novelty(&pattern, time_ms));
         }
+        self.warm = self.scorer.warm();
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
         Closed { anomalies, scored, refused: output.refused_series }
     }
@@ -104,6 +107,7 @@ impl Shard {
             self.fold = restored;
             if let Some(section) = scores {
                 self.scorer = Scorer::load(score, section)?;
+                self.warm = self.scorer.warm();
             }
         }
         Ok(())

@@ -5,6 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::super::durations::{Durations, ENOUGH};
 use crate::types::{Edge, Entity, Measured, SeriesDef};
 
+/// Spans in a tick from which their 95th percentile is not the longest of them. That one grows with their number, so
+/// that more traffic would look like slower answers.
+const ENOUGH_FOR_P95: u64 = 20;
+
 /// What the spans of a tick came to, traces taken together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TraceOutput {
@@ -67,13 +71,16 @@ impl Found {
             set(caller, "span.edge:rate", attributes(), calls / tick_seconds);
             if counted.spans >= ENOUGH {
                 set(caller, "span.edge.errors:ratio", attributes(), counted.errors as f64 / calls);
+            }
+            if counted.spans >= ENOUGH_FOR_P95 {
                 set(caller, "span.edge.duration:p95", attributes(), counted.p95());
             }
         }
         let by_operation = self.own_by_operation.values();
         let operations = by_operation.map(|(series, own)| (&series.entity, series.attributes.clone(), own));
         let entities = self.own_by_entity.iter().map(|(entity, own)| (entity, Vec::new(), own));
-        for (entity, attributes, own) in operations.chain(entities).filter(|(.., own)| own.spans >= ENOUGH) {
+        let enough = |(.., own): &(_, _, &Counted)| own.spans >= ENOUGH_FOR_P95;
+        for (entity, attributes, own) in operations.chain(entities).filter(enough) {
             set(entity, "span.self:p95", attributes, own.p95());
         }
         out.edges.extend(self.calls.iter().map(|((caller, callee), counted)| Edge {

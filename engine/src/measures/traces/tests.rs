@@ -6,7 +6,7 @@ use crate::types::{Edge, Entity, Measured, SeriesDef, stable_hash};
 const TICK_NS: i64 = 10_000_000_000;
 
 /// Spans of one line, each in a trace of its own: as many as ratios and quantiles need.
-const TRACES: u64 = 5;
+const TRACES: u64 = 20;
 
 /// `tick entity kind span<parent ms`, and `!` for an error; the kind is `in`, `out` or `out:kind/name` with the name
 /// of a peer. The span ends `ms` milliseconds, or what is written after `@`, after the beginning of its tick.
@@ -106,7 +106,7 @@ fn check(lines: &[&str], expected: &[&str]) {
 
 #[test]
 fn a_call_is_found_whichever_span_comes_first() {
-    let expected = ["3: shop>cart 5/0 40", "4: cart self 30, shop self 10"];
+    let expected = ["3: shop>cart 20/0 40", "4: cart self 30, shop self 10"];
     let (caller, call, called) = ("3 shop in s<- 50", "3 shop out c<s 40@45", "3 cart in k<c 30@40");
     check(&[caller, call, called], &expected);
     check(&[called, call, caller], &expected);
@@ -116,11 +116,11 @@ fn a_call_is_found_whichever_span_comes_first() {
 #[test]
 fn a_call_is_found_over_ticks() {
     // The caller gives up; the callee's span ends two ticks later.
-    check(&["3 shop out c<s 40 !", "5 cart in k<c 50"], &["5: shop>cart 5/5 40", "6: cart self 50"]);
+    check(&["3 shop out c<s 40 !", "5 cart in k<c 50"], &["5: shop>cart 20/20 40", "6: cart self 50"]);
     // The caller's span comes later than the callee's, as usual.
-    check(&["3 cart in k<c 30", "5 shop out c<s 40"], &["4: cart self 30", "5: shop>cart 5/0 40"]);
+    check(&["3 cart in k<c 30", "5 shop out c<s 40"], &["4: cart self 30", "5: shop>cart 20/0 40"]);
     // Three ticks apart is near enough, four is not.
-    check(&["3 cart in k<c 30", "6 shop out c<s 40"], &["4: cart self 30", "6: shop>cart 5/0 40"]);
+    check(&["3 cart in k<c 30", "6 shop out c<s 40"], &["4: cart self 30", "6: shop>cart 20/0 40"]);
     check(&["3 cart in k<c 30", "7 shop out c<s 40"], &["4: cart self 30"]);
 }
 
@@ -133,29 +133,32 @@ fn a_parent_that_never_comes_is_nobody() {
 #[test]
 fn the_childs_name_wins_over_the_peers() {
     let called = "3 cart in k<c 30";
-    let expected = ["3: shop>cart 5/0 40", "4: cart self 30"];
+    let expected = ["3: shop>cart 20/0 40", "4: cart self 30"];
     check(&["3 shop out:service/cart-svc c<s 40", called], &expected);
     check(&[called, "3 shop out:service/cart-svc c<s 40"], &expected);
 }
 
 #[test]
 fn a_peer_counts_when_no_child_was_seen() {
-    check(&["3 shop out:service/cart-svc c<s 40"], &["4: shop>cart-svc 5/0 40"]);
-    check(&["3 shop out:database/sql c<s 40 !"], &["4: shop>sql 5/5 40"]);
-    check(&["3 shop out:queue/orders c<s 1"], &["6: shop>orders 5/0 1"]);
+    check(&["3 shop out:service/cart-svc c<s 40"], &["4: shop>cart-svc 20/0 40"]);
+    check(&["3 shop out:database/sql c<s 40 !"], &["4: shop>sql 20/20 40"]);
+    check(&["3 shop out:queue/orders c<s 1"], &["6: shop>orders 20/0 1"]);
     // A child that comes too late is not counted a second time, one that comes from a queue is in time.
     check(
         &["3 shop out:service/cart-svc c<s 40", "5 cart in k<c 30"],
-        &["4: shop>cart-svc 5/0 40", "6: cart self 30"],
+        &["4: shop>cart-svc 20/0 40", "6: cart self 30"],
     );
-    check(&["3 shop out:queue/orders c<s 1", "5 mail in k<c 30"], &["5: shop>mail 5/0 1", "6: mail self 30"]);
+    check(
+        &["3 shop out:queue/orders c<s 1", "5 mail in k<c 30"],
+        &["5: shop>mail 20/0 1", "6: mail self 30"],
+    );
 }
 
 #[test]
 fn without_an_outbound_span_the_callees_is_what_is_known() {
     check(
         &["3 shop in s<- 50", "3 cart in k<s 30 !"],
-        &["3: shop>cart 5/5 30", "4: cart self 30, shop self 20"],
+        &["3: shop>cart 20/20 30", "4: cart self 30, shop self 20"],
     );
 }
 
@@ -168,7 +171,7 @@ fn calls_that_overlap_cover_their_union() {
         "3 shop out:database/sql c<s 40@80", // 40..80, of which 10 are inside
         "3 shop out:database/sql d<s 2@25",
     ];
-    check(&lines, &["4: shop>sql 20/0 40, shop self 10"]);
+    check(&lines, &["4: shop>sql 80/0 40, shop self 10"]);
 }
 
 #[test]
@@ -179,15 +182,15 @@ fn inner_spans_are_looked_through() {
         "3 shop out deeper<inner 30",
         "3 shop out:database/sql q<deeper 20",
     ];
-    check(&lines, &["4: shop>sql 5/0 20, shop self 30"]);
+    check(&lines, &["4: shop>sql 20/0 20, shop self 30"]);
 }
 
 #[test]
 fn an_id_counts_once() {
     let (told, counts) =
         tell(config(), &["3 shop out c<s 40", "3 cart in k<c 30", "4 cart in k<c 30", "4 shop out c<s 40"]);
-    assert_eq!(told, ["3: shop>cart 5/0 40", "4: cart self 30"]);
-    assert_eq!(counts.repeated, 10);
+    assert_eq!(told, ["3: shop>cart 20/0 40", "4: cart self 30"]);
+    assert_eq!(counts.repeated, 40);
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn loops_end() {
     check(&["3 shop in a<a 50"], &["4: shop self 50"]);
     check(
         &["3 shop out a<b 50", "3 cart in b<a 40"],
-        &["3: cart>shop 5/0 50, shop>cart 5/0 50", "4: cart self 0"],
+        &["3: cart>shop 20/0 50, shop>cart 20/0 50", "4: cart self 0"],
     );
 }
 
@@ -204,12 +207,12 @@ fn loops_end() {
 fn a_span_that_began_before_the_window_has_no_self_time() {
     let (told, counts) = tell(config(), &["9 shop in a<- 40000@50", "9 cart in b<- 20000@50"]);
     assert_eq!(told, ["10: cart self 19998"]);
-    assert_eq!(counts.cut, 5);
+    assert_eq!(counts.cut, 20);
 }
 
 #[test]
 fn a_full_window_forgets_the_oldest() {
-    let small = TraceConfig { max_spans: 15, ..config() };
+    let small = TraceConfig { max_spans: 60, ..config() };
     let lines = [
         "3 shop out:database/sql a<s 10",
         "3 shop out c<s 40",
@@ -218,8 +221,8 @@ fn a_full_window_forgets_the_oldest() {
         "5 cart in l<c 30", // c leaves before its second child comes
     ];
     let (told, counts) = tell(small, &lines);
-    assert_eq!(told, ["3: shop>cart 5/0 40, shop>sql 5/0 10", "6: cart self 30"]);
-    assert_eq!((counts.evicted, counts.cut), (10, 10), "j and k began when spans left early");
+    assert_eq!(told, ["3: shop>cart 20/0 40, shop>sql 20/0 10", "6: cart self 30"]);
+    assert_eq!((counts.evicted, counts.cut), (40, 40), "j and k began when spans left early");
 }
 
 #[test]

@@ -21,7 +21,8 @@ const UNCONFIRMED: f64 = -1.0;
 /// Most suspects that are named.
 const NAMED: usize = 5;
 
-/// What is held against an entity: its own series, and the calls of others. Its onset is that of its clearest sign: others may be there by chance.
+/// What is held against an entity: its own series, and the calls of others. Its onset is that of its clearest sign:
+/// others may be there by chance.
 struct Case {
     entity: Entity,
     onset_ms: i64,

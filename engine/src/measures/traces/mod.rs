@@ -224,11 +224,11 @@ impl Traces {
                         found.own(&def.series, node.duration_ns - self.called_ns(number, &node, def));
                     }
                 }
-                StreamKind::Spans { peer: Some(peer), .. } if peer.kind != EntityKind::Queue => {
-                    if !node.joined {
-                        found.call(&def.series.entity, peer, node.duration_ns, node.error);
-                        self.window.get_mut(number).into_iter().for_each(|node| node.settled = true);
-                    }
+                StreamKind::Spans { peer: Some(peer), .. }
+                    if peer.kind != EntityKind::Queue && !node.joined =>
+                {
+                    found.call(&def.series.entity, peer, node.duration_ns, node.error);
+                    self.window.get_mut(number).into_iter().for_each(|node| node.settled = true);
                 }
                 _ => {}
             }

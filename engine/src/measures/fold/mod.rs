@@ -5,7 +5,7 @@
 //! * `numbers`: gauges and counters
 //! * `buckets`, `histograms`: rates and quantiles of bucket counts
 //! * `logs`: counts by severity and template, novelty
-//! * `spans`: rate, errors and durations by operation, edges
+//! * `spans`: rate, errors and durations by operation
 //!
 //! Samples are folded in (partition, offset) order, and what is summed is summed in the order of stream keys:
 //! the result does not depend on how the samples came.
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::templates::TemplateConfig;
 use crate::types::{
-    Edge, Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError,
+    Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError,
 };
 
 use histograms::Histograms;
@@ -78,8 +78,6 @@ pub struct FoldOutput {
     pub forgotten: Vec<u32>,
     /// Slots that hold a new series from this tick on.
     pub admitted: Vec<u32>,
-    /// Calls by (caller, callee), sorted, one per pair.
-    pub edges: Vec<Edge>,
     /// Log templates that were never seen before.
     pub novel: Vec<NewTemplate>,
     /// Values without a slot, because the shard is full.
@@ -177,7 +175,6 @@ impl Fold {
         out: &mut FoldOutput,
     ) {
         let tick_seconds = self.config.tick_ns as f64 * 1e-9;
-        out.edges.clear();
         out.novel.clear();
         self.slots.begin(tick, self.config.series_ttl_ticks, out);
         self.forget(tick);

@@ -516,7 +516,7 @@ impl Pipeline {
         let shards = if measured.is_empty() { 0 } else { self.shards.len() };
         let mut by_shard = vec![Vec::new(); shards];
         for value in measured {
-            by_shard[self.config.clock.shard(&value.series.entity)].push(value.clone());
+            by_shard[self.config.clock.shard(&value.series)].push(value.clone());
         }
         by_shard
     }

@@ -10,6 +10,7 @@
 //! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `demo` are the shells around it.
 
 mod partition;
+mod scores;
 mod shard;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::{
 
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
+pub use scores::SeriesScore;
 use shard::Shard;
 
 /// Settings of every stage.
@@ -124,6 +126,13 @@ pub enum Effect {
     },
     /// What the bus wants done; a signal must be durable before anything after it is done.
     Bus(bus::Effect),
+    /// Every score of a tick, in the order of the series' names; only after [`Pipeline::show_scores`].
+    Scores {
+        /// Start of the tick, unix milliseconds.
+        time_ms: i64,
+        /// The series that had a value.
+        series: Vec<SeriesScore>,
+    },
     /// A tick is closed in every shard; its end, unix milliseconds.
     TickClosed {
         /// End of the tick.
@@ -159,6 +168,7 @@ pub struct Pipeline {
     changes: Vec<Change>,
     closed: i64,
     catching_up: bool,
+    shows_scores: bool,
     counts: Counts,
 }
 
@@ -216,6 +226,7 @@ impl Pipeline {
             changes: Vec::new(),
             closed: i64::MIN,
             catching_up: true,
+            shows_scores: false,
             counts: Counts::default(),
             config,
         })
@@ -248,6 +259,11 @@ impl Pipeline {
             Event::Bus(event) => self.tell_bus(event, &mut effects),
         }
         effects
+    }
+
+    /// From now on every tick gives its scores.
+    pub fn show_scores(&mut self) {
+        self.shows_scores = true;
     }
 
     /// The correlator, to look at.
@@ -399,6 +415,7 @@ impl Pipeline {
             .filter_map(|(order, partition)| Some((order, partition.close(tick)?)))
             .collect();
         let mut told = TickClosed { time_ms: start_ms, ..TickClosed::default() };
+        let mut scores = Vec::new();
         for (index, shard) in self.shards.iter_mut().enumerate() {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
@@ -413,6 +430,13 @@ impl Pipeline {
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
             told.edges.extend(closed.edges);
+            if self.shows_scores {
+                scores.extend(shard.scores());
+            }
+        }
+        if self.shows_scores {
+            scores.sort_by(|a, b| a.series.name.cmp(&b.series.name));
+            effects.push(Effect::Scores { time_ms: start_ms, series: scores });
         }
         told.warm_series = self.shards.iter().map(Shard::warm).sum();
         let mut taken = taken.into_iter().peekable();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::scores::SeriesScore;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
@@ -73,6 +74,25 @@ impl Shard {
         }
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
         Closed { anomalies, edges: std::mem::take(&mut output.edges), scored, refused: output.refused_series }
+    }
+
+    /// The scores of the tick that was closed last, by slot.
+    pub(super) fn scores(&self) -> impl Iterator<Item = SeriesScore> {
+        let scores = self.scorer.scores();
+        let values = self.output.values.iter().zip(self.fold.slots()).enumerate();
+        values.filter(|(_, (value, _))| !value.is_nan()).filter_map(|(slot, (value, series))| {
+            Some(SeriesScore {
+                series: series.clone()?,
+                value: *value,
+                expected: scores.expected[slot],
+                lower: scores.lower[slot],
+                upper: scores.upper[slot],
+                score: scores.score[slot],
+                neg_log_p: scores.nlp[slot],
+                change: scores.change[slot],
+                onset: scores.onset[slot],
+            })
+        })
     }
 
     pub(super) fn save(&self) -> Result<[Section; 2], SectionError> {

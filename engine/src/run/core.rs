@@ -232,7 +232,7 @@ impl Core {
                 self.metrics.tick_timestamp.set(time_ms as f64 / 1000.0);
                 Ok(())
             }
-            Effect::Change(_) => Ok(()),
+            Effect::Change(_) | Effect::Scores { .. } => Ok(()),
         }
     }
 

@@ -145,7 +145,7 @@ fn scores_have_a_row_per_series_and_tick_and_prefixes_agree() {
     assert_eq!(latency.len(), 200);
     assert_eq!(latency[180][..3], ["2026-01-01T00:30:00Z", "service/cart latency", "400"]);
     assert_eq!((latency[180][7], latency[179][7]), ("1", "0"));
-    for measure in ["log.", "span."] {
+    for measure in ["log.", "span:rate"] {
         assert!(rows.iter().any(|row| row[1].starts_with(&format!("service/cart {measure}"))), "{measure}");
     }
     let prefix = scores(150);

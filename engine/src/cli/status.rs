@@ -47,7 +47,7 @@ fn screen(status: &Status, width: usize) -> String {
     let mode = if status.catching_up { "catching up: observes, does not act" } else { "live" };
     let lines = [
         format!("engine      {mode}, {} records behind", status.lag_records),
-        format!("tick        {}", status.tick_ms.map_or_else(|| "nothing yet".to_string(), time)),
+        format!("tick        {}", status.tick_ms.map_or_else(|| "nothing yet".to_string(), |ms| format!("{} UTC", time(ms)))),
         format!("series      {} known, {} warm", status.series, status.warm_series),
         format!("incidents   {} open", status.open_incidents),
         format!("controllers {} connected", status.controllers),
@@ -66,7 +66,7 @@ fn screen(status: &Status, width: usize) -> String {
         let (part, offset) = (partition.partition.to_string(), partition.next_offset.to_string());
         row(&partition.topic, &part, &offset, &newest(partition.newest_ms, latest))
     });
-    let head = row("topic", "part", "next offset", "newest event");
+    let head = row("topic", "part", "next offset", "newest event (UTC)");
     let lines = lines.into_iter().chain([head]).chain(partitions);
     lines.map(|line| format!("{}\n", cut(&line, width))).collect()
 }

@@ -55,7 +55,6 @@ pub fn replay_table(
         .map(|name| Some(Arc::new(SeriesDef::new(entity.clone(), name.clone(), Vec::new()))))
         .collect();
     let admitted: Vec<u32> = (0..slots.len() as u32).collect();
-    let open = config.score.open;
     let mut scorer = Scorer::new(config.score.clone());
     let mut correlator = Correlator::new(config.correlator.clone());
     let mut summary = Summary::default();
@@ -70,7 +69,7 @@ pub fn replay_table(
         let revisions = scorer.frame(view);
         summary.rows += 1;
         summary.anomalies += revisions.iter().filter(|anomaly| anomaly.revision == 1).count();
-        outputs.row(table, row, &scorer, open)?;
+        outputs.row(table, row, &scorer, &config.score)?;
         outputs.anomalies(&revisions)?;
         let told = closed(table.times_ms[row], scorer.warm(), revisions);
         for effect in correlator.on_event(correlator::Event::Tick(told)) {

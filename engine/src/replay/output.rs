@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Table, plot::Picture};
 use crate::{
     pipeline::SeriesScore,
-    score::Scorer,
+    score::{ScoreConfig, Scorer},
     types::{Anomaly, Incident},
 };
 
@@ -84,15 +84,15 @@ impl Outputs {
         table: &Table,
         row: usize,
         scorer: &Scorer,
-        open: f64,
+        config: &ScoreConfig,
     ) -> Result<(), OutputError> {
-        let scores = scorer.scores();
+        let (scores, open) = (scorer.scores(), config.open);
         let (stamp, values) = (field(table.stamp(row)), table.row(row));
         if row == 0 {
             self.last_onset.clear();
         }
         if let Some(picture) = &mut self.picture {
-            picture.row(table, row, scores, open);
+            picture.row(table, row, scores, config);
         }
         for (slot, (series, &value)) in table.series.iter().zip(values).enumerate() {
             let is_known = !value.is_nan();

@@ -11,9 +11,11 @@ pub(super) fn values(low: f64, high: f64, wished: usize) -> Vec<Tick<f64>> {
     if !step.is_finite() || step <= 0.0 {
         return Vec::new();
     }
+    let largest = low.abs().max(high.abs());
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
-    (first..=last).map(|index| index as f64 * step).map(|value| (value, number(value, step))).collect()
+    let values = (first..=last).map(|index| index as f64 * step);
+    values.map(|value| (value, number(value, step, largest))).collect()
 }
 
 /// 1, 2 or 5 times a power of ten, this much or a little more.
@@ -23,17 +25,18 @@ fn round_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// A value with as many digits as a step of that size needs: `1.5`, `20k`, `3.2M`.
-fn number(value: f64, step: f64) -> String {
-    const UNITS: [(f64, &str); 4] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
-    let size = value.abs();
-    if size >= 1e15 || step < 1e-6 {
-        return if size == 0.0 { "0".to_string() } else { format!("{value:.2e}") };
+/// A value with as many digits as the step needs, in the unit of the axis: `1.5`, `20k`, `3.2M`.
+fn number(value: f64, step: f64, largest: f64) -> String {
+    const UNITS: [(f64, f64, &str); 4] =
+        [(1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")];
+    if value == 0.0 {
+        return "0".to_string();
     }
-    let (unit, sign) = match UNITS.iter().find(|(unit, _)| size >= 10.0 * unit) {
-        Some(&(unit, sign)) => (unit, sign),
-        None => (1.0, ""),
-    };
+    if largest >= 1e15 || step < 1e-6 {
+        return format!("{value:.1e}");
+    }
+    let unit = UNITS.iter().find(|(from, ..)| largest >= *from);
+    let (unit, sign) = unit.map_or((1.0, ""), |(_, unit, sign)| (*unit, *sign));
     let places = (-(step / unit).log10().floor()).clamp(0.0, 9.0) as usize;
     format!("{:.places$}{sign}", value / unit)
 }
@@ -107,11 +110,12 @@ mod tests {
     #[test]
     fn values_are_round() {
         for ((low, high), expected) in [
-            ((0.0, 1.0), "0.0 0.2 0.4 0.6 0.8 1.0"),
+            ((0.0, 1.0), "0 0.5 1.0"),
             ((-3.0, 17.0), "0 5 10 15"),
             ((8_000.0, 39_000.0), "10k 20k 30k"),
-            ((0.0, 2.6e6), "0 1000k 2000k"),
-            ((2e-9, 9e-9), "2.00e-9 4.00e-9 6.00e-9 8.00e-9"),
+            ((0.0, 2.6e6), "0 1M 2M"),
+            ((-0.6e6, 0.9e6), "-500k 0 500k"),
+            ((2e-9, 9e-9), "2.0e-9 4.0e-9 6.0e-9 8.0e-9"),
             ((f64::NAN, 1.0), ""),
         ] {
             assert_eq!(labels(values(low, high, 4)), expected);

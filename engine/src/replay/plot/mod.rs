@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use foreshock_detectors::Scores;
 
 use super::{Table, output::OutputError};
+use crate::score::ScoreConfig;
 use panel::{Panel, Place, Row};
 use svg::{escape, tenths};
 
@@ -31,8 +32,7 @@ const STYLE: &str = include_str!("style.css");
 /// Collects what is drawn at the end.
 pub(super) struct Picture {
     path: PathBuf,
-    /// −ln p from which anomalies open.
-    limit: f64,
+    config: ScoreConfig,
     panels: Vec<Panel>,
     scale: Scale,
 }
@@ -79,20 +79,25 @@ impl Scale {
 
 impl Picture {
     pub(super) fn new(path: PathBuf) -> Picture {
-        Picture { path, limit: 0.0, panels: Vec::new(), scale: Scale::default() }
+        Picture { path, config: ScoreConfig::default(), panels: Vec::new(), scale: Scale::default() }
     }
 
-    pub(super) fn row(&mut self, table: &Table, row: usize, scores: &Scores, limit: f64) {
+    pub(super) fn row(&mut self, table: &Table, row: usize, scores: &Scores, config: &ScoreConfig) {
         if row == 0 {
             self.scale = Scale::of(table);
-            self.limit = limit;
+            self.config = config.clone();
             self.panels.resize_with(table.series.len().min(PANELS), Panel::default);
         }
         let x = self.scale.row(table, row);
+        // The more panels, the coarser: the picture stays small.
+        let step = (self.panels.len() as f64 * 0.6).ceil();
         for (slot, panel) in self.panels.iter_mut().enumerate() {
             let value = table.row(row)[slot];
-            let is_alarm = !value.is_nan() && scores.nlp[slot] >= limit;
-            panel.row(&Row { x, stamp: table.stamp(row), value, slot, scores, is_alarm });
+            // What is still being learnt opens no anomaly.
+            let is_known = !value.is_nan() && panel.age >= config.learn_ticks;
+            let is_alarm = is_known && scores.nlp[slot] >= config.open;
+            panel.age = panel.age.saturating_add(u32::from(!value.is_nan()));
+            panel.row(&Row { x, stamp: table.stamp(row), value, slot, scores, is_alarm }, step);
         }
     }
 
@@ -138,13 +143,12 @@ impl Picture {
         for (index, (panel, series)) in self.panels.iter().zip(&table.series).enumerate() {
             let place = place(index);
             svg.push_str(&format!(
-                "<clipPath id=\"clip{}\"><rect x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>\n",
+                "<clipPath id=\"clip{}\"><rect x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{values}\"/></clipPath>\n",
                 place.top,
                 place.top,
-                RIGHT - LEFT,
-                Panel::height(values)
+                RIGHT - LEFT
             ));
-            svg.push_str(&panel.draw(series, place, self.limit));
+            svg.push_str(&panel.draw(series, place, self.config.open));
         }
         svg.push_str("</svg>\n");
         svg
@@ -172,7 +176,7 @@ const KEY: &str = r#"<g transform="translate(752 24)">
 <path class="value" d="M0 0h18"/><text x="24" y="4.5">value</text>
 <path class="band" d="M76 -6h18v12h-18Z"/><path class="expected" d="M76 0h18"/><text x="100" y="4.5">expected</text>
 <path class="alarm" d="M176 -8h14v16h-14Z"/><circle class="dot" cx="183" cy="0" r="3"/><text x="196" y="4.5">anomaly</text>
-<path class="change" d="M270 -4v12"/><path class="flag" d="M270 -2l-5 -8h10Z"/><text x="281" y="4.5">change</text>
+<path class="change" d="M270 -8v16"/><path class="flag" d="M270 0l-5 -8h10Z"/><text x="281" y="4.5">change</text>
 <path class="score" d="M346 6v-4l6 -3 6 -6 6 9v4Z"/><text x="370" y="4.5">score</text>
 </g>
 "#;

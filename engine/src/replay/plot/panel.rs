@@ -52,7 +52,7 @@ pub(super) struct Place {
 }
 
 /// Pixels between the values and their scores, and the height of the scores.
-const GAP: f64 = 8.0;
+const GAP: f64 = 16.0;
 const SCORES: f64 = 44.0;
 
 /// Anomalies that are nearer than this, in pixels, are drawn as one.
@@ -64,6 +64,8 @@ pub(super) struct Panel {
     runs: Vec<Run>,
     /// Where changes began, and what is known of them.
     changes: Vec<(f64, String)>,
+    /// Values so far.
+    pub(super) age: u32,
 }
 
 impl Panel {
@@ -72,10 +74,11 @@ impl Panel {
         values + GAP + SCORES
     }
 
-    pub(super) fn row(&mut self, row: &Row<'_>) {
+    /// Takes the next row; rows within `step` pixels are drawn as one.
+    pub(super) fn row(&mut self, row: &Row<'_>, step: f64) {
         let (scores, slot) = (row.scores, row.slot);
         match self.bins.last_mut() {
-            Some(bin) if bin.x.floor() == row.x.floor() => bin.add(row),
+            Some(bin) if (bin.x / step).floor() == (row.x / step).floor() => bin.add(row),
             _ => self.bins.push(Bin::new(row)),
         }
         if !row.is_alarm {
@@ -108,12 +111,12 @@ impl Panel {
             place.top - 9.0,
             escape(name)
         );
-        for (value, label) in axis::values(low, high, (place.height / 50.0) as usize) {
+        for (value, label) in axis::values(low, high, (place.height / 40.0) as usize) {
             svg.push_str(&grid_line(place, y(value), &label));
         }
+        svg.push_str(&self.runs(place));
         svg.push_str(&format!("<g clip-path=\"url(#clip{})\">\n", place.top));
         svg.push_str(&self.band(&y).element("band"));
-        svg.push_str(&self.runs(place));
         svg.push_str(&self.expected(&y).element("expected"));
         svg.push_str(&self.values(&y).element("value"));
         for bin in self.bins.iter().filter(|bin| bin.is_alarm) {
@@ -121,8 +124,8 @@ impl Panel {
             svg.push_str(&format!("<circle class=\"dot\" cx=\"{}\" cy=\"{}\" r=\"3\"/>\n", tenths(bin.x), tenths(y(far))));
         }
         svg.push_str("</g>\n");
-        svg.push_str(&self.changes(place));
         svg.push_str(&self.scores(place, limit));
+        svg.push_str(&self.changes(place));
         svg
     }
 
@@ -133,7 +136,7 @@ impl Panel {
         if low > high {
             return (0.0, 1.0);
         }
-        let margin = if high > low { (high - low) * 0.06 } else { (high.abs() * 0.1).max(1e-9) };
+        let margin = if high > low { (high - low) * 0.12 } else { (high.abs() * 0.1).max(1e-9) };
         (low - margin, high + margin)
     }
 
@@ -205,8 +208,9 @@ impl Panel {
             let (top, bottom) = (place.top, place.top + Panel::height(place.height));
             format!(
                 "<g><title>{}</title><path class=\"change\" d=\"M{x:.1} {top}V{bottom}\"/>\
-                 <path class=\"flag\" d=\"M{x:.1} {top}l-5 -8h10Z\"/></g>\n",
-                escape(words)
+                 <path class=\"flag\" d=\"M{x:.1} {}l-5 -8h10Z\"/></g>\n",
+                escape(words),
+                top + 8.0
             )
         };
         self.changes.iter().map(change).collect()

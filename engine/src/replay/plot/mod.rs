@@ -65,13 +65,18 @@ impl Scale {
         self.x(if self.is_time { table.times_ms[row] } else { row as i64 })
     }
 
-    fn ticks(self) -> Vec<(f64, String)> {
+    /// Labels of the axis: round times, or the timestamps of round rows.
+    fn ticks(self, table: &Table) -> Vec<(f64, String)> {
         let at = |(at, label): (i64, String)| (self.x(at), label);
         match self.is_time {
             true => axis::times(self.from, self.to, 9).into_iter().map(at).collect(),
             false => {
-                let ticks = axis::values(self.from as f64, self.to as f64, 8).into_iter();
-                ticks.map(|(row, label)| (self.x(row as i64), label)).collect()
+                let ticks = axis::values(self.from as f64, self.to as f64, 6).into_iter();
+                let label = |(row, label)| match table.is_timed {
+                    true => (self.x(row as i64), escape(table.stamp(row as usize))),
+                    false => (self.x(row as i64), label),
+                };
+                ticks.map(label).collect()
             }
         }
     }
@@ -133,10 +138,13 @@ impl Picture {
              <title>{name}</title>\n<style>\n{STYLE}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\"/>\n"
         );
         svg.push_str(&self.head(table));
-        for (x, label) in self.scale.ticks() {
-            let x = tenths(x);
+        for (x, label) in self.scale.ticks(table) {
+            // Half a label's width stays within the picture.
+            let half = 3.5 * label.chars().count() as f64;
             svg.push_str(&format!(
-                "<path class=\"grid\" d=\"M{x} {HEAD}V{bottom}\"/><text class=\"middle\" x=\"{x}\" y=\"{}\">{label}</text>\n",
+                "<path class=\"grid\" d=\"M{} {HEAD}V{bottom}\"/><text class=\"middle\" x=\"{}\" y=\"{}\">{label}</text>\n",
+                tenths(x),
+                tenths(x.clamp(half, WIDTH - half)),
                 bottom + 20.0
             ));
         }
@@ -176,7 +184,7 @@ const KEY: &str = r#"<g transform="translate(752 24)">
 <path class="value" d="M0 0h18"/><text x="24" y="4.5">value</text>
 <path class="band" d="M76 -6h18v12h-18Z"/><path class="expected" d="M76 0h18"/><text x="100" y="4.5">expected</text>
 <path class="alarm" d="M176 -8h14v16h-14Z"/><circle class="dot" cx="183" cy="0" r="3"/><text x="196" y="4.5">anomaly</text>
-<path class="change" d="M270 -8v16"/><path class="flag" d="M270 0l-5 -8h10Z"/><text x="281" y="4.5">change</text>
+<path class="change" d="M270 -8v16"/><path class="flag" d="M270 -1l-4 -7h8Z"/><text x="281" y="4.5">change</text>
 <path class="score" d="M346 6v-4l6 -3 6 -6 6 9v4Z"/><text x="370" y="4.5">score</text>
 </g>
 "#;

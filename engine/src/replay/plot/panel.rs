@@ -55,6 +55,10 @@ pub(super) struct Place {
 const GAP: f64 = 16.0;
 const SCORES: f64 = 44.0;
 
+/// Most changes that have a line, and most that have a flag.
+const LINES: usize = 12;
+const FLAGS: usize = 60;
+
 /// Anomalies that are nearer than this, in pixels, are drawn as one.
 const NEAR: f64 = 3.0;
 
@@ -202,18 +206,25 @@ impl Panel {
         self.runs.iter().map(run).collect()
     }
 
+    /// A few changes have a line each, more a flag, many a tick: the series is what is looked at.
     fn changes(&self, place: Place) -> String {
-        let change = |(x, words): &(f64, String)| {
+        let (top, bottom) = (place.top, place.top + Panel::height(place.height));
+        let mut ticks = Path::default();
+        let mut svg = String::new();
+        for (x, words) in &self.changes {
             let x = x.clamp(place.left, place.right);
-            let (top, bottom) = (place.top, place.top + Panel::height(place.height));
-            format!(
-                "<g><title>{}</title><path class=\"change\" d=\"M{x:.1} {top}V{bottom}\"/>\
-                 <path class=\"flag\" d=\"M{x:.1} {}l-5 -8h10Z\"/></g>\n",
-                escape(words),
-                top + 8.0
-            )
-        };
-        self.changes.iter().map(change).collect()
+            if self.changes.len() > FLAGS {
+                ticks.start(x, top);
+                ticks.to(x, top + 6.0);
+                continue;
+            }
+            svg.push_str(&format!("<g><title>{}</title>", escape(words)));
+            if self.changes.len() <= LINES {
+                svg.push_str(&format!("<path class=\"change\" d=\"M{x:.1} {top}V{bottom}\"/>"));
+            }
+            svg.push_str(&format!("<path class=\"flag\" d=\"M{x:.1} {}l-4 -7h8Z\"/></g>\n", top + 7.0));
+        }
+        svg + &ticks.element("change")
     }
 
     /// The scores as an area from 0 to 1, with the score from which anomalies open.

@@ -123,9 +123,7 @@ impl FileProducer {
             }
         }
         match refused.first.first() {
-            Some(first) if written == 0 => {
-                Err(ProduceError::NoRecords { path: shown, first: first.clone() })
-            }
+            Some(first) if written == 0 => Err(ProduceError::NoRecords { path: shown, first: first.clone() }),
             _ => Ok((written, refused)),
         }
     }
@@ -143,8 +141,7 @@ impl FileProducer {
 
     fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), ProduceError> {
         self.keep_pace(outgoing.time_ms);
-        let mut record =
-            BaseRecord::to(outgoing.topic).key(outgoing.key).payload(outgoing.payload);
+        let mut record = BaseRecord::to(outgoing.topic).key(outgoing.key).payload(outgoing.payload);
         if outgoing.time_ms >= 0 {
             record = record.timestamp(outgoing.time_ms);
         }

@@ -107,13 +107,14 @@ fn every_format_that_is_produced_gives_what_replay_gives() {
     let (expected, _) = replay(&taxi, &config, folder.path());
     create_topics(broker, &[("json-in", 1), ("otlp_metrics", 1)]);
     // OTLP JSON goes to the topic of its signal, whatever the topic of tables is.
-    for (file, prefix, topic) in [(ndjson, "json", "json-in"), (otlp, "otlp", "otlp_metrics")] {
+    let [tables, records] = ["json-in, encoding: otlp_metrics", "otlp_metrics, encoding: otlp_json"];
+    for (file, prefix, topic) in [(ndjson, "json", tables), (otlp, "otlp", records)] {
         assert_eq!(replay(&file, &config, folder.path()).0, expected, "{prefix}");
         produce(broker, &file, "json-in");
         let config = write_config(folder.path(), broker, prefix, "state", HALF_HOURS);
         let text = std::fs::read_to_string(&config).expect("config");
-        std::fs::write(&config, text.replace(&format!("name: {prefix}-in"), &format!("name: {topic}")))
-            .expect("config");
+        let input = format!("{prefix}-in, encoding: otlp_metrics");
+        std::fs::write(&config, text.replace(&input, topic)).expect("config");
         ends_well(run(&config, true), &config, Duration::from_secs(120));
         assert_eq!(distinct(&read_topic(broker, &format!("{prefix}-anomalies"))), expected, "{prefix}");
     }

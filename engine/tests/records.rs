@@ -49,7 +49,9 @@ fn recorded() -> BTreeMap<&'static str, Vec<String>> {
 
 fn as_json(topic: &str, payload: &[u8]) -> String {
     let json = match topic {
-        "otlp_metrics" => serde_json::to_string(&ExportMetricsServiceRequest::decode(payload).expect("metrics")),
+        "otlp_metrics" => {
+            serde_json::to_string(&ExportMetricsServiceRequest::decode(payload).expect("metrics"))
+        }
         "otlp_logs" => serde_json::to_string(&ExportLogsServiceRequest::decode(payload).expect("logs")),
         "otlp_spans" => serde_json::to_string(&ExportTraceServiceRequest::decode(payload).expect("spans")),
         _ => return String::from_utf8(payload.to_vec()).expect("a CloudEvent"),
@@ -73,8 +75,11 @@ fn found(lines: &BTreeMap<&str, Vec<String>>) -> String {
     lines.keys().for_each(|topic| drop(pipeline.on_event(Event::Assign(source(topic)))));
     let mut effects = Vec::new();
     for (topic, lines) in lines {
-        let record = |(offset, line): (i64, &String)| {
-            Record { offset, time_ms: -1, payload: Bytes::from(line.clone()), ..Record::default() }
+        let record = |(offset, line): (i64, &String)| Record {
+            offset,
+            time_ms: -1,
+            payload: Bytes::from(line.clone()),
+            ..Record::default()
         };
         let records: Vec<Record> = (0..).zip(lines).map(record).collect();
         effects.extend(pipeline.on_event(Event::Records { source: &source(topic), records: &records }));

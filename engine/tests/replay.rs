@@ -107,8 +107,12 @@ fn equal_data_gives_equal_scores_whatever_the_format() {
     for (time_ms, zeta, alpha) in rows() {
         let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
         csv.push_str(&format!("{},{},x,{}\n", cell(zeta), stamp(time_ms), cell(alpha)));
-        let key = |name, value: Option<f64>| value.map(|value| format!("\"{name}\":{value},")).unwrap_or_default();
-        let (zeta, alpha) = (if time_ms % 2 == 0 && zeta.is_none() { "\"zeta\":null,".to_string() } else { key("zeta", zeta) }, key("alpha", alpha));
+        let key =
+            |name, value: Option<f64>| value.map(|value| format!("\"{name}\":{value},")).unwrap_or_default();
+        let (zeta, alpha) = (
+            if time_ms % 2 == 0 && zeta.is_none() { "\"zeta\":null,".to_string() } else { key("zeta", zeta) },
+            key("alpha", alpha),
+        );
         ndjson.push_str(&format!("{{{zeta}\"host\":\"x\",{alpha}\"timestamp\":\"{}\"}}\n", stamp(time_ms)));
     }
     let columns: [(&str, ArrayRef); 4] = [
@@ -155,9 +159,13 @@ fn a_picture_is_well_formed_and_small_however_long_the_series_is() {
     assert!(picture.contains(">a&lt;b</text>") && picture.contains("prefers-color-scheme: dark"));
     assert_eq!(picture.matches(": 500, expected ").count(), 10, "every spike has words of its own");
     for element in ["svg", "g", "text", "rect", "title", "clipPath"] {
-        let open = picture.matches(&format!("<{element} ")).count() + picture.matches(&format!("<{element}>")).count();
+        let open = picture.matches(&format!("<{element} ")).count()
+            + picture.matches(&format!("<{element}>")).count();
         let closed = picture.matches(&format!("</{element}>")).count();
-        let empty = picture.lines().filter(|line| line.contains(&format!("<{element} ")) && line.ends_with("/>")).count();
+        let empty = picture
+            .lines()
+            .filter(|line| line.contains(&format!("<{element} ")) && line.ends_with("/>"))
+            .count();
         assert!(closed <= open && open <= closed + empty, "{element}: {open} {closed} {empty}");
     }
 }

@@ -1,6 +1,7 @@
 //! `foreshock replay`: files in, scores, anomalies, incidents and change points out.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::BufWriter,
     path::{Path, PathBuf},
@@ -16,6 +17,8 @@ use super::{
 use crate::{
     pipeline::PipelineConfig,
     replay::{Format, Input, Outputs, Sinks, Table, replay_lines, replay_records, replay_table},
+    sql::SqlMeasures,
+    types::TickRows,
 };
 
 /// Score files with the same code as `run`, or mine text logs, without Kafka.
@@ -85,9 +88,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         }
         return Ok(Ending::Fine);
     }
-    let config = match &arguments.config {
-        None => PipelineConfig::default(),
-        Some(path) => super::run::read(path)?.pipeline(),
+    let (config, mut sql) = match &arguments.config {
+        None => (PipelineConfig::default(), None),
+        Some(path) => {
+            let config = super::run::read(path)?;
+            let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
+            (PipelineConfig { queried: sql.signals(), ..config.pipeline() }, Some(sql))
+        }
     };
     let sinks = Sinks {
         scores: sink(&arguments.scores)?,
@@ -110,11 +117,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
                 return Err(BadConfig(format!("--plot draws a table, and {path} holds records")).into());
             }
             Format::Otlp => records.push((path.as_path(), input)),
-            Format::Text => bail!("{} is a text log: give --templates FILE for its templates", path.display()),
+            Format::Text => {
+                bail!("{} is a text log: give --templates FILE for its templates", path.display())
+            }
         }
     }
     if !records.is_empty() {
-        found += all_records(records, &config, &mut outputs)?;
+        found += all_records(records, &config, &mut sql, &mut outputs)?;
     }
     outputs.finish()?;
     Ok(if arguments.fail_on_anomaly && found > 0 { Ending::Findings } else { Ending::Fine })
@@ -146,10 +155,21 @@ fn scored(
 fn all_records(
     inputs: Vec<(&Path, Input)>,
     config: &PipelineConfig,
+    sql: &mut Option<SqlMeasures>,
     outputs: &mut Outputs,
 ) -> anyhow::Result<usize> {
+    let mut failing: BTreeSet<String> = BTreeSet::new();
+    let mut measure = |rows: &TickRows| {
+        let answer = sql.as_mut().map(|sql| sql.measure(rows)).unwrap_or_default();
+        for (name, problem) in answer.failures {
+            if failing.insert(name.to_string()) {
+                eprintln!("measure {name} has no value: {problem}");
+            }
+        }
+        answer.values
+    };
     let paths: Vec<&Path> = inputs.iter().map(|(path, _)| *path).collect();
-    let summary = replay_records(inputs, config, outputs)?;
+    let summary = replay_records(inputs, config, &mut measure, outputs)?;
     for (path, (records, refused)) in paths.into_iter().zip(&summary.files) {
         tell_refused(refused);
         eprintln!("{}: {records} records, {} refused lines", path.display(), refused.count);

@@ -47,7 +47,10 @@ fn screen(status: &Status, width: usize) -> String {
     let mode = if status.catching_up { "catching up: observes, does not act" } else { "live" };
     let lines = [
         format!("engine      {mode}, {} records behind", status.lag_records),
-        format!("tick        {}", status.tick_ms.map_or_else(|| "nothing yet".to_string(), |ms| format!("{} UTC", time(ms)))),
+        format!(
+            "tick        {}",
+            status.tick_ms.map_or_else(|| "nothing yet".to_string(), |ms| format!("{} UTC", time(ms)))
+        ),
         format!("series      {} known, {} warm", status.series, status.warm_series),
         format!("incidents   {} open", status.open_incidents),
         format!("controllers {} connected", status.controllers),

@@ -23,7 +23,11 @@ pub enum LinesError {
 /// template as it is at the end of the file (a template loses words as lines come that differ there; the id of a line
 /// never changes, and depends on the lines up to it alone). A line without words has neither. Gives the number of
 /// lines and of templates.
-pub fn replay_lines(mut input: Input, path: &Path, out: &mut dyn Write) -> Result<(usize, usize), LinesError> {
+pub fn replay_lines(
+    mut input: Input,
+    path: &Path,
+    out: &mut dyn Write,
+) -> Result<(usize, usize), LinesError> {
     let failed = |source| InputError::Read { path: path.display().to_string(), source };
     let mut miner = TemplateMiner::new(TemplateConfig::default());
     let mut found = Vec::new();

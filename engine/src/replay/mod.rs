@@ -27,7 +27,7 @@ pub(crate) use input::Lines;
 pub use input::{Format, Input, InputError, Refused};
 pub use lines::{LinesError, replay_lines};
 pub use output::{OutputError, Outputs, Sinks};
-pub use records::{RecordsError, RecordsSummary, replay_records};
+pub use records::{Measure, RecordsError, RecordsSummary, replay_records};
 pub use table::{Table, TableError, TableOptions};
 
 /// What a replay of a table found.

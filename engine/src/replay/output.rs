@@ -174,7 +174,8 @@ impl Outputs {
             return Ok(false);
         }
         self.last_onset.insert(change.key, change.onset);
-        let text = format!("{},{},{},{}", change.stamp, field(change.series), change.onset, change.probability);
+        let text =
+            format!("{},{},{},{}", change.stamp, field(change.series), change.onset, change.probability);
         line(&mut self.sinks.changes, "change points", &text)?;
         Ok(true)
     }

@@ -12,8 +12,11 @@ use super::{
 use crate::{
     bus,
     pipeline::{Effect, Event, Idle, Pipeline, PipelineConfig},
-    types::{Record, Source},
+    types::{Measured, Record, Source, TickRows},
 };
+
+/// What answers the queries of a tick: the operators' measures.
+pub type Measure<'a> = &'a mut dyn FnMut(&TickRows) -> Vec<Measured>;
 
 /// What a replay of records found.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +68,7 @@ const ENDED_NS: i64 = i64::MAX / 2;
 pub fn replay_records(
     inputs: Vec<(&Path, Input)>,
     config: &PipelineConfig,
+    measure: Measure<'_>,
     outputs: &mut Outputs,
 ) -> Result<RecordsSummary, RecordsError> {
     let mut feeds: Vec<Feed> = inputs.into_iter().map(|(path, input)| Feed::new(path, input)).collect();
@@ -81,11 +85,12 @@ pub fn replay_records(
     }
     let mut summary = RecordsSummary::default();
     while let Some(at) = furthest_behind(&feeds, &pipeline) {
-        let effects = feeds[at].advance(&mut pipeline)?;
+        let effects = pipeline.on_event_measured(feeds[at].next()?.event(), &mut *measure);
         take(effects, &mut feeds, open, &mut summary, outputs)?;
         feeds[at].check()?;
     }
-    take(pipeline.on_event(Event::Flush), &mut feeds, open, &mut summary, outputs)?;
+    let effects = pipeline.on_event_measured(Event::Flush, &mut *measure);
+    take(effects, &mut feeds, open, &mut summary, outputs)?;
     summary.ticks = pipeline.counts().ticks;
     summary.late = pipeline.counts().late;
     summary.series = pipeline.series();
@@ -124,10 +129,18 @@ fn take(
             Effect::DeadLetter { source, reject } => {
                 if let Some(feed) = feeds.iter_mut().find(|feed| feed.source == source) {
                     let place = format_args!("line {}", reject.offset);
-                    feed.refused.add(&feed.path, place, format_args!("{} ({})", reject.detail, reject.reason.name()));
+                    feed.refused.add(
+                        &feed.path,
+                        place,
+                        format_args!("{} ({})", reject.detail, reject.reason.name()),
+                    );
                 }
             }
-            Effect::Suppressed { .. } | Effect::Change(_) | Effect::Bus(_) | Effect::TickClosed { .. } => {}
+            Effect::Suppressed { .. }
+            | Effect::Change(_)
+            | Effect::Bus(_)
+            | Effect::Query(_)
+            | Effect::TickClosed { .. } => {}
         }
     }
     Ok(())
@@ -161,16 +174,16 @@ impl Feed {
         }
     }
 
-    /// Gives the pipeline the next records, or says that there are none.
-    fn advance(&mut self, pipeline: &mut Pipeline) -> Result<Vec<Effect>, InputError> {
+    /// The next records, or that there are none.
+    fn next(&mut self) -> Result<News<'_>, InputError> {
         let records = self.read()?;
+        self.records += records.len() as u64;
         if !records.is_empty() {
-            self.records += records.len() as u64;
-            return Ok(pipeline.on_event(Event::Records { source: &self.source, records: &records }));
+            return Ok(News::Records(&self.source, records));
         }
         self.has_ended = true;
         let idle = Idle { source: self.source.clone(), offset: self.last_line + 1, newest_ns: ENDED_NS };
-        Ok(pipeline.on_event(Event::Idle(&idle)))
+        Ok(News::Ended(idle))
     }
 
     fn read(&mut self) -> Result<Vec<Record>, InputError> {
@@ -198,6 +211,21 @@ impl Feed {
                 Err(RecordsError::NoRecords { path: self.path.clone(), first: first.clone() })
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// What comes of a file next.
+enum News<'a> {
+    Records(&'a Source, Vec<Record>),
+    Ended(Idle),
+}
+
+impl News<'_> {
+    fn event(&self) -> Event<'_> {
+        match self {
+            News::Records(source, records) => Event::Records { source, records },
+            News::Ended(idle) => Event::Idle(idle),
         }
     }
 }

@@ -3,9 +3,7 @@
 use super::*;
 use crate::{
     demo::shop::FaultKind,
-    types::{
-        Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, Member, Suspect,
-    },
+    types::{Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, Member, Suspect},
 };
 
 /// When the scenario began, unix seconds.
@@ -54,7 +52,8 @@ fn page() -> Incident {
         explanation: "http.server.request.duration:p95 rose to 0.4650, expected 0.2416 (0.2396 to 0.2436); residual spoke, p = 3.2e-6".to_string(),
         attribution: Vec::new(),
     };
-    let reasons = ["service/payment is failing", "called by checkout, frontend", "service.upgraded 2.0.0 as it began"];
+    let reasons =
+        ["service/payment is failing", "called by checkout, frontend", "service.upgraded 2.0.0 as it began"];
     Incident {
         id: Id(9),
         revision: 1,

@@ -43,7 +43,25 @@ fn number(value: f64, step: f64, largest: f64) -> String {
 
 /// Seconds between labels, as long as a label is a time of day or a day.
 const STEPS: [i64; 20] = [
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, DAY, 2 * DAY,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10_800,
+    21_600,
+    43_200,
+    DAY,
+    2 * DAY,
     7 * DAY,
 ];
 const DAY: i64 = 86_400;
@@ -69,7 +87,11 @@ fn seconds(from: i64, to: i64, step: i64) -> Vec<Tick<i64>> {
         };
         shown(second, format)
     };
-    (0..).map(|index| first + index * step).take_while(|second| *second <= to).map(|s| (s * 1000, label(s))).collect()
+    (0..)
+        .map(|index| first + index * step)
+        .take_while(|second| *second <= to)
+        .map(|s| (s * 1000, label(s)))
+        .collect()
 }
 
 fn months(from: i64, to: i64, most: usize) -> Vec<Tick<i64>> {
@@ -96,7 +118,8 @@ fn date(second: i64) -> Option<Date> {
 }
 
 fn shown(second: i64, format: &str) -> String {
-    Timestamp::from_second(second).map_or_else(|_| second.to_string(), |time| time.strftime(format).to_string())
+    Timestamp::from_second(second)
+        .map_or_else(|_| second.to_string(), |time| time.strftime(format).to_string())
 }
 
 #[cfg(test)]

@@ -125,7 +125,11 @@ impl Panel {
         svg.push_str(&self.values(&y).element("value"));
         for bin in self.bins.iter().filter(|bin| bin.is_alarm) {
             let far = if bin.high - bin.expected >= bin.expected - bin.low { bin.high } else { bin.low };
-            svg.push_str(&format!("<circle class=\"dot\" cx=\"{}\" cy=\"{}\" r=\"3\"/>\n", tenths(bin.x), tenths(y(far))));
+            svg.push_str(&format!(
+                "<circle class=\"dot\" cx=\"{}\" cy=\"{}\" r=\"3\"/>\n",
+                tenths(bin.x),
+                tenths(y(far))
+            ));
         }
         svg.push_str("</g>\n");
         svg.push_str(&self.scores(place, limit));
@@ -135,8 +139,9 @@ impl Panel {
 
     fn range(&self) -> (f64, f64) {
         let finite = self.bins.iter().filter(|bin| bin.low.is_finite() && bin.high.is_finite());
-        let (low, high) =
-            finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), bin| (low.min(bin.low), high.max(bin.high)));
+        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), bin| {
+            (low.min(bin.low), high.max(bin.high))
+        });
         if low > high {
             return (0.0, 1.0);
         }

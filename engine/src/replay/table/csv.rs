@@ -72,10 +72,7 @@ struct Columns {
 
 impl Columns {
     /// Chooses the columns by the first row, and says whether that row is a header.
-    fn choose(
-        first: &csv::StringRecord,
-        source: &TableSource<'_>,
-    ) -> Result<(Columns, bool), TableError> {
+    fn choose(first: &csv::StringRecord, source: &TableSource<'_>) -> Result<(Columns, bool), TableError> {
         let is_header = !first.iter().all(|cell| cell.trim().parse::<f64>().is_ok());
         let kept = |index: &usize| !is_header || !source.is_ignored(first[*index].trim());
         if source.options.step_seconds.is_some() {

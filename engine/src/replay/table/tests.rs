@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use ::parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 use arrow::{
     array::{
         ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -7,7 +8,6 @@ use arrow::{
     },
     datatypes::Int32Type,
 };
-use ::parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 
 use super::*;
 
@@ -109,10 +109,15 @@ fn times_of_every_type_are_times_and_what_is_no_number_is_left_out() {
     let seconds = [1_396_310_400_i64, 1_396_396_800, 1_396_483_200];
     let scaled = |scale: i64| seconds.map(|time| time * scale);
     let days = Date32Array::from_iter_values(seconds.map(|time| (time / 86_400) as i32));
-    let iso = StringArray::from_iter_values(["2014-04-01", "2014-04-02", "2014-04-03"].map(|day| format!("{day}T00:00:00Z")));
+    let iso = StringArray::from_iter_values(
+        ["2014-04-01", "2014-04-02", "2014-04-03"].map(|day| format!("{day}T00:00:00Z")),
+    );
     let forms: [(ArrayRef, &str); 7] = [
         (Arc::new(TimestampSecondArray::from(scaled(1).to_vec())), "2014-04-02T00:00:00Z"),
-        (Arc::new(TimestampMicrosecondArray::from(scaled(1_000_000).to_vec()).with_timezone("+02:00")), "2014-04-02T00:00:00Z"),
+        (
+            Arc::new(TimestampMicrosecondArray::from(scaled(1_000_000).to_vec()).with_timezone("+02:00")),
+            "2014-04-02T00:00:00Z",
+        ),
         (Arc::new(TimestampNanosecondArray::from(scaled(1_000_000_000).to_vec())), "2014-04-02T00:00:00Z"),
         (Arc::new(days), "2014-04-02T00:00:00Z"),
         (Arc::new(Int64Array::from(scaled(1000).to_vec())), "1396396800000"),
@@ -143,11 +148,19 @@ fn rows_without_a_time_are_refused_and_the_rest_goes_on() {
     assert_eq!(shown(&table), ["value", "1 1000 2", "7 7000 8"]);
     assert_eq!(table.refused.count, 2);
     let words = &table.refused.first;
-    assert!(words[0].contains("a.csv, line 3: \"soon\"") && words[1].contains("line 4: 1 cells"), "{words:?}");
-    let table = ndjson("{\"timestamp\":1,\"value\":2}\n[1]\n{\"value\":3}\n{\"timestamp\":7,\"value\":8}\n{\"timest").unwrap();
+    assert!(
+        words[0].contains("a.csv, line 3: \"soon\"") && words[1].contains("line 4: 1 cells"),
+        "{words:?}"
+    );
+    let table =
+        ndjson("{\"timestamp\":1,\"value\":2}\n[1]\n{\"value\":3}\n{\"timestamp\":7,\"value\":8}\n{\"timest")
+            .unwrap();
     assert_eq!(shown(&table), ["value", "1 1000 2", "7 7000 8"]);
-    let places: Vec<bool> =
-        [2, 3, 5].iter().zip(&table.refused.first).map(|(line, words)| words.contains(&format!("line {line}: "))).collect();
+    let places: Vec<bool> = [2, 3, 5]
+        .iter()
+        .zip(&table.refused.first)
+        .map(|(line, words)| words.contains(&format!("line {line}: ")))
+        .collect();
     assert_eq!((table.refused.count, places), (3, vec![true; 3]), "{:?}", table.refused.first);
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("timestamp", Arc::new(Int64Array::from(vec![Some(1), None, Some(7)]))),
@@ -173,7 +186,10 @@ fn errors_name_the_file_and_the_way_out() {
     let words: Vec<(&str, ArrayRef)> =
         vec![("timestamp", Arc::new(arrow::array::BooleanArray::from(vec![true])))];
     let cases = [
-        (csv("time,value\n1,2\n"), "a.csv has no column \"timestamp\" (it has time, value): name it with --timestamp-column"),
+        (
+            csv("time,value\n1,2\n"),
+            "a.csv has no column \"timestamp\" (it has time, value): name it with --timestamp-column",
+        ),
         (ndjson("{\"time\":1,\"v\":{\"x\":2}}"), "a.ndjson has no column \"timestamp\" (it has time, v.x)"),
         (parquet(values, Compression::SNAPPY), "a.parquet has no column \"timestamp\" (it has value)"),
         (parquet(words, Compression::SNAPPY), "column \"timestamp\" is Boolean, no time"),

@@ -34,10 +34,10 @@ pub enum ProduceError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Kafka refused.
-    #[error("cannot write to {topic:?}: {source}; is the broker up, and may we write there?")]
+    #[error("cannot write to {to}: {source}; is the broker up, and may we write there?")]
     Kafka {
-        /// The topic.
-        topic: String,
+        /// The topic, or the brokers.
+        to: String,
         /// What the client said.
         source: KafkaError,
     },
@@ -61,6 +61,9 @@ pub enum ProduceError {
         first: String,
     },
 }
+
+/// Where an error belongs to no topic.
+const BROKERS: &str = "the brokers";
 
 /// Writes files to Kafka.
 pub struct FileProducer {
@@ -89,7 +92,7 @@ impl FileProducer {
             client.set(key, value);
         }
         let producer = ThreadedProducer::from_config_and_context(&client, Deliveries::default())
-            .map_err(|source| ProduceError::Kafka { topic: String::new(), source })?;
+            .map_err(|source| ProduceError::Kafka { to: BROKERS.to_string(), source })?;
         Ok(FileProducer { producer, speed, began: None })
     }
 
@@ -130,7 +133,7 @@ impl FileProducer {
 
     /// Waits until Kafka has everything.
     pub fn finish(self) -> Result<(), ProduceError> {
-        let failed = |source| ProduceError::Kafka { topic: String::new(), source };
+        let failed = |source| ProduceError::Kafka { to: BROKERS.to_string(), source };
         self.producer.flush(Duration::from_secs(60)).map_err(failed)?;
         let lost = self.producer.context().lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match lost {
@@ -153,7 +156,7 @@ impl FileProducer {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err((source, _)) => {
-                    return Err(ProduceError::Kafka { topic: outgoing.topic.to_string(), source });
+                    return Err(ProduceError::Kafka { to: format!("topic {:?}", outgoing.topic), source });
                 }
             }
         }

@@ -130,7 +130,7 @@ fn a_topic_that_cannot_be_is_named() {
         .expect("foreshock starts");
     assert_eq!(output.status.code(), Some(2));
     let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(talk.contains("cannot write to \"no such topic\""), "{talk}");
+    assert!(talk.contains("cannot write to topic \"no such topic\""), "{talk}");
 }
 
 #[test]

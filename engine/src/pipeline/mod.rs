@@ -511,7 +511,11 @@ impl Pipeline {
                 .collect();
             let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
             let is_idle = inputs.is_empty() && measured.is_empty();
-            if is_idle { Closed::default() } else { shard.close(tick, start_ms, &inputs, measured, shows_scores) }
+            if is_idle {
+                Closed::default()
+            } else {
+                shard.close(tick, start_ms, &inputs, measured, shows_scores)
+            }
         });
         let mut scores = Vec::new();
         for closed in closed {

@@ -24,10 +24,13 @@ struct Bin {
 }
 
 /// Rows that are anomalies, one after the other or nearly so.
+#[derive(Default)]
 struct Run {
     from: f64,
     to: f64,
     rows: usize,
+    /// −ln p of its strongest row, and what came there.
+    strength: f64,
     words: String,
 }
 
@@ -88,16 +91,17 @@ impl Panel {
         if !row.is_alarm {
             return;
         }
-        match self.runs.last_mut() {
-            Some(run) if row.x - run.to < NEAR => {
-                run.to = row.x;
-                run.rows += 1;
-            }
-            _ => {
-                let [value, lower, upper] = [row.value, scores.lower[slot], scores.upper[slot]].map(short);
-                let words = format!("{}: {value}, expected {lower} to {upper}", row.stamp);
-                self.runs.push(Run { from: row.x, to: row.x, rows: 1, words });
-            }
+        let strength = scores.nlp[slot];
+        let run = match self.runs.last_mut() {
+            Some(run) if row.x - run.to < NEAR => run,
+            _ => self.runs.push_mut(Run { from: row.x, ..Run::default() }),
+        };
+        run.to = row.x;
+        run.rows += 1;
+        if strength > run.strength {
+            let [value, lower, upper] = [row.value, scores.lower[slot], scores.upper[slot]].map(short);
+            run.strength = strength;
+            run.words = format!("{}: {value}, expected {lower} to {upper}", row.stamp);
         }
     }
 

@@ -15,23 +15,22 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use rdkafka::{
-    ClientConfig,
-    config::FromClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+    producer::{BaseRecord, Producer as _, ThreadedProducer},
 };
 
 use crate::{
-    config::{ConfigError, KafkaConfig},
+    config::KafkaConfig,
+    connect::{ConnectError, Connection, Plain},
     replay::{Table, TableError, TableOptions},
 };
 
 /// Why a file could not be produced.
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
-    /// The connection is described wrongly.
+    /// Kafka cannot be reached, or does not want us.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Connect(#[from] ConnectError),
     /// Kafka refused.
     #[error("cannot write to {topic:?}: {source}; is the broker up, and may we write there?")]
     Kafka {
@@ -65,7 +64,7 @@ pub enum ProduceError {
 
 /// Writes files to Kafka.
 pub struct FileProducer {
-    producer: ThreadedProducer<DefaultProducerContext>,
+    producer: ThreadedProducer<Plain>,
     /// Event seconds per second; `None`: as fast as it goes.
     speed: Option<f64>,
     /// Event time of the first record and when it was sent.
@@ -84,13 +83,10 @@ struct Outgoing<'a> {
 impl FileProducer {
     /// Connects.
     pub fn connect(kafka: &KafkaConfig, speed: Option<f64>) -> Result<FileProducer, ProduceError> {
-        let mut client = ClientConfig::new();
-        client.set("linger.ms", "20").set("compression.type", "zstd").set("enable.idempotence", "true");
-        for (key, value) in kafka.connection()? {
-            client.set(key, value);
-        }
-        let producer = ThreadedProducer::from_config(&client)
-            .map_err(|source| ProduceError::Kafka { topic: String::new(), source })?;
+        let connection = Connection::new(kafka)?;
+        connection.reach()?;
+        let own = [("linger.ms", "20"), ("compression.type", "zstd"), ("enable.idempotence", "true")];
+        let producer = connection.client(&own, connection.plain())?;
         Ok(FileProducer { producer, speed, began: None })
     }
 

@@ -8,6 +8,7 @@ use schemars::schema_for;
 use super::{BadConfig, Ending, logging};
 use crate::{
     config::{self, Config, ConfigError},
+    connect::ConnectError,
     run::{Engine, RunError, RunOptions, metrics_markdown},
     types::{Anomaly, Incident, RemediationSignal},
 };
@@ -62,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     logging::start(config.log.format, &config.log.level)?;
     let options = RunOptions { until_end: arguments.until_end, observer: None };
     let engine = match Engine::start(&config, options) {
-        Err(RunError::Config(error)) => return Err(BadConfig(error.to_string()).into()),
+        Err(RunError::Config(error) | RunError::Connect(ConnectError::Config(error))) => return Err(BadConfig(error.to_string()).into()),
         started => started?,
     };
     tracing::info!(http = %engine.http(), grpc = %engine.grpc(), "running");

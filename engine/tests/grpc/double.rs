@@ -51,7 +51,7 @@ impl Double {
                 let listener = tokio::net::TcpListener::bind(address).await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
                 // On a task of its own, as the engine has it.
-                let serving = foreshock::serve::grpc(listener, handle, async { drop(stopped.await) });
+                let serving = foreshock::serve::grpc(limited, handle, async { drop(stopped.await) });
                 tokio::spawn(serving).await.unwrap().unwrap();
             });
         });

@@ -3,6 +3,7 @@
 //!
 //! Does not prove anything about TLS, SASL or several brokers.
 
+#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::{

@@ -79,6 +79,8 @@ impl Link {
                 Trouble::Refused(why)
             }
             Some(RDKafkaErrorCode::SSL) => Trouble::Insecure(why),
+            // A refusal of our certificate comes after our part of the handshake.
+            _ if why.contains("SSL routines") => Trouble::Insecure(why),
             _ => Trouble::Other(why),
         };
         self.with(|state| {

@@ -127,7 +127,7 @@ impl Connection {
         loop {
             let answer = client.fetch_metadata(None, Duration::from_millis(500));
             // Serves the callbacks: what is wrong is said there.
-            drop(client.poll(Duration::ZERO));
+            while client.poll(Duration::from_millis(20)).is_some() {}
             match (answer, self.link.trouble()) {
                 (Ok(metadata), _) => return Ok(metadata),
                 (_, Some(Trouble::Refused(why))) => return Err(ConnectError::Refused(why)),
@@ -147,6 +147,8 @@ impl Connection {
 
 impl ClientContext for Plain {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn stats_raw(&self, _: &[u8]) {}
 
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         self.0.log(level, message);

@@ -56,6 +56,8 @@ impl ClientContext for Deliveries {
         self.link.error(&error, reason);
     }
 
+    fn stats_raw(&self, _: &[u8]) {}
+
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         self.link.log(level, message);
     }

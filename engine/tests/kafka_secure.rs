@@ -93,8 +93,22 @@ fn tls_and_mutual_tls() {
     let mutual = format!("{{tls: {{ca: '{ca}', certificate: '{certificate}', key: '{key}'}}}}");
     gets_in(broker, "mtls", "mtls", &mutual);
     let other = format!("{{tls: {{ca: '{}'}}}}", broker.file("other-ca.pem"));
-    stays_out(broker, "tls", "untrusted", &other, &["no secure connection", "kafka.security.tls", "verif"], "");
-    stays_out(broker, "mtls", "nameless", &format!("{{{}}}", tls(broker)), &["kafka.security.tls", "certificate"], "");
+    stays_out(
+        broker,
+        "tls",
+        "untrusted",
+        &other,
+        &["no secure connection", "kafka.security.tls", "verif"],
+        "",
+    );
+    stays_out(
+        broker,
+        "mtls",
+        "nameless",
+        &format!("{{{}}}", tls(broker)),
+        &["kafka.security.tls", "certificate"],
+        "",
+    );
 }
 
 #[test]
@@ -121,11 +135,13 @@ fn a_missing_right_is_named() {
     broker.allow("limited", Resource::Topic, "limited-", 2);
     broker.allow("limited", Resource::Group, "limited", 2);
     broker.allow("limited", Resource::Topic, "forbidden-in", 8);
-    let security = password(broker, "plain", &broker.file("password")).replace("username: foreshock", "username: limited");
+    let security = password(broker, "plain", &broker.file("password"))
+        .replace("username: foreshock", "username: limited");
     let folder = tempfile::tempdir().expect("folder");
     let config =
         write_secure_config(folder.path(), &broker.listener("sasl"), "limited", "state", &security, "");
-    let text = std::fs::read_to_string(&config).expect("config").replace("limited-in", "forbidden-in");
+    let text =
+        std::fs::read_to_string(&config).expect("config").replace("name: limited-in,", "name: forbidden-in,");
     std::fs::write(&config, text).expect("config");
     let code = exit_code(run(&config, false), &config, Duration::from_secs(60));
     let said = log(&config);
@@ -198,8 +214,7 @@ fn tokens_are_renewed_while_the_engine_runs() {
     let engines = sources.map(|(name, how)| {
         create_topics(&broker.plain, &[(&format!("{name}-in"), 1)]);
         let security = format!("{{{}, sasl: {{mechanism: oauthbearer, {how}}}}}", tls(broker));
-        let config =
-            write_secure_config(folder.path(), &broker.listener("oauth"), name, "state", &security, "");
+        let config = write_secure_config(folder.path(), &broker.listener("oauth"), name, name, &security, "");
         (name, run(&config, false), config)
     });
     let plain = write_config(folder.path(), &broker.plain, "plain", "plain", "");
@@ -212,7 +227,9 @@ fn tokens_are_renewed_while_the_engine_runs() {
     for (name, ..) in &engines {
         produce(&plain, &format!("{name}-in"), &write_series(folder.path(), 1200..1500));
         let topic = format!("{name}-anomalies");
-        eventually("anomalies after the tokens were renewed", || !read_topic(&broker.plain, &topic).is_empty());
+        eventually("anomalies after the tokens were renewed", || {
+            !read_topic(&broker.plain, &topic).is_empty()
+        });
     }
     for (name, engine, config) in engines {
         assert!(!log(&config).contains("no new token"), "{name}: {}", log(&config));

@@ -63,7 +63,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     logging::start(config.log.format, &config.log.level)?;
     let options = RunOptions { until_end: arguments.until_end, observer: None };
     let engine = match Engine::start(&config, options) {
-        Err(RunError::Config(error) | RunError::Connect(ConnectError::Config(error))) => return Err(BadConfig(error.to_string()).into()),
+        Err(RunError::Config(error) | RunError::Connect(ConnectError::Config(error))) => {
+            return Err(BadConfig(error.to_string()).into());
+        }
         started => started?,
     };
     tracing::info!(http = %engine.http(), grpc = %engine.grpc(), "running");

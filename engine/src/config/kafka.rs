@@ -176,7 +176,7 @@ pub struct OutputTopics {
     pub dead_letter: String,
     /// The bus's journal of signals, the only truth about them; one partition, compacted.
     pub journal: String,
-    /// Decisions that do not come from telemetry; one partition, kept for ever.
+    /// Decisions that do not come from telemetry; one partition, compacted.
     pub decisions: String,
     /// Whether missing topics are created.
     pub create: bool,

@@ -101,7 +101,8 @@ impl Link {
 
     /// No broker answers.
     pub(crate) fn lost(&self) {
-        let first = self.with(|state| state.since.replace(state.since.unwrap_or_else(Instant::now)).is_none());
+        let first =
+            self.with(|state| state.since.replace(state.since.unwrap_or_else(Instant::now)).is_none());
         if first {
             self.away.set(1);
             tracing::warn!("kafka is away: the engine waits for it");
@@ -178,7 +179,8 @@ mod tests {
     #[test]
     fn a_subject_speaks_once_and_then_every_half_minute_with_what_was_left_out() {
         let (mut quiet, start) = (Quiet::default(), Instant::now());
-        let mut at = |subject: &str, seconds| quiet.may(subject.to_string(), start + Duration::from_secs(seconds));
+        let mut at =
+            |subject: &str, seconds| quiet.may(subject.to_string(), start + Duration::from_secs(seconds));
         assert_eq!(at("down", 0), Some(0));
         assert_eq!(at("down", 1), None);
         assert_eq!(at("other", 1), Some(0));

@@ -113,7 +113,8 @@ impl Tokens {
             Tokens::Endpoint(endpoint) => {
                 let answer = endpoint.ask()?;
                 let token = answer.access_token;
-                let seconds = answer.expires_in.map(|seconds| now_ms.saturating_add(seconds.saturating_mul(1000)));
+                let seconds =
+                    answer.expires_in.map(|seconds| now_ms.saturating_add(seconds.saturating_mul(1000)));
                 let until = seconds
                     .or_else(|| expires_ms(&token))
                     .unwrap_or(now_ms + UNKNOWN_LIFETIME.as_millis() as i64);
@@ -242,9 +243,8 @@ fn now_ms() -> i64 {
 
 /// Gives a token to a client that is not polled for events: rdkafka's `AdminClient` has no other way to one.
 pub(super) fn give<C: ClientContext>(client: &Client<C>, token: &OAuthToken) -> Result<(), TokenError> {
-    let words = |text: &str| {
-        CString::new(text).map_err(|_| TokenError::Unusable("it holds a zero byte".to_string()))
-    };
+    let words =
+        |text: &str| CString::new(text).map_err(|_| TokenError::Unusable("it holds a zero byte".to_string()));
     let (value, name) = (words(&token.token)?, words(&token.principal_name)?);
     let mut said = [0_u8; 512];
     // SAFETY: the client is alive for as long as it is borrowed; librdkafka copies both strings, takes no extensions, and

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_lacks_what_came_after_it() {
-        let acknowledge = |after_ms| Decision::Acknowledge { incident: Id(7), by: "ann".to_string(), after_ms };
+        let acknowledge =
+            |after_ms| Decision::Acknowledge { incident: Id(7), by: "ann".to_string(), after_ms };
         let idle = |partition, offset| {
             let source = Source { topic: Arc::from("metrics"), partition };
             Decision::Idle(Idle { source, offset, newest_ns: 0 })

@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn a_tombstone_ends_what_was_before_it() {
         let mut journal = Journal::default();
-        for (key, value) in [("a", Some(1)), ("b", Some(2)), ("a", None), ("c", Some(3)), ("a", Some(4)), ("c", None)]
+        for (key, value) in
+            [("a", Some(1)), ("b", Some(2)), ("a", None), ("c", Some(3)), ("a", Some(4)), ("c", None)]
         {
             journal.take(key.to_string(), value);
         }
@@ -169,11 +170,17 @@ mod tests {
             // A key is needed by the snapshots before number `key`.
             let mut cleared: Vec<usize> = Vec::new();
             for snapshot in 1..20_usize {
-                (1..=snapshot).filter(|key| !cleared.contains(key)).for_each(|key| clearing.unneeded(&key.to_string()));
+                (1..=snapshot)
+                    .filter(|key| !cleared.contains(key))
+                    .for_each(|key| clearing.unneeded(&key.to_string()));
                 cleared.extend(clearing.snapshot_written().iter().map(|key| key.parse::<usize>().unwrap()));
                 let oldest_kept = (snapshot + 1).saturating_sub(keep).max(1);
                 assert!(cleared.iter().all(|key| *key <= oldest_kept), "keep {keep}, snapshot {snapshot}");
-                assert_eq!(cleared.len(), (snapshot + 1).saturating_sub(keep), "keep {keep}, snapshot {snapshot}");
+                assert_eq!(
+                    cleared.len(),
+                    (snapshot + 1).saturating_sub(keep),
+                    "keep {keep}, snapshot {snapshot}"
+                );
             }
         }
     }

@@ -94,7 +94,9 @@ pub enum RunError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The broker refuses us for good.
-    #[error("kafka refuses to be read: {problem}; give this user the rights Describe and Read on {topics}, and Read on group {group:?}")]
+    #[error(
+        "kafka refuses to be read: {problem}; give this user the rights Describe and Read on {topics}, and Read on group {group:?}"
+    )]
     Unreadable {
         /// What it said.
         problem: String,

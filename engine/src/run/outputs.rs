@@ -199,7 +199,9 @@ impl Outputs {
 
     /// After a stop was asked for, what waits for Kafka waits `flush_within` longer. `asked` is when that was seen.
     fn patience(&self, asked: &mut Option<Instant>) -> Result<(), RunError> {
-        if self.stop.is_empty() || asked.get_or_insert_with(Instant::now).elapsed() < self.topics.flush_within.std() {
+        if self.stop.is_empty()
+            || asked.get_or_insert_with(Instant::now).elapsed() < self.topics.flush_within.std()
+        {
             return Ok(());
         }
         Err(RunError::Away)

@@ -54,14 +54,20 @@ impl Limited {
         Limited { listener, free, open, refused }
     }
 
-    fn poll_next_connection(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Connection, SocketAddr)>> {
+    fn poll_next_connection(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(Connection, SocketAddr)>> {
         loop {
             let (stream, peer) = ready!(self.listener.poll_accept(context))?;
             match self.free.clone().try_acquire_owned() {
                 Ok(held) => {
                     stream.set_nodelay(true)?;
                     self.open.inc();
-                    return Poll::Ready(Ok((Connection { stream, open: self.open.clone(), _held: held }, peer)));
+                    return Poll::Ready(Ok((
+                        Connection { stream, open: self.open.clone(), _held: held },
+                        peer,
+                    )));
                 }
                 // Dropping the stream closes it.
                 Err(_) => drop(self.refused.inc()),
@@ -169,7 +175,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut limited = Limited::new(listener, 2, open.clone(), refused.clone());
-        let clients = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        let clients =
+            [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
         let first = limited.accept().await;
         let second = limited.accept().await;
         assert_eq!(open.get(), 2);

@@ -93,7 +93,8 @@ impl Broker {
 
 fn start_in(folder: &Path, options: &[&str]) -> Result<String, String> {
     let mut command = Command::new(script());
-    let output = command.arg("start").arg(folder).args(options).output().map_err(|error| error.to_string())?;
+    let output =
+        command.arg("start").arg(folder).args(options).output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(format!("Kafka does not start: {}", String::from_utf8_lossy(&output.stderr)));
     }

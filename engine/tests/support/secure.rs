@@ -79,7 +79,11 @@ impl Secure {
             now + seconds
         );
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let signed = format!("{}.{}", encode(br#"{"alg":"RS256","kid":"test","typ":"JWT"}"#), encode(claims.as_bytes()));
+        let signed = format!(
+            "{}.{}",
+            encode(br#"{"alg":"RS256","kid":"test","typ":"JWT"}"#),
+            encode(claims.as_bytes())
+        );
         let mut openssl = Command::new("openssl")
             .args(["dgst", "-sha256", "-sign", &self.file("token.key")])
             .stdin(Stdio::piped())
@@ -189,7 +193,10 @@ fn answer(stream: TcpStream, broker: &Secure, seconds: i64) -> bool {
     } else {
         ("401 Unauthorized", r#"{"error":"invalid_client"}"#.to_string())
     };
-    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close", text.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close",
+        text.len()
+    );
     let mut stream = stream;
     write!(stream, "{head}\r\n\r\n{text}").expect("answer");
     allowed && wanted

@@ -3,12 +3,14 @@
 //!
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
-//! * `engine`: time, series, detectors, incidents
+//! * `measures`: operators' own measures
+//! * `engine`: time, series, spans, detectors, incidents
 //! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
 mod kafka;
+mod measures;
 mod reference;
 mod remediation;
 #[cfg(test)]
@@ -20,8 +22,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
+pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
 pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use units::{Bytes, Duration};
@@ -43,8 +46,14 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// Ticks and lateness.
     pub time: TimeConfig,
+    /// Threads that close the shards of a tick; 0: one per core. What comes out does not depend on it.
+    pub threads: usize,
     /// Limits of series and templates.
     pub series: SeriesConfig,
+    /// The window that gathers the spans of a trace.
+    pub spans: SpansConfig,
+    /// Operators' own measures, in SQL.
+    pub measures: Vec<Measure>,
     /// When an anomaly opens and closes.
     pub detect: DetectConfig,
     /// When incidents open, resolve and reopen.
@@ -115,7 +124,10 @@ impl Default for Config {
             outputs: OutputTopics::default(),
             ingest: IngestConfig::default(),
             time: TimeConfig::default(),
+            threads: 0,
             series: SeriesConfig::default(),
+            spans: SpansConfig::default(),
+            measures: Vec::new(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
             remediation: RemediationConfig::default(),
@@ -174,6 +186,9 @@ pub enum ConfigError {
     },
 }
 
+/// More threads than shards have nothing to do, and each costs memory.
+const MOST_THREADS: usize = 256;
+
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
@@ -223,6 +238,11 @@ impl Config {
         self.ingest.check()?;
         self.time.check()?;
         self.series.check()?;
+        if self.threads > MOST_THREADS {
+            return refuse("threads", "is above 256");
+        }
+        self.spans.check(self.time.tick)?;
+        measures::check(&self.measures)?;
         self.detect.check()?;
         self.incidents.check()
     }

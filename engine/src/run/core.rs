@@ -15,6 +15,7 @@ use super::{
     handle::{Command, Handle, PartitionStatus, Status},
     journals::Clearing,
     kafka::{Consumer, Input, Lag},
+    measuring::Measuring,
     metrics::{Metrics, Reason, Stage, State, Topic},
     outputs::Outputs,
     snapshots::Store,
@@ -39,6 +40,7 @@ pub enum Observation {
 /// Everything that the engine's thread owns.
 pub(super) struct Core {
     pub(super) pipeline: Pipeline,
+    pub(super) measuring: Measuring,
     pub(super) outputs: Outputs,
     pub(super) store: Store,
     pub(super) consumer: Consumer,
@@ -215,7 +217,8 @@ impl Core {
 
     /// Gives an event to the pipeline and carries out what it gives. `records` are those of the event.
     fn event(&mut self, event: Event<'_>, records: &[Record]) -> Result<(), RunError> {
-        let effects = self.pipeline.on_event(event);
+        let Core { pipeline, measuring, .. } = self;
+        let effects = pipeline.on_event_measured(event, |rows| measuring.measure(rows));
         for effect in effects {
             self.observe(|| Observation::Effect(effect.clone()));
             self.effect(effect, records)?;
@@ -264,7 +267,8 @@ impl Core {
                 self.metrics.tick_timestamp.set(time_ms as f64 / 1000.0);
                 Ok(())
             }
-            Effect::Change(_) => Ok(()),
+            // A query is answered where the event came from.
+            Effect::Change(_) | Effect::Query(_) => Ok(()),
         }
     }
 
@@ -454,11 +458,15 @@ impl Core {
         metrics.refused.inc_by(now.refused - before.refused);
         metrics.scored.inc_by(now.scored - before.scored);
         metrics.ticks.inc_by(now.ticks - before.ticks);
+        metrics.evicted_spans.inc_by(now.traces.evicted - before.traces.evicted);
+        metrics.repeated_spans.inc_by(now.traces.repeated - before.traces.repeated);
+        metrics.cut_spans.inc_by(now.traces.cut - before.traces.cut);
         metrics.lag.set(self.lag.records);
         metrics.catching_up.set(i64::from(self.catching_up));
         metrics.controllers.set(self.outboxes.len() as i64);
         metrics.partitions.set(self.pipeline.progress().count() as i64);
         if now.ticks > before.ticks {
+            metrics.waiting_spans.set(self.pipeline.spans() as i64);
             metrics.series.set(self.pipeline.series() as i64);
             metrics.warm_series.set(self.pipeline.warm_series() as i64);
             metrics.open_incidents.set(self.open_incidents() as i64);

@@ -9,6 +9,7 @@
 //! * `kafka`: records in · `outputs`: topics out · `decisions`: what is written down before it takes effect
 //! * `journals`: read at the start, cleared behind the snapshots
 //! * `core`: the engine's thread · `snapshots`: state on disk
+//! * `measuring`: SQL measures at work
 //! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `metrics`: every name
 
 mod core;
@@ -17,6 +18,7 @@ mod handle;
 mod http;
 mod journals;
 mod kafka;
+mod measuring;
 mod metrics;
 mod outputs;
 mod snapshots;
@@ -37,8 +39,9 @@ use crate::{
     bus,
     config::{Config, ConfigError, Listen},
     connect::{ConnectError, Connection},
-    pipeline::{Counts, Pipeline, SnapshotError},
+    pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
     serve::{self, Limited},
+    sql::{SqlError, SqlMeasures},
     types::{Id, RemediationSignal, Source},
 };
 
@@ -50,6 +53,7 @@ use core::{Core, Reads};
 use decisions::{Decision, Included};
 use journals::Clearing;
 use kafka::{ConsumeOptions, Consumer, Lag};
+use measuring::Measuring;
 use metrics::{Metrics, Server};
 use outputs::Outputs;
 use snapshots::Store;
@@ -69,6 +73,9 @@ pub enum RunError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A measure is wrong.
+    #[error(transparent)]
+    Measures(#[from] SqlError),
     /// The policies are wrong.
     #[error("remediation: {0}")]
     Policies(#[from] bus::ConfigError),
@@ -194,8 +201,9 @@ impl Engine {
         let (stop, stopped) = bounded(1);
         let outputs = Outputs::connect(config, &connection, &metrics, stopped.clone())?;
         runtime.block_on(outputs::create_topics(config, &connection))?;
+        let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
         let Restored { pipeline, resume, signals, decisions, later } =
-            restore(config, &connection, &mut store)?;
+            restore(config, &connection, &sql, &mut store)?;
 
         let (input_sender, inputs) = bounded(config.ingest.queue_batches);
         let (command_sender, commands) = unbounded();
@@ -215,6 +223,7 @@ impl Engine {
         let consumer = Consumer::start(config, &connection, consume, input_sender)?;
         let core = Core {
             pipeline,
+            measuring: Measuring::new(sql, &metrics),
             outputs,
             store,
             consumer,
@@ -339,13 +348,19 @@ struct Restored {
 }
 
 /// The state of the newest snapshot, or a cold start, and what the journals have beyond it.
-fn restore(config: &Config, connection: &Connection, store: &mut Store) -> Result<Restored, RunError> {
+fn restore(
+    config: &Config,
+    connection: &Connection,
+    sql: &SqlMeasures,
+    store: &mut Store,
+) -> Result<Restored, RunError> {
+    let settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
     let mut included = Included::default();
     let mut pipeline = match store.newest()? {
-        None => Pipeline::new(config.pipeline())?,
+        None => Pipeline::new(settings)?,
         Some(snapshot) => {
             included.load(&snapshot.sections).map_err(SnapshotError::from)?;
-            let pipeline = Pipeline::load(config.pipeline(), &snapshot)?;
+            let pipeline = Pipeline::load(settings, &snapshot)?;
             included.resume = snapshot.resume;
             included.closed_ms = pipeline.closed_ms();
             pipeline

@@ -32,6 +32,17 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [EntityKind; 7] = [
+        EntityKind::Service,
+        EntityKind::Workload,
+        EntityKind::Host,
+        EntityKind::Database,
+        EntityKind::Queue,
+        EntityKind::Model,
+        EntityKind::Other,
+    ];
+
     /// The kind as it stands in names.
     pub fn name(self) -> &'static str {
         match self {
@@ -61,6 +72,15 @@ impl Entity {
     /// An entity of this kind and name.
     pub fn new(kind: EntityKind, name: impl Into<String>) -> Entity {
         Entity { kind, name: name.into() }
+    }
+
+    /// Reads `service/cart`; a text without a known kind before its first slash is an [`EntityKind::Other`].
+    pub fn parse(text: &str) -> Entity {
+        let known = text.split_once('/').and_then(|(kind, name)| {
+            let kind = EntityKind::ALL.into_iter().find(|known| known.name() == kind)?;
+            Some(Entity::new(kind, name))
+        });
+        known.unwrap_or_else(|| Entity::new(EntityKind::Other, text))
     }
 
     /// Stable key of the canonical name.
@@ -137,6 +157,21 @@ pub enum StreamKind {
     },
 }
 
+impl StreamKind {
+    /// The kind as it stands in the identity of a stream.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StreamKind::Gauge => "gauge",
+            StreamKind::CumulativeCounter => "cumulative",
+            StreamKind::DeltaCounter => "delta",
+            StreamKind::CumulativeHistogram => "cumulative histogram",
+            StreamKind::DeltaHistogram => "delta histogram",
+            StreamKind::Logs => "log",
+            StreamKind::Spans { .. } => "span",
+        }
+    }
+}
+
 /// One stream: what a sample's `stream` key stands for.
 ///
 /// For `Logs` and `Spans`, `series` holds the entity and, for spans, the attribute `operation`; the measure
@@ -154,6 +189,17 @@ pub struct StreamDef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entities_are_read_as_they_are_written() {
+        for kind in EntityKind::ALL {
+            let entity = Entity::new(kind, "shop/cart");
+            assert_eq!(Entity::parse(&entity.to_string()), entity);
+        }
+        for text in ["cart", "thing/cart", ""] {
+            assert_eq!(Entity::parse(text), Entity::new(EntityKind::Other, text));
+        }
+    }
 
     #[test]
     fn names_are_canonical() {

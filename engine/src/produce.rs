@@ -16,23 +16,25 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _,
-    config::FromClientConfigAndContext,
+    ClientContext, Message as _,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 
 use crate::{
-    config::{ConfigError, KafkaConfig},
+    config::KafkaConfig,
+    connect::{ConnectError, Connection, Plain},
     replay::{Input, InputError, Lines, Refused, Table},
 };
 
 /// Why a file could not be produced.
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
-    /// The connection is described wrongly.
+    /// Kafka cannot be reached, or does not want us.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Connect(#[from] ConnectError),
     /// Kafka refused.
     #[error("cannot write to {to}: {source}; is the broker up, and may we write there?")]
     Kafka {
@@ -86,13 +88,11 @@ struct Outgoing<'a> {
 impl FileProducer {
     /// Connects.
     pub fn connect(kafka: &KafkaConfig, speed: Option<f64>) -> Result<FileProducer, ProduceError> {
-        let mut client = ClientConfig::new();
-        client.set("linger.ms", "20").set("compression.type", "zstd").set("enable.idempotence", "true");
-        for (key, value) in kafka.connection()? {
-            client.set(key, value);
-        }
-        let producer = ThreadedProducer::from_config_and_context(&client, Deliveries::default())
-            .map_err(|source| ProduceError::Kafka { to: BROKERS.to_string(), source })?;
+        let connection = Connection::new(kafka)?;
+        connection.reach()?;
+        let own = [("linger.ms", "20"), ("compression.type", "zstd"), ("enable.idempotence", "true")];
+        let deliveries = Deliveries { plain: connection.plain(), lost: Mutex::default() };
+        let producer = connection.client(&own, deliveries)?;
         Ok(FileProducer { producer, speed, began: None })
     }
 
@@ -172,13 +172,27 @@ impl FileProducer {
 }
 
 /// Counts the records that Kafka did not keep.
-#[derive(Default)]
 struct Deliveries {
+    plain: Plain,
     /// How many, and what was said of the first.
     lost: Mutex<(u64, String)>,
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = Plain::ENABLE_REFRESH_OAUTH_TOKEN;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.plain.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.plain.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, options: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.plain.generate_oauth_token(options)
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();

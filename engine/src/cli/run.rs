@@ -8,6 +8,7 @@ use schemars::schema_for;
 use super::{BadConfig, Ending, logging};
 use crate::{
     config::{self, Config, ConfigError},
+    connect::ConnectError,
     run::{Engine, RunError, RunOptions, metrics_markdown},
     sql::SqlMeasures,
     types::{Anomaly, Incident, RemediationSignal},
@@ -66,7 +67,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     logging::start(config.log.format, &config.log.level)?;
     let options = RunOptions { until_end: arguments.until_end, observer: None };
     let engine = match Engine::start(&config, options) {
-        Err(error @ (RunError::Config(_) | RunError::Measures(_) | RunError::Policies(_))) => {
+        Err(
+            error @ (RunError::Config(_)
+            | RunError::Connect(ConnectError::Config(_))
+            | RunError::Measures(_)
+            | RunError::Policies(_)),
+        ) => {
             return Err(BadConfig(error.to_string()).into());
         }
         started => started?,

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
-pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
@@ -88,6 +88,8 @@ pub struct Snapshots {
 pub struct Listen {
     /// Address and port; port 0 takes a free one. Listening on anything but loopback without TLS needs `insecure`.
     pub listen: String,
+    /// Most connections that are open at once, 1 or more. The next is closed at once.
+    pub max_connections: usize,
     /// Allows plain text beyond loopback, for networks that encrypt by other means.
     pub insecure: bool,
 }
@@ -115,7 +117,7 @@ pub enum LogFormat {
 
 impl Default for Config {
     fn default() -> Config {
-        let http = Listen { listen: "127.0.0.1:7118".to_string(), ..Listen::default() };
+        let http = Listen { listen: "127.0.0.1:7118".to_string(), max_connections: 128, insecure: false };
         Config {
             kafka: KafkaConfig::default(),
             topics: Topic::defaults(),
@@ -145,7 +147,7 @@ impl Default for Snapshots {
 
 impl Default for Listen {
     fn default() -> Listen {
-        Listen { listen: "127.0.0.1:7117".to_string(), insecure: false }
+        Listen { listen: "127.0.0.1:7117".to_string(), max_connections: 1024, insecure: false }
     }
 }
 
@@ -225,6 +227,11 @@ impl Config {
         }
         for (field, server) in [("grpc.listen", &self.grpc), ("http.listen", &self.http)] {
             server.address().map_err(|problem| ConfigError::Value { field, problem })?;
+        }
+        for (field, server) in [("grpc.max_connections", &self.grpc), ("http.max_connections", &self.http)] {
+            if server.max_connections == 0 {
+                return refuse(field, "is 0: nobody could ask anything");
+            }
         }
         self.remediation.check()?;
         self.kafka.check()?;

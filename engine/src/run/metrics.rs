@@ -49,6 +49,13 @@ pub(super) struct Stage {
     pub(super) stage: &'static str,
 }
 
+/// Labels of [`Metrics::connections`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Server {
+    /// `grpc` or `http`.
+    pub(super) server: &'static str,
+}
+
 pub(super) type Count<L> = Family<L, Counter<u64, AtomicU64>>;
 
 /// Every metric.
@@ -86,6 +93,9 @@ pub(super) struct Metrics {
     pub(super) open_incidents: Gauge<i64, AtomicI64>,
     pub(super) controllers: Gauge<i64, AtomicI64>,
     pub(super) partitions: Gauge<i64, AtomicI64>,
+    pub(super) kafka_away: Gauge<i64, AtomicI64>,
+    pub(super) connections: Family<Server, Gauge<i64, AtomicI64>>,
+    pub(super) refused_connections: Count<Server>,
     pub(super) busy: Counter<f64, AtomicU64>,
     pub(super) blocked: Family<Stage, Counter<f64, AtomicU64>>,
 }
@@ -172,6 +182,17 @@ impl Metrics {
         r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         r.register("controllers", "Controllers that are connected", self.controllers.clone());
         r.register("assigned_partitions", "Partitions that this engine reads", self.partitions.clone());
+        r.register("kafka_away", "1 while no broker answers", self.kafka_away.clone());
+        r.register(
+            "connections",
+            "Connections that are open (grpc.max_connections, http.max_connections)",
+            self.connections.clone(),
+        );
+        r.register(
+            "refused_connections",
+            "Connections that were closed at once, for want of room",
+            self.refused_connections.clone(),
+        );
         r.register_with_unit(
             "busy",
             "Time spent working in the engine's thread",
@@ -211,6 +232,8 @@ pub fn markdown() -> Result<String, std::fmt::Error> {
     drop(metrics.measure_failures.get_or_create(&measure));
     drop(metrics.measure_dropped.get_or_create(&measure));
     drop(metrics.signals.get_or_create(&state));
+    drop(metrics.connections.get_or_create(&Server { server: "" }));
+    drop(metrics.refused_connections.get_or_create(&Server { server: "" }));
     drop(metrics.blocked.get_or_create(&Stage { stage: "" }));
     let mut encoded = String::new();
     prometheus_client::encoding::text::encode(&mut encoded, &metrics.register())?;

@@ -116,7 +116,7 @@ struct Saved {
     logs: Logs,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A series made from a stream: the same entity, another measure.
 ///

@@ -218,7 +218,7 @@ impl<'a> Scan<'a> {
         let text = &self.bytes[start..end];
         let lettered = any & LETTER != 0;
         if self.is_path(start, end) {
-            self.to_end_of_path();
+            self.skip_path();
             self.mask(start, self.at);
         } else if any & DIGIT != 0
             || (all & HEX != 0 && text.len() >= HEX_LENGTH)
@@ -250,7 +250,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Goes on to the next blank or quote, without the punctuation before it.
-    fn to_end_of_path(&mut self) {
+    fn skip_path(&mut self) {
         let start = self.at;
         let ends = |byte: &u8| matches!(byte, 0..=b' ' | b'"' | b'\'' | b'`' | b'<' | b'>' | b'|');
         let rest = &self.bytes[start..];

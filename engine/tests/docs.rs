@@ -91,3 +91,20 @@ fn headings(page: &str) -> Vec<String> {
     };
     titles.map(anchor).collect()
 }
+
+/// What the book gives as `measures` can be planned, and its tables are those of the code.
+#[test]
+fn the_measures_of_the_book_work() {
+    let page = std::fs::read_to_string(docs().join("measures.md")).expect("page");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let config = foreshock::config::Config::parse("docs/measures.md", block).expect("configuration");
+        foreshock::sql::SqlMeasures::new(&config.measures, 1 << 20).expect("plans");
+    }
+    let code = include_str!("../src/sql/tables.rs");
+    for line in code.lines().filter_map(|line| line.strip_prefix("//! | `")) {
+        assert!(page.contains(line), "{line}");
+    }
+}

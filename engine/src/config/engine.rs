@@ -56,6 +56,8 @@ pub struct SeriesConfig {
     pub max_templates: usize,
     /// How long an entity's templates are learnt before a new one is news.
     pub novelty_after: Duration,
+    /// Memory that SQL measures may use together while they work on a tick; one that needs more has no value.
+    pub sql_memory: Bytes,
 }
 
 /// When an anomaly opens and closes.
@@ -126,6 +128,7 @@ impl Default for SeriesConfig {
             max: 1_000_000,
             max_templates: TemplateConfig::default().max_templates,
             novelty_after: Duration::from_secs(600),
+            sql_memory: Bytes(256 << 20),
         }
     }
 }
@@ -176,6 +179,11 @@ impl TimeConfig {
 }
 
 impl SeriesConfig {
+    /// `sql_memory` as a number of bytes.
+    pub fn sql_memory(&self) -> usize {
+        usize::try_from(self.sql_memory.0).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         refuse_unless(self.max > 0, "series.max", "is 0: nothing could be watched")?;
         refuse_unless(self.max_templates > 0, "series.max_templates", "is 0: give at least 1")
@@ -230,6 +238,8 @@ impl Config {
                 .filter(|topic| topic.quiet)
                 .map(|topic| topic.name.clone())
                 .collect(),
+            // The shell knows what its measures read.
+            queried: Vec::new(),
             fold: FoldConfig {
                 tick_ns: time.tick.nanos(),
                 series_ttl_ticks: ticks(series.ttl).max(1),

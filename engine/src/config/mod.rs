@@ -3,12 +3,14 @@
 //!
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
+//! * `measures`: operators' own measures
 //! * `engine`: time, series, detectors, incidents
 //! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
 mod kafka;
+mod measures;
 mod reference;
 mod remediation;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use units::{Bytes, Duration};
@@ -45,6 +48,8 @@ pub struct Config {
     pub time: TimeConfig,
     /// Limits of series and templates.
     pub series: SeriesConfig,
+    /// Operators' own measures, in SQL.
+    pub measures: Vec<Measure>,
     /// When an anomaly opens and closes.
     pub detect: DetectConfig,
     /// When incidents open, resolve and reopen.
@@ -114,6 +119,7 @@ impl Default for Config {
             ingest: IngestConfig::default(),
             time: TimeConfig::default(),
             series: SeriesConfig::default(),
+            measures: Vec::new(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
             remediation: RemediationConfig::default(),
@@ -216,6 +222,7 @@ impl Config {
         self.ingest.check()?;
         self.time.check()?;
         self.series.check()?;
+        measures::check(&self.measures)?;
         self.detect.check()?;
         self.incidents.check()
     }

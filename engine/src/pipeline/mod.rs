@@ -3,6 +3,7 @@
 //! ```text
 //! Records ─ Partition(Intake → measures::extract) ─ frames by tick and shard
 //!   every partition past a tick ─ Shard(Fold → Scorer) ─ anomalies, edges
+//!     (before that: Query → Measured, when somebody outside measures rows of the tick)
 //!     every shard past it ─ Correlator ─ incidents ─ Bus ─ signals
 //!                               ↑────── verified ──────┘
 //! ```
@@ -10,6 +11,7 @@
 //! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `demo` are the shells around it.
 
 mod partition;
+mod rows;
 mod shard;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,8 @@ use crate::{
     measures::{FoldConfig, FrameInput},
     score::{RestoreError, ScoreConfig},
     types::{
-        Anomaly, Change, Edge, Id, Incident, Record, Reject, RemediationSignal, Section, Source, TickClosed,
+        Anomaly, BatchSignal, Change, Edge, Id, Incident, Measured, Record, Reject, RemediationSignal,
+        Section, Source, TickClosed, TickRows,
     },
 };
 
@@ -42,6 +45,8 @@ pub struct PipelineConfig {
     pub encodings: BTreeMap<String, crate::intake::Encoding>,
     /// Topics that never hold the watermark: changes are rare.
     pub quiet_topics: Vec<String>,
+    /// Signals whose rows somebody outside measures before a tick closes.
+    pub queried: Vec<BatchSignal>,
     /// Measures.
     pub fold: FoldConfig,
     /// Detectors.
@@ -60,6 +65,7 @@ impl Default for PipelineConfig {
             intake: IntakeConfig::default(),
             encodings: BTreeMap::new(),
             quiet_topics: vec!["changes".to_string()],
+            queried: Vec::new(),
             fold,
             score: ScoreConfig::default(),
             correlator: CorrelatorConfig::default(),
@@ -86,6 +92,13 @@ pub enum Event<'a> {
     Idle(&'a Idle),
     /// Everything was read: close every tick.
     Flush,
+    /// The answer to [`Effect::Query`], before any other event.
+    Measured {
+        /// The tick.
+        tick: i64,
+        /// Values of series that the pipeline has from nowhere else.
+        values: Vec<Measured>,
+    },
     /// Somebody looks after an incident.
     Acknowledge {
         /// Which one.
@@ -100,7 +113,7 @@ pub enum Event<'a> {
 }
 
 /// What the pipeline gives, in order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// A revision of an anomaly.
     Anomaly(Anomaly),
@@ -124,6 +137,8 @@ pub enum Effect {
     },
     /// What the bus wants done; a signal must be durable before anything after it is done.
     Bus(bus::Effect),
+    /// A tick is about to close and waits for [`Event::Measured`]; always the last effect of an event.
+    Query(TickRows),
     /// A tick is closed in every shard; its end, unix milliseconds.
     TickClosed {
         /// End of the tick.
@@ -158,8 +173,17 @@ pub struct Pipeline {
     bus: Bus,
     changes: Vec<Change>,
     closed: i64,
+    awaited: Option<Awaited>,
     catching_up: bool,
     counts: Counts,
+}
+
+/// A tick that waits for its measures. Not part of a snapshot: its records are read again and the query is made again.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    tick: i64,
+    /// Whether every later tick is to close too.
+    all: bool,
 }
 
 /// Everything that is needed to go on after a restart.
@@ -215,6 +239,7 @@ impl Pipeline {
             bus: Bus::new(config.bus.clone())?,
             changes: Vec::new(),
             closed: i64::MIN,
+            awaited: None,
             catching_up: true,
             counts: Counts::default(),
             config,
@@ -241,11 +266,26 @@ impl Pipeline {
                 self.close_ticks(false, &mut effects);
             }
             Event::Flush => self.close_ticks(true, &mut effects),
+            Event::Measured { tick, values } => self.measured(tick, &values, &mut effects),
             Event::Acknowledge { id, by } => {
                 self.tell_correlator(correlator::Event::Acknowledge { id, by }, &mut effects);
             }
             Event::Backlog(catching_up) => self.catching_up = catching_up,
             Event::Bus(event) => self.tell_bus(event, &mut effects),
+        }
+        effects
+    }
+
+    /// Takes an event and lets `measure` answer every query that comes of it.
+    pub fn on_event_measured(
+        &mut self,
+        event: Event<'_>,
+        mut measure: impl FnMut(&TickRows) -> Vec<Measured>,
+    ) -> Vec<Effect> {
+        let mut effects = self.on_event(event);
+        while let Some(Effect::Query(rows)) = effects.pop_if(|last| matches!(last, Effect::Query(_))) {
+            let values = measure(&rows);
+            effects.extend(self.on_event(Event::Measured { tick: rows.tick, values }));
         }
         effects
     }
@@ -344,7 +384,8 @@ impl Pipeline {
         self.partitions.entry(source.clone()).or_insert_with(|| {
             let encoding = config.encodings.get(&*source.topic).copied().unwrap_or(config.intake.encoding);
             let quiet = config.quiet_topics.iter().any(|topic| **topic == *source.topic);
-            Partition::new(source.clone(), IntakeConfig { encoding, ..config.intake.clone() }, quiet)
+            let intake = IntakeConfig { encoding, ..config.intake.clone() };
+            Partition::new(source.clone(), intake, quiet, config.queried.clone())
         })
     }
 
@@ -377,20 +418,35 @@ impl Pipeline {
         }
     }
 
-    /// Closes every tick that no partition holds open any more, oldest first.
+    /// Closes every tick that no partition holds open any more, oldest first, up to one that waits for its measures.
     fn close_ticks(&mut self, all: bool, effects: &mut Vec<Effect>) {
         let clock = self.config.clock;
         let holding = self.partitions.values().filter(|partition| !partition.quiet);
         let first_open = holding.map(|partition| partition.first_open(&clock).unwrap_or(i64::MIN)).min();
         let limit = if all { i64::MAX } else { first_open.unwrap_or(i64::MIN) };
-        while let Some(tick) = self.partitions.values().filter_map(Partition::oldest).min()
+        while self.awaited.is_none()
+            && let Some(tick) = self.partitions.values().filter_map(Partition::oldest).min()
             && tick < limit
         {
-            self.close(tick, effects);
+            let batches: Vec<_> =
+                self.partitions.values().flat_map(|partition| partition.rows(tick)).cloned().collect();
+            if batches.is_empty() {
+                self.close(tick, &[], effects);
+            } else {
+                self.awaited = Some(Awaited { tick, all });
+                effects.push(Effect::Query(TickRows { tick, batches }));
+            }
         }
     }
 
-    fn close(&mut self, tick: i64, effects: &mut Vec<Effect>) {
+    fn measured(&mut self, tick: i64, values: &[Measured], effects: &mut Vec<Effect>) {
+        if let Some(awaited) = self.awaited.take_if(|awaited| awaited.tick == tick) {
+            self.close(tick, values, effects);
+            self.close_ticks(awaited.all, effects);
+        }
+    }
+
+    fn close(&mut self, tick: i64, measured: &[Measured], effects: &mut Vec<Effect>) {
         self.closed = tick;
         self.counts.ticks += 1;
         let start_ms = tick * self.config.clock.tick_ns / 1_000_000;
@@ -398,6 +454,7 @@ impl Pipeline {
             .zip(self.partitions.values_mut())
             .filter_map(|(order, partition)| Some((order, partition.close(tick)?)))
             .collect();
+        let measured_by_shard = self.by_shard(measured);
         let mut told = TickClosed { time_ms: start_ms, ..TickClosed::default() };
         for (index, shard) in self.shards.iter_mut().enumerate() {
             let inputs: Vec<FrameInput<'_>> = taken
@@ -405,10 +462,11 @@ impl Pipeline {
                 .map(|(source, frames)| FrameInput { source: *source, samples: &frames.shards[index] })
                 .filter(|input| !input.samples.is_empty())
                 .collect();
-            if inputs.is_empty() {
+            let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
+            if inputs.is_empty() && measured.is_empty() {
                 continue;
             }
-            let closed = shard.close(tick, start_ms, &inputs);
+            let closed = shard.close(tick, start_ms, &inputs, measured);
             self.counts.scored += closed.scored;
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
@@ -422,6 +480,16 @@ impl Pipeline {
             }
         }
         self.correlate(told, effects);
+    }
+
+    /// Measured values by the shard of their entity; nothing when there are none.
+    fn by_shard(&self, measured: &[Measured]) -> Vec<Vec<Measured>> {
+        let shards = if measured.is_empty() { 0 } else { self.shards.len() };
+        let mut by_shard = vec![Vec::new(); shards];
+        for value in measured {
+            by_shard[self.config.clock.shard(&value.series.entity)].push(value.clone());
+        }
+        by_shard
     }
 
     fn correlate(&mut self, mut told: TickClosed, effects: &mut Vec<Effect>) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{Anomaly, Edge, Section, StreamDef, section::SectionError},
+    types::{Anomaly, Edge, Measured, Section, StreamDef, section::SectionError},
 };
 
 #[derive(Debug)]
@@ -49,9 +49,15 @@ impl Shard {
         self.fold.slots().iter().flatten().count()
     }
 
-    /// Closes a tick that begins at `time_ms`.
-    pub(super) fn close(&mut self, tick: i64, time_ms: i64, inputs: &[FrameInput<'_>]) -> Closed {
-        self.fold.fold(tick, inputs, &mut self.output);
+    /// Closes a tick that begins at `time_ms`; `measured` are values that were made outside.
+    pub(super) fn close(
+        &mut self,
+        tick: i64,
+        time_ms: i64,
+        inputs: &[FrameInput<'_>],
+        measured: &[Measured],
+    ) -> Closed {
+        self.fold.fold(tick, inputs, measured, &mut self.output);
         let output = &mut self.output;
         let frame = FrameView {
             time_ms,

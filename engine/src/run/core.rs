@@ -14,6 +14,7 @@ use super::{
     decisions::Decision,
     handle::{Command, Handle, PartitionStatus, Status},
     kafka::{Consumer, Input, Lag},
+    measuring::Measuring,
     metrics::{Metrics, Reason, Stage, State, Topic},
     outputs::Outputs,
     snapshots::Store,
@@ -36,6 +37,7 @@ pub enum Observation {
 /// Everything that the engine's thread owns.
 pub(super) struct Core {
     pub(super) pipeline: Pipeline,
+    pub(super) measuring: Measuring,
     pub(super) outputs: Outputs,
     pub(super) store: Store,
     pub(super) consumer: Consumer,
@@ -183,7 +185,8 @@ impl Core {
 
     /// Gives an event to the pipeline and carries out what it gives. `records` are those of the event.
     fn event(&mut self, event: Event<'_>, records: &[Record]) -> Result<(), RunError> {
-        let effects = self.pipeline.on_event(event);
+        let Core { pipeline, measuring, .. } = self;
+        let effects = pipeline.on_event_measured(event, |rows| measuring.measure(rows));
         for effect in effects {
             self.observe(|| Observation::Effect(effect.clone()));
             self.effect(effect, records)?;
@@ -232,7 +235,8 @@ impl Core {
                 self.metrics.tick_timestamp.set(time_ms as f64 / 1000.0);
                 Ok(())
             }
-            Effect::Change(_) => Ok(()),
+            // A query is answered where the event came from.
+            Effect::Change(_) | Effect::Query(_) => Ok(()),
         }
     }
 

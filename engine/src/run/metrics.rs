@@ -29,6 +29,19 @@ pub(super) struct State {
     pub(super) state: &'static str,
 }
 
+/// Labels of the metrics per SQL measure.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MeasureName {
+    /// Its name.
+    pub(super) measure: String,
+}
+
+impl MeasureName {
+    pub(super) fn of(name: &str) -> MeasureName {
+        MeasureName { measure: name.to_string() }
+    }
+}
+
 /// Labels of [`Metrics::blocked`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Stage {
@@ -49,6 +62,9 @@ pub(super) struct Metrics {
     pub(super) refused: Counter,
     pub(super) scored: Counter,
     pub(super) ticks: Counter,
+    pub(super) measure_failures: Count<MeasureName>,
+    pub(super) measure_dropped: Count<MeasureName>,
+    pub(super) measuring: Counter<f64, AtomicU64>,
     pub(super) anomalies: Counter,
     pub(super) suppressed: Counter,
     pub(super) incidents: Counter,
@@ -83,6 +99,22 @@ impl Metrics {
         r.register("refused_values", "Values of series that had no room (series.max)", self.refused.clone());
         r.register("scored_values", "Values that were scored", self.scored.clone());
         r.register("ticks", "Ticks closed", self.ticks.clone());
+        r.register(
+            "measure_failures",
+            "Ticks in which an SQL measure failed and had no value",
+            self.measure_failures.clone(),
+        );
+        r.register(
+            "measure_dropped_rows",
+            "Rows of SQL results that were left out: repeats of their labels, or more than max_series",
+            self.measure_dropped.clone(),
+        );
+        r.register_with_unit(
+            "measuring",
+            "Time spent in SQL measures, in the engine's thread",
+            Unit::Seconds,
+            self.measuring.clone(),
+        );
         r.register("anomalies", "Anomalies opened", self.anomalies.clone());
         r.register("suppressed_anomalies", "Anomalies that opened no incident", self.suppressed.clone());
         r.register("incidents", "Incidents opened", self.incidents.clone());
@@ -151,6 +183,9 @@ pub fn markdown() -> Result<String, std::fmt::Error> {
     drop(metrics.records.get_or_create(&topic));
     drop(metrics.bytes.get_or_create(&topic));
     drop(metrics.rejected.get_or_create(&Reason { reason: "" }));
+    let measure = MeasureName::of("");
+    drop(metrics.measure_failures.get_or_create(&measure));
+    drop(metrics.measure_dropped.get_or_create(&measure));
     drop(metrics.signals.get_or_create(&state));
     drop(metrics.blocked.get_or_create(&Stage { stage: "" }));
     let mut encoded = String::new();

@@ -8,6 +8,7 @@
 //!
 //! * `kafka`: records in · `outputs`: topics out · `decisions`: what is written down before it takes effect
 //! * `core`: the engine's thread · `snapshots`: state on disk
+//! * `measuring`: SQL measures at work
 //! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `metrics`: every name
 
 mod core;
@@ -15,6 +16,7 @@ mod decisions;
 mod handle;
 mod http;
 mod kafka;
+mod measuring;
 mod metrics;
 mod outputs;
 mod snapshots;
@@ -34,8 +36,9 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     bus,
     config::{Config, ConfigError, Listen},
-    pipeline::{Counts, Pipeline, SnapshotError},
+    pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
     serve,
+    sql::{SqlError, SqlMeasures},
 };
 
 pub use core::{Observation, Report};
@@ -45,6 +48,7 @@ pub use metrics::markdown as metrics_markdown;
 use core::Core;
 use decisions::Decision;
 use kafka::{ConsumeOptions, Consumer, Lag};
+use measuring::Measuring;
 use metrics::Metrics;
 use outputs::Outputs;
 use snapshots::Store;
@@ -64,6 +68,9 @@ pub enum RunError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A measure is wrong.
+    #[error(transparent)]
+    Measures(#[from] SqlError),
     /// The policies are wrong.
     #[error("remediation: {0}")]
     Policies(#[from] bus::ConfigError),
@@ -161,7 +168,8 @@ impl Engine {
         let metrics = Metrics::default();
         let outputs = Outputs::connect(config, &metrics)?;
         runtime.block_on(outputs::create_topics(config))?;
-        let (pipeline, resume) = restore(config, &mut store)?;
+        let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
+        let (pipeline, resume) = restore(config, &sql, &mut store)?;
         let later: VecDeque<Decision> = decisions::read_all::<Decision>(config, &config.outputs.decisions)?
             .into_iter()
             .filter(|decision| decision.is_new(&pipeline))
@@ -178,6 +186,7 @@ impl Engine {
         let consumer = Consumer::start(config, consume, input_sender)?;
         let core = Core {
             pipeline,
+            measuring: Measuring::new(sql, &metrics),
             outputs,
             store,
             consumer,
@@ -275,14 +284,16 @@ async fn until_dropped(mut servers: watch::Receiver<()>) {
 /// The state of the newest snapshot, or a cold start; and where the partitions begin.
 fn restore(
     config: &Config,
+    sql: &SqlMeasures,
     store: &mut Store,
 ) -> Result<(Pipeline, HashMap<crate::types::Source, i64>), RunError> {
     let mut resume = HashMap::new();
+    let settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
     let mut pipeline = match store.newest()? {
-        None => Pipeline::new(config.pipeline())?,
+        None => Pipeline::new(settings)?,
         Some(snapshot) => {
             resume.extend(snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset)));
-            Pipeline::load(config.pipeline(), &snapshot)?
+            Pipeline::load(settings, &snapshot)?
         }
     };
     for signal in decisions::read_all(config, &config.outputs.journal)? {

@@ -32,6 +32,17 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
+    /// Every kind.
+    pub const ALL: [EntityKind; 7] = [
+        EntityKind::Service,
+        EntityKind::Workload,
+        EntityKind::Host,
+        EntityKind::Database,
+        EntityKind::Queue,
+        EntityKind::Model,
+        EntityKind::Other,
+    ];
+
     /// The kind as it stands in names.
     pub fn name(self) -> &'static str {
         match self {
@@ -61,6 +72,15 @@ impl Entity {
     /// An entity of this kind and name.
     pub fn new(kind: EntityKind, name: impl Into<String>) -> Entity {
         Entity { kind, name: name.into() }
+    }
+
+    /// Reads `service/cart`; a text without a known kind before its first slash is an [`EntityKind::Other`].
+    pub fn parse(text: &str) -> Entity {
+        let known = text.split_once('/').and_then(|(kind, name)| {
+            let kind = EntityKind::ALL.into_iter().find(|known| known.name() == kind)?;
+            Some(Entity::new(kind, name))
+        });
+        known.unwrap_or_else(|| Entity::new(EntityKind::Other, text))
     }
 
     /// Stable key of the canonical name.
@@ -135,6 +155,21 @@ pub enum StreamKind {
         /// Whom the span calls, where it says so.
         peer: Option<Arc<Entity>>,
     },
+}
+
+impl StreamKind {
+    /// The kind as it stands in the identity of a stream.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StreamKind::Gauge => "gauge",
+            StreamKind::CumulativeCounter => "cumulative",
+            StreamKind::DeltaCounter => "delta",
+            StreamKind::CumulativeHistogram => "cumulative histogram",
+            StreamKind::DeltaHistogram => "delta histogram",
+            StreamKind::Logs => "log",
+            StreamKind::Spans { .. } => "span",
+        }
+    }
 }
 
 /// One stream: what a sample's `stream` key stands for.

@@ -21,7 +21,9 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::templates::TemplateConfig;
-use crate::types::{Edge, Entity, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError};
+use crate::types::{
+    Edge, Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError,
+};
 
 use histograms::Histograms;
 use logs::Logs;
@@ -159,8 +161,14 @@ impl Fold {
         self.slots.series()
     }
 
-    /// Folds one tick; ticks rise from call to call.
-    pub fn fold(&mut self, tick: i64, inputs: &[FrameInput<'_>], out: &mut FoldOutput) {
+    /// Folds one tick; ticks rise from call to call. `measured` are values that were made outside.
+    pub fn fold(
+        &mut self,
+        tick: i64,
+        inputs: &[FrameInput<'_>],
+        measured: &[Measured],
+        out: &mut FoldOutput,
+    ) {
         let tick_seconds = self.config.tick_ns as f64 * 1e-9;
         out.edges.clear();
         out.novel.clear();
@@ -178,6 +186,9 @@ impl Fold {
         self.histograms.fold(inputs, &mut frame);
         self.logs.fold(inputs, &mut frame);
         spans::fold(inputs, &mut frame);
+        for measured in measured {
+            frame.set(&measured.series, measured.value);
+        }
     }
 
     /// Saves all state but the definitions: those come again with the records.

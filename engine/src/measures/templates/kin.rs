@@ -21,6 +21,9 @@ const OPEN: f64 = 0.1;
 /// Most sets of places that are looked at.
 const SETS: usize = 64;
 
+/// Templates of one shape that share a word, from which on they are free text behind that word.
+const CROWD: usize = 64;
+
 /// The templates of `bucket` that the words belong to, to be made one; empty if they are a statement of their own.
 pub(super) fn find(templates: &[Known], bucket: &[usize], words: &Words) -> Vec<usize> {
     let differences = bucket.iter().map(|&index| (index, Difference::of(&templates[index], words)));
@@ -46,6 +49,21 @@ pub(super) fn find(templates: &[Known], bucket: &[usize], words: &Words) -> Vec<
         }
     }
     Vec::new()
+}
+
+/// The templates that share a word with the line, where a shape has so many templates that the rest must be free text:
+/// those with the word that most of them share; empty if it is shared by few.
+pub(super) fn crowd(templates: &[Known], bucket: &[usize], words: &Words) -> Vec<usize> {
+    let is_free = |index: &&usize| Difference::of(&templates[**index], words).keys == 0;
+    let free: Vec<usize> = bucket.iter().filter(is_free).copied().collect();
+    let sharing = |place: usize| {
+        let hash = words.words[place].hash;
+        let members =
+            free.iter().filter(move |index| hash != 0 && templates[**index].words[place].hash == hash);
+        members.copied().collect::<Vec<_>>()
+    };
+    let largest = (0..words.words.len()).map(sharing).max_by_key(Vec::len).unwrap_or_default();
+    if largest.len() >= CROWD { largest } else { Vec::new() }
 }
 
 /// Whether a set of places that has taken so many values is variable. The first word of a line is seldom so.

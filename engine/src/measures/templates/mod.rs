@@ -155,10 +155,14 @@ impl TemplateMiner {
     /// The place of a line that fits no template.
     fn place_new(&mut self, line: &str, words: &Words) -> Option<TemplateRef> {
         let bucket = self.shapes.get(&words.shape).map_or(&[][..], Vec::as_slice);
-        let kin = kin::find(&self.templates, bucket, words);
+        let is_full = self.is_full(bucket.len());
+        let mut kin = kin::find(&self.templates, bucket, words);
+        if kin.is_empty() && is_full {
+            kin = kin::crowd(&self.templates, bucket, words);
+        }
         let index = match kin.first() {
             Some(&first) => self.unite(first, &kin, words),
-            None if self.is_full(bucket.len()) => self.most_similar(words)?,
+            None if is_full => self.most_similar(words)?,
             None => return Some(self.create(line, words)),
         };
         self.recent.put(words.pattern, index);
@@ -180,20 +184,11 @@ impl TemplateMiner {
     fn fitting_in_part(&self, line: &str) -> Option<usize> {
         let line = &line[..line.floor_char_boundary(words::MAX_BYTES)];
         let mut words = Words::default();
-        let is_inner = |byte: u8| byte.is_ascii_punctuation() && !matches!(byte, b'.' | b'-' | b'_' | b'/');
         let pieces = line.split_ascii_whitespace().map(|piece| piece.trim_end_matches([',', ';', ':', '.']));
-        let is_compound = |piece: &&str| {
-            piece.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-                && piece.bytes().any(is_inner)
-                && !piece.contains('=')
-        };
-        let pieces = pieces.filter(is_compound);
-        let best = pieces.take(PIECES).filter_map(|piece| {
+        let best = pieces.filter(|piece| is_compound(piece)).take(PIECES).filter_map(|piece| {
             let start = piece.as_ptr() as usize - line.as_ptr() as usize;
-            words.read(
-                &[&line[..start], "0", &line[start + piece.len()..]].concat(),
-                self.config.max_words.min(MAX_WORDS),
-            );
+            let other = [&line[..start], "0", &line[start + piece.len()..]].concat();
+            words.read(&other, self.config.max_words.min(MAX_WORDS));
             let is_word =
                 words.words.iter().any(|word| word.start as usize == start && word.end as usize == start + 1);
             self.best_fit(&words).filter(|(equal, _)| is_word && *equal >= ANCHORS)
@@ -248,6 +243,13 @@ impl TemplateMiner {
         };
         bucket.iter().copied().max_by_key(|&index| (shared(index), std::cmp::Reverse(index)))
     }
+}
+
+/// Whether a piece of a line is of several words, and not a key with its value.
+fn is_compound(piece: &str) -> bool {
+    let parts = |byte: u8| byte.is_ascii_punctuation() && !matches!(byte, b'.' | b'-' | b'_' | b'/');
+    let begins = piece.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    begins && piece.bytes().any(parts) && !piece.contains('=')
 }
 
 impl From<Saved> for TemplateMiner {

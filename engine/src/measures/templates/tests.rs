@@ -151,6 +151,21 @@ fn the_number_of_templates_is_bounded() {
 }
 
 #[test]
+fn free_text_behind_a_word_becomes_one_template() {
+    let mut miner = miner();
+    let word = |number: u32| {
+        number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'g')).collect::<String>()
+    };
+    miner.learn("started in good order");
+    for number in 0..2000_u32 {
+        let number = number.wrapping_mul(2_654_435_761);
+        miner.learn(&format!("said {} {} {}", word(number), word(number >> 7), word(number >> 13)));
+    }
+    assert_eq!(miner.live(), 2, "{} made", miner.len());
+    assert_eq!(miner.template(1), "said <*> <*> <*>");
+}
+
+#[test]
 fn lines_without_words_have_no_template() {
     for line in ["", "   ", "\t", "...", "]:;"] {
         assert_eq!(miner().learn(line), None, "{line:?}");

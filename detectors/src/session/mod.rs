@@ -23,7 +23,8 @@ use tail::Tail;
 /// Settings of a bank.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SessionConfig {
-    /// Share of normal sessions that may alarm, in (0, 1).
+    /// Share of normal sessions that may alarm, in (0, 1). Nothing alarms before about three times its inverse of
+    /// sessions were learnt: fewer cannot tell.
     pub false_alarms: f64,
     /// Sessions before any is judged.
     pub warmup: u64,
@@ -42,7 +43,7 @@ pub struct SessionConfig {
 impl Default for SessionConfig {
     fn default() -> Self {
         Self {
-            false_alarms: 0.005,
+            false_alarms: 0.002,
             warmup: 200,
             memory: 20_000.0,
             adopt: 100,

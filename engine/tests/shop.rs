@@ -1,5 +1,5 @@
 //! The simulated shop through the whole pipeline, without a broker: what is found does not depend on how records
-//! come in batches, nor on restarts, and bounds hold.
+//! come in batches, nor on restarts, nor on the number of threads.
 //!
 //! Does not prove anything about Kafka: `kafka.rs` does.
 
@@ -10,7 +10,7 @@ use foreshock::{
     bus,
     config::Measure,
     demo::shop::{FaultKind, Scenario, Shop, ShopConfig},
-    pipeline::{Effect, Event, Pipeline, PipelineConfig},
+    pipeline::{Effect, Event, Pipeline, PipelineConfig, ThreadsConfig},
     sql::SqlMeasures,
     types::{Record, Source},
 };
@@ -69,7 +69,11 @@ struct Engine {
 
 impl Engine {
     fn started(batches: &[(Source, Vec<Record>)]) -> Engine {
-        let pipeline = Pipeline::new(config()).expect("pipeline");
+        Engine::with(config(), batches)
+    }
+
+    fn with(config: PipelineConfig, batches: &[(Source, Vec<Record>)]) -> Engine {
+        let pipeline = Pipeline::new(config).expect("pipeline");
         let mut engine = Engine { pipeline, sql: sql() };
         engine.on_event(Event::Backlog(false));
         for (source, _) in batches.iter().take(8) {
@@ -143,6 +147,9 @@ fn the_bad_deploy_is_found_blamed_and_a_signal_is_made() {
     let has = |parts: &[&str]| told.lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has(&["Incident {", "page: true", "title: \"payment: failing, after service.upgraded 2.0.0"]));
     assert!(has(&["RemediationSignal {", "action: Rollback", "name: \"payment\""]));
+    // No span names it as a peer: it is known by its own spans' parents.
+    assert!(has(&["Anomaly {", "service/checkout span.edge.errors:ratio{callee=service/payment}"]));
+    assert!(has(&["Incident {", "service/checkout calls service/payment"]));
     assert!(has(&["Anomaly {", "payment.slow:ratio"]), "the measure in SQL is a series like any other");
 }
 
@@ -172,6 +179,31 @@ fn batch_boundaries_and_the_order_of_partitions_change_nothing() {
     }
     told.take(engine.on_event(Event::Flush));
     assert_eq!(told.lines, expected.lines);
+}
+
+/// Every effect, and the state at the end, to the bit.
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let batches = recorded();
+    let run = |count: usize| {
+        let threads = ThreadsConfig { count, from_samples: 0 };
+        let mut engine = Engine::with(PipelineConfig { threads, ..config() }, &batches);
+        let events = batches.iter().map(|(source, records)| Event::Records { source, records });
+        let effects: Vec<String> = events
+            .chain([Event::Flush])
+            .flat_map(|event| engine.on_event(event))
+            .map(|effect| format!("{effect:?}"))
+            .collect();
+        (effects, engine.pipeline.counts(), engine.pipeline.save().expect("snapshot"))
+    };
+    let (effects, counts, snapshot) = run(1);
+    assert!(effects.len() > 200 && counts.scored > 10_000, "{} effects, {counts:?}", effects.len());
+    for count in [2, 3] {
+        let (other, counted, saved) = run(count);
+        assert!(other == effects, "{count} threads give other effects");
+        assert_eq!(counted, counts);
+        assert!(saved == snapshot, "{count} threads give another state");
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::{Bytes, Config, ConfigError, Duration};
 use crate::{
     correlator::CorrelatorConfig,
     intake::IntakeConfig,
-    measures::{FoldConfig, TemplateConfig},
-    pipeline::{Clock, PipelineConfig},
+    measures::{FoldConfig, TemplateConfig, TraceConfig},
+    pipeline::{Clock, PipelineConfig, ThreadsConfig},
     score::ScoreConfig,
 };
 
@@ -58,6 +58,16 @@ pub struct SeriesConfig {
     pub novelty_after: Duration,
     /// Memory that SQL measures may use together while they work on a tick; one that needs more has no value.
     pub sql_memory: Bytes,
+}
+
+/// The window that gathers the spans of a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpansConfig {
+    /// How long a span waits for its parent and its children, at least `time.tick`. Event time.
+    pub window: Duration,
+    /// Most spans that wait, at least 1; beyond it the oldest leave early and are counted.
+    pub max: usize,
 }
 
 /// When an anomaly opens and closes.
@@ -133,6 +143,14 @@ impl Default for SeriesConfig {
     }
 }
 
+impl Default for SpansConfig {
+    fn default() -> SpansConfig {
+        let TraceConfig { tick_ns, window_ticks, max_spans } = TraceConfig::default();
+        let window = Duration::from_secs((tick_ns * window_ticks) as u64 / 1_000_000_000);
+        SpansConfig { window, max: max_spans }
+    }
+}
+
 impl Default for DetectConfig {
     fn default() -> DetectConfig {
         let ScoreConfig { open, close, calm_ticks, learn_ticks, .. } = ScoreConfig::default();
@@ -190,6 +208,13 @@ impl SeriesConfig {
     }
 }
 
+impl SpansConfig {
+    pub(super) fn check(&self, tick: Duration) -> Result<(), ConfigError> {
+        refuse_unless(self.window >= tick, "spans.window", "is below time.tick")?;
+        refuse_unless(self.max > 0, "spans.max", "is 0: no call could be seen")
+    }
+}
+
 impl DetectConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         refuse_unless(self.open > 0.0 && self.open.is_finite(), "detect.open", "is not above 0")?;
@@ -214,7 +239,7 @@ impl IncidentsConfig {
 impl Config {
     /// The settings of the state machines.
     pub fn pipeline(&self) -> PipelineConfig {
-        let Config { ingest, time, series, detect, incidents, .. } = self;
+        let Config { ingest, time, series, spans, detect, incidents, .. } = self;
         let ticks = |length: Duration| length.nanos() / time.tick.nanos();
         let intake = IntakeConfig {
             max_record: usize::try_from(ingest.max_record.0).unwrap_or(usize::MAX),
@@ -230,6 +255,7 @@ impl Config {
                 lateness_ns: time.lateness.nanos(),
                 shards: time.shards,
             },
+            threads: ThreadsConfig { count: self.threads(), ..ThreadsConfig::default() },
             intake,
             encodings: self.topics.iter().map(|topic| (topic.name.clone(), topic.encoding)).collect(),
             quiet_topics: self
@@ -246,6 +272,11 @@ impl Config {
                 max_series: series.max.div_ceil(time.shards),
                 templates,
                 novelty_after_ticks: u32::try_from(ticks(series.novelty_after)).unwrap_or(u32::MAX),
+            },
+            traces: TraceConfig {
+                tick_ns: time.tick.nanos(),
+                window_ticks: ticks(spans.window).max(1),
+                max_spans: spans.max,
             },
             score: ScoreConfig {
                 open: detect.open,
@@ -267,5 +298,10 @@ impl Config {
             },
             bus: self.remediation.bus(),
         }
+    }
+
+    fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.threads == 0 { cores().min(self.time.shards) } else { self.threads }
     }
 }

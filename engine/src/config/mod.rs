@@ -4,7 +4,7 @@
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
 //! * `measures`: operators' own measures
-//! * `engine`: time, series, detectors, incidents
+//! * `engine`: time, series, spans, detectors, incidents
 //! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
+pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
 pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use measures::Measure;
 pub use reference::markdown;
@@ -46,8 +46,12 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// Ticks and lateness.
     pub time: TimeConfig,
+    /// Threads that close the shards of a tick; 0: one per core. What comes out does not depend on it.
+    pub threads: usize,
     /// Limits of series and templates.
     pub series: SeriesConfig,
+    /// The window that gathers the spans of a trace.
+    pub spans: SpansConfig,
     /// Operators' own measures, in SQL.
     pub measures: Vec<Measure>,
     /// When an anomaly opens and closes.
@@ -118,7 +122,9 @@ impl Default for Config {
             outputs: OutputTopics::default(),
             ingest: IngestConfig::default(),
             time: TimeConfig::default(),
+            threads: 0,
             series: SeriesConfig::default(),
+            spans: SpansConfig::default(),
             measures: Vec::new(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
@@ -178,6 +184,9 @@ pub enum ConfigError {
     },
 }
 
+/// More threads than shards have nothing to do, and each costs memory.
+const MOST_THREADS: usize = 256;
+
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
@@ -222,6 +231,10 @@ impl Config {
         self.ingest.check()?;
         self.time.check()?;
         self.series.check()?;
+        if self.threads > MOST_THREADS {
+            return refuse("threads", "is above 256");
+        }
+        self.spans.check(self.time.tick)?;
         measures::check(&self.measures)?;
         self.detect.check()?;
         self.incidents.check()

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Records ─ Partition(Intake → measures::extract) ─ frames by tick and shard
-//!   every partition past a tick ─ Shard(Fold → Scorer) ─ anomalies, edges
+//!   every partition past a tick ─ Traces ─ edges, values ─┐
+//!                                 Shard(Fold → Scorer) ───┴ anomalies
 //!     (before that: Query → Measured, when somebody outside measures rows of the tick)
 //!     every shard past it ─ Correlator ─ incidents ─ Bus ─ signals
 //!                               ↑────── verified ──────┘
@@ -13,6 +14,7 @@
 mod partition;
 mod rows;
 mod shard;
+mod threads;
 
 use std::collections::BTreeMap;
 
@@ -22,23 +24,27 @@ use crate::{
     bus::{self, Bus, BusConfig},
     correlator::{self, Correlator, CorrelatorConfig},
     intake::IntakeConfig,
-    measures::{FoldConfig, FrameInput},
+    measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
     score::{RestoreError, ScoreConfig},
     types::{
-        Anomaly, BatchSignal, Change, Edge, Id, Incident, Measured, Record, Reject, RemediationSignal,
+        Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal, Samples,
         Section, Source, TickClosed, TickRows,
     },
 };
 
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
-use shard::Shard;
+use shard::{Closed, Shard};
+use threads::Threads;
+pub use threads::ThreadsConfig;
 
 /// Settings of every stage.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
     /// Ticks, lateness and shards.
     pub clock: Clock,
+    /// Threads that close shards.
+    pub threads: ThreadsConfig,
     /// Decoding.
     pub intake: IntakeConfig,
     /// Encodings by topic, where the configuration names them.
@@ -49,6 +55,8 @@ pub struct PipelineConfig {
     pub queried: Vec<BatchSignal>,
     /// Measures.
     pub fold: FoldConfig,
+    /// Spans of one trace together.
+    pub traces: TraceConfig,
     /// Detectors.
     pub score: ScoreConfig,
     /// Incidents.
@@ -62,10 +70,12 @@ impl Default for PipelineConfig {
         let fold = FoldConfig::default();
         PipelineConfig {
             clock: Clock { tick_ns: fold.tick_ns, lateness_ns: 2 * fold.tick_ns, shards: 64 },
+            threads: ThreadsConfig::default(),
             intake: IntakeConfig::default(),
             encodings: BTreeMap::new(),
             quiet_topics: vec!["changes".to_string()],
             queried: Vec::new(),
+            traces: TraceConfig { tick_ns: fold.tick_ns, ..TraceConfig::default() },
             fold,
             score: ScoreConfig::default(),
             correlator: CorrelatorConfig::default(),
@@ -161,6 +171,8 @@ pub struct Counts {
     pub refused: u64,
     /// Ticks closed.
     pub ticks: u64,
+    /// Spans of one trace together.
+    pub traces: TraceCounts,
 }
 
 /// The state of everything between records and incidents.
@@ -168,6 +180,8 @@ pub struct Counts {
 pub struct Pipeline {
     config: PipelineConfig,
     partitions: BTreeMap<Source, Partition>,
+    traces: Traces,
+    threads: Threads,
     shards: Vec<Shard>,
     correlator: Correlator,
     bus: Bus,
@@ -234,6 +248,8 @@ impl Pipeline {
         let shard = |index| Shard::new(index, config.fold.clone(), config.score.clone());
         Ok(Pipeline {
             partitions: BTreeMap::new(),
+            traces: Traces::new(config.traces),
+            threads: Threads::new(config.threads),
             shards: (0..config.clock.shards).map(shard).collect(),
             correlator: Correlator::new(config.correlator.clone()),
             bus: Bus::new(config.bus.clone())?,
@@ -317,7 +333,12 @@ impl Pipeline {
 
     /// Counts since the start.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { traces: self.traces.counts(), ..self.counts }
+    }
+
+    /// Number of spans that wait for the rest of their trace.
+    pub fn spans(&self) -> usize {
+        self.traces.spans()
     }
 
     /// Number of series that have a slot.
@@ -342,8 +363,12 @@ impl Pipeline {
     /// Saves everything, at a tick barrier: open ticks are read again from the resume offsets.
     pub fn save(&self) -> Result<Snapshot, SnapshotError> {
         let own = Own { closed: self.closed, changes: self.changes.clone() };
-        let mut sections =
-            vec![Section::save("pipeline", 1, &own)?, self.correlator.save("correlator")?, self.bus.save()?];
+        let mut sections = vec![
+            Section::save("pipeline", 1, &own)?,
+            self.traces.save("traces")?,
+            self.correlator.save("correlator")?,
+            self.bus.save()?,
+        ];
         for shard in &self.shards {
             sections.extend(shard.save()?);
         }
@@ -364,6 +389,8 @@ impl Pipeline {
             {
                 pipeline.closed = own.closed;
                 pipeline.changes = own.changes;
+            } else if section.name == "traces" {
+                pipeline.traces = Traces::load(config.traces, section)?;
             } else if section.name == "correlator" {
                 pipeline.correlator = Correlator::load(config.correlator.clone(), section)?;
             } else if section.name == "bus" {
@@ -406,6 +433,7 @@ impl Pipeline {
         self.counts.samples += taken.samples;
         self.counts.late += taken.late;
         for (shard, def) in taken.defs {
+            self.traces.define(&def);
             self.shards[shard].define(def);
         }
         for reject in taken.rejects {
@@ -454,23 +482,24 @@ impl Pipeline {
             .zip(self.partitions.values_mut())
             .filter_map(|(order, partition)| Some((order, partition.close(tick)?)))
             .collect();
-        let measured_by_shard = self.by_shard(measured);
-        let mut told = TickClosed { time_ms: start_ms, ..TickClosed::default() };
-        for (index, shard) in self.shards.iter_mut().enumerate() {
+        let traced = self.traces.close(tick, taken.iter().map(|(_, frames)| frames.shards.as_slice()));
+        let measured_by_shard = self.by_shard(&[&traced.values, measured].concat());
+        let mut told = TickClosed { time_ms: start_ms, edges: traced.edges, ..TickClosed::default() };
+        let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
+        let closed = self.threads.each(&mut self.shards, samples, |index, shard| {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
                 .map(|(source, frames)| FrameInput { source: *source, samples: &frames.shards[index] })
                 .filter(|input| !input.samples.is_empty())
                 .collect();
             let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
-            if inputs.is_empty() && measured.is_empty() {
-                continue;
-            }
-            let closed = shard.close(tick, start_ms, &inputs, measured);
+            let is_idle = inputs.is_empty() && measured.is_empty();
+            if is_idle { Closed::default() } else { shard.close(tick, start_ms, &inputs, measured) }
+        });
+        for closed in closed {
             self.counts.scored += closed.scored;
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
-            told.edges.extend(closed.edges);
         }
         told.warm_series = self.shards.iter().map(Shard::warm).sum();
         let mut taken = taken.into_iter().peekable();
@@ -495,7 +524,6 @@ impl Pipeline {
     fn correlate(&mut self, mut told: TickClosed, effects: &mut Vec<Effect>) {
         let time_ms = told.time_ms;
         told.anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
-        told.edges.sort_by(|a: &Edge, b: &Edge| (&a.caller, &a.callee).cmp(&(&b.caller, &b.callee)));
         effects.extend(told.anomalies.iter().cloned().map(Effect::Anomaly));
         let end_ms = time_ms + self.config.clock.tick_ns / 1_000_000;
         let (mut due, later): (Vec<Change>, Vec<Change>) =

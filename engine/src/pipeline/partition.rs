@@ -261,9 +261,9 @@ impl Partition {
             }
         }
         router.at = 0;
-        for sample in scratch.histograms.drain(..) {
+        for sample in &scratch.histograms {
             if let Some(to) = router.place(sample.stream, sample.offset, sample.time_ns) {
-                to.histograms.push(sample);
+                to.push_histogram(sample, scratch);
             }
         }
         router.at = 0;

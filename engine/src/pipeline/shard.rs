@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{Anomaly, Edge, Measured, Section, StreamDef, section::SectionError},
+    types::{Anomaly, Measured, Section, StreamDef, section::SectionError},
 };
 
 #[derive(Debug)]
@@ -14,13 +14,13 @@ pub(super) struct Shard {
     fold: Fold,
     scorer: Scorer,
     output: FoldOutput,
+    warm: u64,
 }
 
 /// What a shard's frame gave.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     pub(super) anomalies: Vec<Anomaly>,
-    pub(super) edges: Vec<Edge>,
     pub(super) scored: u64,
     pub(super) refused: u64,
 }
@@ -32,6 +32,7 @@ impl Shard {
             fold: Fold::new(fold),
             scorer: Scorer::new(score),
             output: FoldOutput::default(),
+            warm: 0,
         }
     }
 
@@ -41,7 +42,7 @@ impl Shard {
 
     /// Number of series that are judged.
     pub(super) fn warm(&self) -> u64 {
-        self.scorer.warm()
+        self.warm
     }
 
     /// Number of series that have a slot.
@@ -77,8 +78,9 @@ impl Shard {
             };
             anomalies.push(self.scorer.novelty(&pattern, time_ms));
         }
+        self.warm = self.scorer.warm();
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
-        Closed { anomalies, edges: std::mem::take(&mut output.edges), scored, refused: output.refused_series }
+        Closed { anomalies, scored, refused: output.refused_series }
     }
 
     pub(super) fn save(&self) -> Result<[Section; 2], SectionError> {
@@ -105,6 +107,7 @@ impl Shard {
             self.fold = restored;
             if let Some(section) = scores {
                 self.scorer = Scorer::load(score, section)?;
+                self.warm = self.scorer.warm();
             }
         }
         Ok(())

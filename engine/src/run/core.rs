@@ -417,11 +417,15 @@ impl Core {
         metrics.refused.inc_by(now.refused - before.refused);
         metrics.scored.inc_by(now.scored - before.scored);
         metrics.ticks.inc_by(now.ticks - before.ticks);
+        metrics.evicted_spans.inc_by(now.traces.evicted - before.traces.evicted);
+        metrics.repeated_spans.inc_by(now.traces.repeated - before.traces.repeated);
+        metrics.cut_spans.inc_by(now.traces.cut - before.traces.cut);
         metrics.lag.set(self.lag.records);
         metrics.catching_up.set(i64::from(self.catching_up));
         metrics.controllers.set(self.outboxes.len() as i64);
         metrics.partitions.set(self.pipeline.progress().count() as i64);
         if now.ticks > before.ticks {
+            metrics.waiting_spans.set(self.pipeline.spans() as i64);
             metrics.series.set(self.pipeline.series() as i64);
             metrics.warm_series.set(self.pipeline.warm_series() as i64);
             metrics.open_incidents.set(self.open_incidents() as i64);

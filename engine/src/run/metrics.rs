@@ -61,6 +61,9 @@ pub(super) struct Metrics {
     pub(super) late: Counter,
     pub(super) refused: Counter,
     pub(super) scored: Counter,
+    pub(super) evicted_spans: Counter,
+    pub(super) repeated_spans: Counter,
+    pub(super) cut_spans: Counter,
     pub(super) ticks: Counter,
     pub(super) measure_failures: Count<MeasureName>,
     pub(super) measure_dropped: Count<MeasureName>,
@@ -77,6 +80,7 @@ pub(super) struct Metrics {
     pub(super) tick_timestamp: Gauge<f64, AtomicU64>,
     pub(super) lag: Gauge<i64, AtomicI64>,
     pub(super) catching_up: Gauge<i64, AtomicI64>,
+    pub(super) waiting_spans: Gauge<i64, AtomicI64>,
     pub(super) series: Gauge<i64, AtomicI64>,
     pub(super) warm_series: Gauge<i64, AtomicI64>,
     pub(super) open_incidents: Gauge<i64, AtomicI64>,
@@ -98,6 +102,21 @@ impl Metrics {
         r.register("late_samples", "Samples behind the allowed lateness, left out", self.late.clone());
         r.register("refused_values", "Values of series that had no room (series.max)", self.refused.clone());
         r.register("scored_values", "Values that were scored", self.scored.clone());
+        r.register(
+            "evicted_spans",
+            "Spans that stopped waiting for the rest of their trace early, because too many wait (spans.max)",
+            self.evicted_spans.clone(),
+        );
+        r.register(
+            "repeated_spans",
+            "Spans whose id came a second time, left out of calls and self times",
+            self.repeated_spans.clone(),
+        );
+        r.register(
+            "cut_spans",
+            "Spans without a self time, because they began before the window (spans.window) or after spans were evicted",
+            self.cut_spans.clone(),
+        );
         r.register("ticks", "Ticks closed", self.ticks.clone());
         r.register(
             "measure_failures",
@@ -142,6 +161,11 @@ impl Metrics {
             "catching_up",
             "1 while the engine works through a backlog and only observes",
             self.catching_up.clone(),
+        );
+        r.register(
+            "waiting_spans",
+            "Spans that wait for the rest of their trace, at most spans.max",
+            self.waiting_spans.clone(),
         );
         r.register("series", "Series that have a slot", self.series.clone());
         r.register("warm_series", "Series seen for long enough to be judged", self.warm_series.clone());

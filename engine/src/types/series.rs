@@ -32,7 +32,7 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
-    /// Every kind.
+    /// Every kind, in the order of declaration.
     pub const ALL: [EntityKind; 7] = [
         EntityKind::Service,
         EntityKind::Workload,
@@ -189,6 +189,17 @@ pub struct StreamDef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entities_are_read_as_they_are_written() {
+        for kind in EntityKind::ALL {
+            let entity = Entity::new(kind, "shop/cart");
+            assert_eq!(Entity::parse(&entity.to_string()), entity);
+        }
+        for text in ["cart", "thing/cart", ""] {
+            assert_eq!(Entity::parse(text), Entity::new(EntityKind::Other, text));
+        }
+    }
 
     #[test]
     fn names_are_canonical() {

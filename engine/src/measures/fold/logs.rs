@@ -122,7 +122,7 @@ impl Known {
             ("log.errors:rate", count.errors),
         ];
         for (part, (measure, lines)) in (1..).zip(rates) {
-            let series = frame.derive(&def.series, part, measure, Vec::new);
+            let series = frame.derive(&def.series, part, || measure.to_string(), Vec::new);
             frame.set(&series, lines as f64 * per_second);
         }
         self.seen.resize(self.miner.len(), 0);
@@ -138,8 +138,8 @@ impl Known {
         for (index, id) in &self.series {
             let lines = templates.get(index).copied().unwrap_or(0);
             let attributes = || vec![("template".to_string(), id.clone())];
-            let series =
-                frame.derive(&def.series, stable_hash(id.as_bytes()), "log.template:rate", attributes);
+            let measure = || "log.template:rate".to_string();
+            let series = frame.derive(&def.series, stable_hash(id.as_bytes()), measure, attributes);
             frame.set(&series, lines as f64 * per_second);
         }
     }

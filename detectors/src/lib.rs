@@ -9,6 +9,7 @@
 //! | `columns` | the snapshot form of a bank's state |
 //! | `core` | the core tier: decomposition, change point and calibration in one pass |
 //! | `forest` | the streaming isolation forest over entities |
+//! | `session` | sequences of events: unknown events, counts and orders |
 
 mod bank;
 mod columns;
@@ -16,8 +17,10 @@ mod core;
 mod dispatch;
 mod forest;
 mod kernels;
+mod session;
 
 pub use bank::{EntityBank, EntityScores, Frame, Scores, SeriesBank, Speaker, score_of};
 pub use columns::{ColumnData, Columns, LoadError};
 pub use core::{CoreBank, CoreConfig};
 pub use forest::{ForestBank, ForestConfig};
+pub use session::{SessionBank, SessionConfig, SessionScore, SessionSpeaker};

@@ -19,10 +19,9 @@ pub enum LinesError {
     Output(#[from] OutputError),
 }
 
-/// Mines the templates of a text log and writes `line,template_id,template`: the number of the line from 1, and the
-/// template as it is at the end of the file (a template loses words as lines come that differ there; the id of a line
-/// never changes, and depends on the lines up to it alone). A line without words has neither. Gives the number of
-/// lines and of templates.
+/// Mines the templates of a text log and writes `line,template_id,template`: the number of the line from 1, and its
+/// template as it is at the end of the file (a template loses words as lines come that differ there, and templates
+/// that turn out to be one have one id). A line without words has neither. Gives the number of lines and of templates.
 pub fn replay_lines(
     mut input: Input,
     path: &Path,
@@ -42,10 +41,11 @@ pub fn replay_lines(
     let mut row = |fields: [&str; 3]| rows.write_record(fields).map_err(|error| written(error.into()));
     row(["line", "template_id", "template"])?;
     for (index, template) in found.iter().enumerate() {
+        let template = template.map(|index| miner.current(index));
         let id = template.map_or_else(String::new, |index| index.to_string());
         let text = template.map_or_else(String::new, |index| miner.template(index));
         row([&(index + 1).to_string(), &id, &text])?;
     }
     rows.flush().map_err(written)?;
-    Ok((found.len(), miner.len()))
+    Ok((found.len(), miner.live()))
 }

@@ -124,7 +124,7 @@ struct Saved {
     logs: Logs,
 }
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A series made from a stream: the same entity, another measure.
 ///

@@ -35,8 +35,7 @@ fn taxi() -> Option<PathBuf> {
 }
 
 /// A tick is a row, so that a frame is one too.
-const HALF_HOURS: &str =
-    "time: {tick: 30m, lateness: 1h, shards: 4}\nseries: {ttl: 100d}\nspans: {window: 30m}\ningest: {batch_records: 37}";
+const HALF_HOURS: &str = "time: {tick: 30m, lateness: 1h, shards: 4}\nseries: {ttl: 100d}\nspans: {window: 30m}\ningest: {batch_records: 37}";
 
 fn produce(broker: &str, file: &Path, topic: &str) {
     let output = foreshock()

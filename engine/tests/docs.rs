@@ -81,6 +81,20 @@ fn links_between_pages_lead_somewhere() {
     assert!(links > 20, "{links}");
 }
 
+#[test]
+fn every_picture_of_the_gallery_is_shown_and_small() {
+    let page = std::fs::read_to_string(docs().join("gallery.md")).expect("gallery.md");
+    let pictures = std::fs::read_dir(docs().join("gallery")).expect("docs/gallery");
+    let names: Vec<String> =
+        pictures.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect();
+    assert!(names.len() >= 6, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("](gallery/{name})")), "gallery.md does not show {name}");
+        let size = std::fs::metadata(docs().join("gallery").join(&name)).expect("picture").len();
+        assert!(size < 150_000, "{name} has {size} bytes");
+    }
+}
+
 /// The anchors of a page's headings, as GitHub makes them.
 fn headings(page: &str) -> Vec<String> {
     let titles = page.lines().filter_map(|line| line.strip_prefix('#'));

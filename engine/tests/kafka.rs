@@ -77,6 +77,62 @@ fn run_gives_what_replay_gives_to_the_bit() {
     assert_eq!(distinct(&read_topic(broker, "same-incidents")), incidents);
 }
 
+/// The taxi file as NDJSON and as OTLP JSON lines, each with a broken line in it.
+fn in_json(taxi: &Path, folder: &Path) -> [PathBuf; 2] {
+    let text = std::fs::read_to_string(taxi).expect("file");
+    let (mut ndjson, mut otlp) = (String::new(), String::new());
+    for row in text.lines().skip(1) {
+        let (stamp, value) = row.split_once(',').expect("two columns");
+        ndjson.push_str(&format!("{{\"timestamp\":\"{stamp}\",\"value\":{value}}}\n"));
+        let time: jiff::Timestamp = format!("{}Z", stamp.replace(' ', "T")).parse().expect("time");
+        otlp.push_str(&format!(
+            r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"nyc_taxi"}}}}]}},"scopeMetrics":[{{"metrics":[{{"name":"value","gauge":{{"dataPoints":[{{"timeUnixNano":"{}","asDouble":{value}}}]}}}}]}}]}}]}}"#,
+            time.as_nanosecond()
+        ));
+        otlp.push('\n');
+    }
+    [("nyc_taxi.ndjson", ndjson), ("nyc_taxi.jsonl", otlp)].map(|(name, text)| {
+        let path = folder.join(name);
+        std::fs::write(&path, text + "{\"broken\":[\n").expect("file");
+        path
+    })
+}
+
+#[test]
+fn every_format_that_is_produced_gives_what_replay_gives() {
+    let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let [ndjson, otlp] = in_json(&taxi, folder.path());
+    let config = write_config(folder.path(), broker, "json", "state", HALF_HOURS);
+    let (expected, _) = replay(&taxi, &config, folder.path());
+    create_topics(broker, &[("json-in", 1), ("otlp_metrics", 1)]);
+    // OTLP JSON goes to the topic of its signal, whatever the topic of tables is.
+    let [tables, records] = ["json-in, encoding: otlp_metrics", "otlp_metrics, encoding: otlp_json"];
+    for (file, prefix, topic) in [(ndjson, "json", tables), (otlp, "otlp", records)] {
+        assert_eq!(replay(&file, &config, folder.path()).0, expected, "{prefix}");
+        produce(broker, &file, "json-in");
+        let config = write_config(folder.path(), broker, prefix, prefix, HALF_HOURS);
+        let text = std::fs::read_to_string(&config).expect("config");
+        let input = format!("{prefix}-in, encoding: otlp_metrics");
+        std::fs::write(&config, text.replace(&input, topic)).expect("config");
+        ends_well(run(&config, true), &config, Duration::from_secs(120));
+        assert_eq!(distinct(&read_topic(broker, &format!("{prefix}-anomalies"))), expected, "{prefix}");
+    }
+}
+
+#[test]
+fn a_topic_that_cannot_be_is_named() {
+    let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };
+    let output = foreshock()
+        .args(["produce", "--brokers", broker, "--topic", "no such topic"])
+        .arg(taxi)
+        .output()
+        .expect("foreshock starts");
+    assert_eq!(output.status.code(), Some(2));
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(talk.contains("cannot write to topic \"no such topic\""), "{talk}");
+}
+
 #[test]
 fn killed_at_any_time_it_gives_the_same() {
     let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };

@@ -234,7 +234,7 @@ impl Config {
         if self.threads > MOST_THREADS {
             return refuse("threads", "is above 256");
         }
-        self.spans.check(self.time.tick)?;
+        self.spans.check()?;
         measures::check(&self.measures)?;
         self.detect.check()?;
         self.incidents.check()

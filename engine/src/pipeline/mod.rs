@@ -13,6 +13,7 @@
 
 mod partition;
 mod rows;
+mod scores;
 mod shard;
 mod threads;
 
@@ -34,6 +35,7 @@ use crate::{
 
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
+pub use scores::SeriesScore;
 use shard::{Closed, Shard};
 use threads::Threads;
 pub use threads::ThreadsConfig;
@@ -147,6 +149,13 @@ pub enum Effect {
     },
     /// What the bus wants done; a signal must be durable before anything after it is done.
     Bus(bus::Effect),
+    /// Every score of a tick, in the order of the series' names; only after [`Pipeline::show_scores`].
+    Scores {
+        /// Start of the tick, unix milliseconds.
+        time_ms: i64,
+        /// The series that had a value.
+        series: Vec<SeriesScore>,
+    },
     /// A tick is about to close and waits for [`Event::Measured`]; always the last effect of an event.
     Query(TickRows),
     /// A tick is closed in every shard; its end, unix milliseconds.
@@ -189,6 +198,7 @@ pub struct Pipeline {
     closed: i64,
     awaited: Option<Awaited>,
     catching_up: bool,
+    shows_scores: bool,
     counts: Counts,
 }
 
@@ -257,6 +267,7 @@ impl Pipeline {
             closed: i64::MIN,
             awaited: None,
             catching_up: true,
+            shows_scores: false,
             counts: Counts::default(),
             config,
         })
@@ -290,6 +301,11 @@ impl Pipeline {
             Event::Bus(event) => self.tell_bus(event, &mut effects),
         }
         effects
+    }
+
+    /// From now on every tick gives its scores.
+    pub fn show_scores(&mut self) {
+        self.shows_scores = true;
     }
 
     /// Takes an event and lets `measure` answer every query that comes of it.
@@ -486,6 +502,7 @@ impl Pipeline {
         let measured_by_shard = self.by_shard(&[&traced.values, measured].concat());
         let mut told = TickClosed { time_ms: start_ms, edges: traced.edges, ..TickClosed::default() };
         let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
+        let shows_scores = self.shows_scores;
         let closed = self.threads.each(&mut self.shards, samples, |index, shard| {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
@@ -494,12 +511,22 @@ impl Pipeline {
                 .collect();
             let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
             let is_idle = inputs.is_empty() && measured.is_empty();
-            if is_idle { Closed::default() } else { shard.close(tick, start_ms, &inputs, measured) }
+            if is_idle {
+                Closed::default()
+            } else {
+                shard.close(tick, start_ms, &inputs, measured, shows_scores)
+            }
         });
+        let mut scores = Vec::new();
         for closed in closed {
             self.counts.scored += closed.scored;
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
+            scores.extend(closed.scores);
+        }
+        if shows_scores {
+            scores.sort_by(|a, b| a.series.name.cmp(&b.series.name));
+            effects.push(Effect::Scores { time_ms: start_ms, series: scores });
         }
         told.warm_series = self.shards.iter().map(Shard::warm).sum();
         let mut taken = taken.into_iter().peekable();
@@ -516,7 +543,7 @@ impl Pipeline {
         let shards = if measured.is_empty() { 0 } else { self.shards.len() };
         let mut by_shard = vec![Vec::new(); shards];
         for value in measured {
-            by_shard[self.config.clock.shard(&value.series.entity)].push(value.clone());
+            by_shard[self.config.clock.shard(&value.series)].push(value.clone());
         }
         by_shard
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     intake::{self, Intake, IntakeConfig},
     measures,
-    types::{Batch, BatchSignal, Change, Entity, Record, Reject, Samples, Source, StreamDef},
+    types::{Batch, BatchSignal, Change, Record, Reject, Samples, SeriesDef, Source, StreamDef},
 };
 
 use super::rows;
@@ -32,9 +32,9 @@ impl Clock {
         time_ns.div_euclid(self.tick_ns)
     }
 
-    /// The shard of an entity's series.
-    pub(super) fn shard(&self, entity: &Entity) -> usize {
-        (entity.key() % self.shards as u64) as usize
+    /// The shard of a series: that of its entity.
+    pub(super) fn shard(&self, series: &SeriesDef) -> usize {
+        (series.entity_key % self.shards as u64) as usize
     }
 
     /// The first tick that is still open once an event of this time was seen.
@@ -206,7 +206,7 @@ impl Partition {
             }
         }
         for def in self.scratch.defs.drain(..) {
-            let shard = clock.shard(&def.series.entity);
+            let shard = clock.shard(&def.series);
             self.shard_of.insert(def.key, shard);
             taken.defs.push((shard, def));
         }

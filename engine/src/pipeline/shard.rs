@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::scores::SeriesScore;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
@@ -23,6 +24,8 @@ pub(super) struct Closed {
     pub(super) anomalies: Vec<Anomaly>,
     pub(super) scored: u64,
     pub(super) refused: u64,
+    /// What was said of every series, where that is asked for.
+    pub(super) scores: Vec<SeriesScore>,
 }
 
 impl Shard {
@@ -57,6 +60,7 @@ impl Shard {
         time_ms: i64,
         inputs: &[FrameInput<'_>],
         measured: &[Measured],
+        shows_scores: bool,
     ) -> Closed {
         self.fold.fold(tick, inputs, measured, &mut self.output);
         let output = &mut self.output;
@@ -80,7 +84,28 @@ impl Shard {
         }
         self.warm = self.scorer.warm();
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
-        Closed { anomalies, scored, refused: output.refused_series }
+        let refused = output.refused_series;
+        let scores = if shows_scores { self.scores().collect() } else { Vec::new() };
+        Closed { anomalies, scored, refused, scores }
+    }
+
+    /// The scores of the tick that was closed last, by slot.
+    fn scores(&self) -> impl Iterator<Item = SeriesScore> {
+        let scores = self.scorer.scores();
+        let values = self.output.values.iter().zip(self.fold.slots()).enumerate();
+        values.filter(|(_, (value, _))| !value.is_nan()).filter_map(|(slot, (value, series))| {
+            Some(SeriesScore {
+                series: series.clone()?,
+                value: *value,
+                expected: scores.expected[slot],
+                lower: scores.lower[slot],
+                upper: scores.upper[slot],
+                score: scores.score[slot],
+                neg_log_p: scores.nlp[slot],
+                change: scores.change[slot],
+                onset: scores.onset[slot],
+            })
+        })
     }
 
     pub(super) fn save(&self) -> Result<[Section; 2], SectionError> {

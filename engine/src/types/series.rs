@@ -102,6 +102,8 @@ pub struct SeriesDef {
     pub key: u64,
     /// Whose series it is.
     pub entity: Arc<Entity>,
+    /// [`Entity::key`] of it.
+    pub entity_key: u64,
     /// What is measured: `http.server.requests:rate`, `log.error:rate`, `span.duration:p95`.
     pub measure: String,
     /// The remaining attributes, sorted by key.
@@ -129,7 +131,8 @@ impl SeriesDef {
         if !attributes.is_empty() {
             name.push('}');
         }
-        SeriesDef { key: stable_hash(name.as_bytes()), entity, measure, attributes, name }
+        let (key, entity_key) = (stable_hash(name.as_bytes()), entity.key());
+        SeriesDef { key, entity, entity_key, measure, attributes, name }
     }
 }
 

@@ -2,8 +2,8 @@
 //! prost's structs gives, also with fields in another order and with fields that nobody knows.
 
 use arrow::{
-    array::AsArray,
-    datatypes::{Int64Type, UInt32Type},
+    array::{ArrayRef, AsArray},
+    datatypes::{Float64Type, Int64Type, UInt32Type},
     util::display::array_value_to_string,
 };
 use opentelemetry_proto::tonic::{
@@ -250,13 +250,24 @@ fn rows(batches: &[Batch]) -> Vec<String> {
         for (row, stream) in streams.iter().enumerate() {
             let def = &batch.streams.defs[*stream as usize];
             let own = (1..batch.rows.num_columns()).filter(|column| *column != 2);
-            let own: Vec<String> = own
-                .map(|column| array_value_to_string(batch.rows.column(column), row).expect("a value"))
-                .collect();
+            let own: Vec<String> = own.map(|column| value(batch.rows.column(column), row)).collect();
             lines.push(format!("{} {:?} {}", def.series.name, def.kind, own.join(" ")));
         }
     }
     lines
+}
+
+/// A value as text; numbers as Rust writes them.
+fn value(column: &ArrayRef, row: usize) -> String {
+    if let Some(numbers) = column.as_primitive_opt::<Float64Type>() {
+        return format!("{:?}", numbers.value(row));
+    }
+    if let Some(lists) = column.as_list_opt::<i32>()
+        && let Some(numbers) = lists.value(row).as_primitive_opt::<Float64Type>()
+    {
+        return format!("{:?}", &numbers.values()[..]);
+    }
+    array_value_to_string(column, row).expect("a value")
 }
 
 /// Every message with its fields in falling order of their numbers, and one that nobody knows. Repeated fields keep

@@ -32,6 +32,7 @@ use histograms::Histograms;
 use logs::Logs;
 use numbers::Numbers;
 use slots::Slots;
+use spans::Spans;
 
 /// Settings of a fold.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,6 +110,7 @@ pub struct Fold {
     numbers: Numbers,
     histograms: Histograms,
     logs: Logs,
+    spans: Spans,
     /// The latest tick at which silent streams were forgotten.
     swept: i64,
 }
@@ -150,6 +152,7 @@ impl Fold {
             numbers: Numbers::default(),
             histograms: Histograms::default(),
             logs,
+            spans: Spans::default(),
             swept: i64::MIN,
         }
     }
@@ -190,7 +193,7 @@ impl Fold {
         self.numbers.fold(inputs, &mut frame);
         self.histograms.fold(inputs, &mut frame);
         self.logs.fold(inputs, &mut frame);
-        spans::fold(inputs, &mut frame);
+        self.spans.fold(inputs, &mut frame);
         for measured in measured {
             frame.set(&measured.series, measured.value);
         }

@@ -1,19 +1,35 @@
 //! Spans as rate, error ratio and duration by operation and entity. Who calls whom is `traces`' business.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     super::durations::{Durations, ENOUGH},
     Frame, FrameInput,
+    by_key::{ByKey, Reset},
 };
 use crate::types::{SpanSample, StreamKind};
 
+/// Memory for a tick.
 #[derive(Debug, Default)]
+pub(super) struct Spans {
+    operations: ByKey<Counted>,
+    entities: ByKey<Counted>,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Counted {
     stream: u64,
     spans: u64,
     errors: u64,
     durations: Durations,
+}
+
+impl Reset for Counted {
+    fn reset(&mut self) {
+        self.spans = 0;
+        self.errors = 0;
+        self.durations.clear();
+    }
 }
 
 impl Counted {
@@ -25,25 +41,28 @@ impl Counted {
     }
 }
 
-pub(super) fn fold(inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
-    let mut operations: BTreeMap<u64, Counted> = BTreeMap::new();
-    let mut entities: BTreeMap<u64, Counted> = BTreeMap::new();
-    for sample in inputs.iter().flat_map(|input| &input.samples.spans) {
-        let Some(def) = frame.defs.get(&sample.stream) else { continue };
-        if let StreamKind::Spans { inbound: true, .. } = &def.kind {
-            operations.entry(def.series.key).or_default().add(sample);
-            entities.entry(def.series.entity.key()).or_default().add(sample);
+impl Spans {
+    pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
+        let Spans { operations, entities } = self;
+        operations.clear();
+        entities.clear();
+        for sample in inputs.iter().flat_map(|input| &input.samples.spans) {
+            let Some(def) = frame.defs.get(&sample.stream) else { continue };
+            if let StreamKind::Spans { inbound: true, .. } = &def.kind {
+                operations.entry(def.series.key).add(sample);
+                entities.entry(def.series.entity_key).add(sample);
+            }
         }
-    }
-    for counted in operations.values() {
-        publish(counted, true, frame);
-    }
-    for counted in entities.values() {
-        publish(counted, false, frame);
+        for (_, counted) in operations.sorted() {
+            publish(counted, true, frame);
+        }
+        for (_, counted) in entities.sorted() {
+            publish(counted, false, frame);
+        }
     }
 }
 
-fn publish(counted: &Counted, by_operation: bool, frame: &mut Frame<'_>) {
+fn publish(counted: &mut Counted, by_operation: bool, frame: &mut Frame<'_>) {
     let Some(def) = frame.stream(counted.stream) else { return };
     // The entity's own series are derived from the entity, whichever operation came last.
     let base = match by_operation {
@@ -60,6 +79,6 @@ fn publish(counted: &Counted, by_operation: bool, frame: &mut Frame<'_>) {
     set(1, "span:rate", spans * per_second);
     if counted.spans >= ENOUGH {
         set(2, "span.errors:ratio", counted.errors as f64 / spans);
-        set(3, "span.duration:p95", counted.durations.quantile(0.95, counted.spans));
+        set(3, "span.duration:p95", counted.durations.quantile(0.95));
     }
 }

@@ -32,8 +32,8 @@ impl Counted {
         self.durations.add(duration_ns);
     }
 
-    fn p95(&self) -> f64 {
-        self.durations.quantile(0.95, self.spans)
+    fn p95(&mut self) -> f64 {
+        self.durations.quantile(0.95)
     }
 }
 
@@ -59,13 +59,13 @@ impl Found {
         self.own_by_entity.entry(Arc::clone(&operation.entity)).or_default().add(duration_ns, false);
     }
 
-    pub(super) fn output(self, tick_seconds: f64) -> TraceOutput {
+    pub(super) fn output(mut self, tick_seconds: f64) -> TraceOutput {
         let mut out = TraceOutput::default();
         let mut set = |entity: &Arc<Entity>, measure: &str, attributes: Vec<(String, String)>, value: f64| {
             let series = Arc::new(SeriesDef::new(Arc::clone(entity), measure, attributes));
             out.values.push(Measured { series, value });
         };
-        for ((caller, callee), counted) in &self.calls {
+        for ((caller, callee), counted) in &mut self.calls {
             let attributes = || vec![("callee".to_string(), callee.to_string())];
             let calls = counted.spans as f64;
             set(caller, "span.edge:rate", attributes(), calls / tick_seconds);
@@ -76,10 +76,10 @@ impl Found {
                 set(caller, "span.edge.duration:p95", attributes(), counted.p95());
             }
         }
-        let by_operation = self.own_by_operation.values();
+        let by_operation = self.own_by_operation.values_mut();
         let operations = by_operation.map(|(series, own)| (&series.entity, series.attributes.clone(), own));
-        let entities = self.own_by_entity.iter().map(|(entity, own)| (entity, Vec::new(), own));
-        let enough = |(.., own): &(_, _, &Counted)| own.spans >= ENOUGH_FOR_P95;
+        let entities = self.own_by_entity.iter_mut().map(|(entity, own)| (entity, Vec::new(), own));
+        let enough = |(.., own): &(_, _, &mut Counted)| own.spans >= ENOUGH_FOR_P95;
         for (entity, attributes, own) in operations.chain(entities).filter(enough) {
             set(entity, "span.self:p95", attributes, own.p95());
         }

@@ -72,6 +72,15 @@ pub struct Traces {
     /// The newest tick of which a span left early.
     evicted_to: i64,
     counts: TraceCounts,
+    scratch: Scratch,
+}
+
+/// Memory that is used again for every span.
+#[derive(Debug, Default)]
+struct Scratch {
+    children: Vec<u64>,
+    calls: Vec<(i64, i64)>,
+    look_through: Vec<Node>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +105,7 @@ impl Traces {
             window,
             evicted_to: i64::MIN,
             counts,
+            scratch: Scratch::default(),
         }
     }
 
@@ -185,10 +195,12 @@ impl Traces {
         if let Some(parent) = self.window.parent(&node) {
             self.join(parent, number, found);
         }
-        let children: Vec<u64> = self.window.children(&node).map(|(child, _)| child).collect();
-        for child in children {
+        let mut children = std::mem::take(&mut self.scratch.children);
+        children.extend(self.window.children(&node).map(|(child, _)| child));
+        for child in children.drain(..) {
             self.join(number, child, found);
         }
+        self.scratch.children = children;
     }
 
     /// Counts a call, when the child is of another entity than its parent.
@@ -221,7 +233,9 @@ impl Traces {
                     if start < tick - self.config.window_ticks || start <= self.evicted_to {
                         self.counts.cut += 1;
                     } else {
-                        found.own(&def.series, node.duration_ns - self.called_ns(number, &node, def));
+                        let Traces { window, defs, scratch, .. } = &mut *self;
+                        let called_ns = called_ns(window, defs, number, scratch);
+                        found.own(&defs[&node.stream].series, node.duration_ns - called_ns);
                     }
                 }
                 StreamKind::Spans { peer: Some(peer), .. }
@@ -233,29 +247,6 @@ impl Traces {
                 _ => {}
             }
         }
-    }
-
-    /// How long an inbound span waits for calls, nanoseconds: at most its duration.
-    fn called_ns(&self, number: u64, node: &Node, own: &StreamDef) -> u64 {
-        let (mut calls, mut look_through) = (Vec::new(), vec![*node]);
-        while let Some(at) = look_through.pop() {
-            for (child_number, child) in self.window.children(&at) {
-                let Some(def) = self.defs.get(&child.stream) else { continue };
-                // A loop leads back to where it was entered.
-                if child_number == number {
-                    continue;
-                }
-                let names_peer = matches!(def.kind, StreamKind::Spans { peer: Some(_), .. });
-                let is_call = child.joined || names_peer || is_inbound(def);
-                if is_call || def.series.entity != own.series.entity {
-                    let within = |time_ns: i64| time_ns.clamp(node.start_ns(), node.end_ns);
-                    calls.push((within(child.start_ns()), within(child.end_ns)));
-                } else {
-                    look_through.push(*child);
-                }
-            }
-        }
-        union(&mut calls)
     }
 
     /// Takes the oldest span out of the window. If it names its peer and is not yet counted, it is now.
@@ -270,6 +261,39 @@ impl Traces {
         }
         Some(node)
     }
+}
+
+/// How long an inbound span, the one of this number, waits for calls, nanoseconds: at most its duration.
+fn called_ns(
+    window: &Window,
+    defs: &HashMap<u64, Arc<StreamDef>>,
+    number: u64,
+    scratch: &mut Scratch,
+) -> u64 {
+    let Scratch { calls, look_through, .. } = scratch;
+    calls.clear();
+    look_through.clear();
+    let Some(node) = window.get(number) else { return 0 };
+    let Some(own) = defs.get(&node.stream) else { return 0 };
+    look_through.push(*node);
+    while let Some(at) = look_through.pop() {
+        for (child_number, child) in window.children(&at) {
+            let Some(def) = defs.get(&child.stream) else { continue };
+            // A loop leads back to where it was entered.
+            if child_number == number {
+                continue;
+            }
+            let names_peer = matches!(def.kind, StreamKind::Spans { peer: Some(_), .. });
+            let is_call = child.joined || names_peer || is_inbound(def);
+            if is_call || def.series.entity != own.series.entity {
+                let within = |time_ns: i64| time_ns.clamp(node.start_ns(), node.end_ns);
+                calls.push((within(child.start_ns()), within(child.end_ns)));
+            } else {
+                look_through.push(*child);
+            }
+        }
+    }
+    union(calls)
 }
 
 fn is_inbound(def: &StreamDef) -> bool {

@@ -1,18 +1,24 @@
 //! In steady state neither ingest nor scoring allocates per record: twice the records, or twice the series, cost no more
 //! allocations than the same number of batches and ticks does anyway.
 //!
-//! Counted is what the pipeline does between Kafka's bytes and scores. Not proven: that the Kafka client copies nothing.
+//! Counted is what the pipeline does between Kafka's bytes and scores; of log lines, what intake does, redaction
+//! included. Not proven: that the Kafka client copies nothing, nor anything about the learning of templates.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use foreshock::{
+    intake::{self, Intake, IntakeConfig},
     pipeline::{Effect, Event, Pipeline, PipelineConfig},
     types::{Record, Source},
 };
 use opentelemetry_proto::tonic::{
-    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    collector::{
+        logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
+        trace::v1::ExportTraceServiceRequest,
+    },
     common::v1::{AnyValue, KeyValue, any_value::Value},
+    logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
     metrics::v1::{
         ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
         NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, exponential_histogram_data_point::Buckets,
@@ -176,4 +182,44 @@ fn nothing_is_allocated_per_record() {
         );
         assert!(more_pods < once + 100, "{topic}: {once} became {more_pods} with eight times the pods");
     }
+}
+
+/// Log lines of one pod at one time: plain, and with what is redacted.
+fn logs(pod: usize, time_unix_nano: u64) -> Vec<u8> {
+    let line = |text: String| LogRecord {
+        time_unix_nano,
+        body: Some(AnyValue { value: Some(Value::StringValue(text)) }),
+        ..LogRecord::default()
+    };
+    let log_records = vec![
+        line(format!("order {pod} took {} ms", time_unix_nano % 97)),
+        line(format!("login of user{pod}@example.org from 10.0.0.{pod}, password=hunter{pod}")),
+    ];
+    let scope = ScopeLogs { log_records, ..ScopeLogs::default() };
+    let group = ResourceLogs { resource: resource(pod), scope_logs: vec![scope], ..ResourceLogs::default() };
+    ExportLogsServiceRequest { resource_logs: vec![group] }.encode_to_vec()
+}
+
+#[test]
+fn nothing_is_allocated_per_log_line() {
+    let allocations = |records: usize| {
+        let mut intake = Intake::new("otlp_logs", IntakeConfig::default());
+        let records: Vec<Record> = (0..records)
+            .map(|index| Record {
+                offset: index as i64,
+                time_ms: ((START + index as u64) * 1000) as i64,
+                payload: Bytes::from(logs(index % 16, (START + index as u64) * 1_000_000_000)),
+                ..Record::default()
+            })
+            .collect();
+        let mut take = || intake.on_event(intake::Event::Records(&records)).len();
+        assert_eq!(take(), 1, "one batch and no reject");
+        allocation_counter::measure(|| {
+            take();
+        })
+        .count_total
+    };
+    let (once, more) = (allocations(16), allocations(128));
+    println!("otlp_logs: {once} for 16 records, {more} for 128");
+    assert!(more < once + 50, "{once} became {more} with eight times the records");
 }

@@ -11,6 +11,7 @@ use super::{
     Encoding, Refusal,
     identity::{Identity, Streams},
     logs, malformed,
+    redact::Redactor,
     rows::Rows,
 };
 use crate::types::{Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind};
@@ -42,7 +43,7 @@ pub(super) fn lines(
     record: &Record,
     streams: &mut Streams,
     rows: &mut Rows,
-    redaction: bool,
+    redactor: &mut Redactor,
 ) -> Result<(), Refusal> {
     let object: Map<String, Value> = serde_json::from_slice(&record.payload).map_err(malformed)?;
     let body = first_text(&object, &["message", "msg", "log", "body"])
@@ -59,7 +60,7 @@ pub(super) fn lines(
     let name =
         first_text(&object, &["service", "service.name", "app", "application", "host"]).unwrap_or("default");
     let stream = logs::stream_of(Entity::new(EntityKind::Service, name), streams);
-    logs::line(rows, time_ms * 1_000_000, stream, logs::severity_of(level), body, redaction);
+    logs::line(rows, time_ms * 1_000_000, stream, logs::severity_of(level), body, redactor);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::{
     Refusal,
     identity::{self, Identity, Owner, Streams, text_of},
     malformed,
-    redact::redact,
+    redact::Redactor,
     rows::Rows,
     wire::{Fields, WireError, message, messages},
 };
@@ -20,7 +20,7 @@ pub(super) fn push(
     request: &[u8],
     streams: &mut Streams,
     rows: &mut Rows,
-    redaction: bool,
+    redactor: &mut Redactor,
 ) -> Result<(), Refusal> {
     for group in messages(request, 1) {
         let group = group.map_err(malformed)?;
@@ -29,7 +29,7 @@ pub(super) fn push(
             for record in messages(scope.map_err(malformed)?, 2) {
                 let record = LogRecord::read(record.map_err(malformed)?).map_err(malformed)?;
                 let severity = u8::try_from(record.severity.clamp(0, 24)).unwrap_or(0);
-                line(rows, record.time_ns()?, stream, severity, &record.text()?, redaction);
+                line(rows, record.time_ns()?, stream, severity, &record.text()?, redactor);
             }
         }
     }
@@ -95,17 +95,19 @@ impl<'a> LogRecord<'a> {
 /// Longest log line that is looked at, bytes.
 const MAX_LINE: usize = 8 << 10;
 
-pub(super) fn line(rows: &mut Rows, time_ns: i64, stream: u32, severity: u8, body: &str, redaction: bool) {
+pub(super) fn line(
+    rows: &mut Rows,
+    time_ns: i64,
+    stream: u32,
+    severity: u8,
+    body: &str,
+    redactor: &mut Redactor,
+) {
     let mut end = body.len().min(MAX_LINE);
     while !body.is_char_boundary(end) {
         end -= 1;
     }
-    let body = &body[..end];
-    if redaction {
-        rows.log(time_ns, stream, severity, &redact(body));
-    } else {
-        rows.log(time_ns, stream, severity, body);
-    }
+    rows.log(time_ns, stream, severity, redactor.redact(&body[..end]));
 }
 
 /// The stream of the logs of an entity that has no OTLP resource.
@@ -122,14 +124,14 @@ pub(super) fn text(
     topic: &str,
     streams: &mut Streams,
     rows: &mut Rows,
-    redaction: bool,
+    redactor: &mut Redactor,
 ) -> Result<(), Refusal> {
     let body = std::str::from_utf8(&record.payload).map_err(super::malformed)?;
     if record.time_ms < 0 {
         return Err((RejectReason::BadTime, "a plain-text line needs the record's timestamp".to_string()));
     }
     let stream = stream_of(Entity::new(EntityKind::Other, topic), streams);
-    line(rows, record.time_ms * 1_000_000, stream, severity_in(body), body.trim_end(), redaction);
+    line(rows, record.time_ms * 1_000_000, stream, severity_in(body), body.trim_end(), redactor);
     Ok(())
 }
 

@@ -26,6 +26,7 @@ use crate::types::{Batch, Change, Record, Reject, RejectReason};
 
 pub use choose::Encoding;
 use identity::Streams;
+use redact::Redactor;
 use rows::Rows;
 
 /// How the records of a topic are read.
@@ -80,6 +81,7 @@ pub struct Intake {
     config: IntakeConfig,
     streams: Streams,
     buckets: metrics::Buckets,
+    redactor: Redactor,
     rows: Rows,
 }
 
@@ -95,6 +97,7 @@ impl Intake {
     pub fn new(topic: &str, config: IntakeConfig) -> Intake {
         Intake {
             topic: topic.to_string(),
+            redactor: Redactor::new(config.redaction),
             config,
             streams: Streams::default(),
             buckets: metrics::Buckets::default(),
@@ -144,11 +147,11 @@ impl Intake {
             }
             Encoding::PrometheusJson => json::prometheus(payload, &mut self.streams, &mut self.rows)?,
             Encoding::JsonLines => {
-                json::lines(record, &mut self.streams, &mut self.rows, self.config.redaction)?;
+                json::lines(record, &mut self.streams, &mut self.rows, &mut self.redactor)?;
             }
             Encoding::Text => {
-                let Intake { topic, streams, rows, config, .. } = self;
-                logs::text(record, topic, streams, rows, config.redaction)?;
+                let Intake { topic, streams, rows, redactor, .. } = self;
+                logs::text(record, topic, streams, rows, redactor)?;
             }
             Encoding::CloudEvents => return events::change(record).map(Some),
             Encoding::Auto => return Err((RejectReason::UnknownEncoding, "undecided".to_string())),
@@ -159,10 +162,10 @@ impl Intake {
 
     /// Takes an OTLP message in protobuf.
     fn otlp(&mut self, encoding: Encoding, message: &[u8]) -> Result<(), Refusal> {
-        let Intake { streams, buckets, rows, config, .. } = self;
+        let Intake { streams, buckets, redactor, rows, .. } = self;
         match encoding {
             Encoding::OtlpMetrics => metrics::push(message, streams, buckets, rows),
-            Encoding::OtlpLogs => logs::push(message, streams, rows, config.redaction),
+            Encoding::OtlpLogs => logs::push(message, streams, rows, redactor),
             _ => spans::push(message, streams, rows),
         }
     }

@@ -343,7 +343,8 @@ struct Reader {
     until_end: bool,
     /// What the full channel did not take, oldest first.
     pending: VecDeque<Input>,
-    partitions: BTreeMap<(String, i32), Reading>,
+    /// By topic and partition, so that one is found by borrowed names.
+    partitions: BTreeMap<String, BTreeMap<i32, Reading>>,
     caught_up: bool,
     ended: bool,
     paused: bool,
@@ -371,8 +372,8 @@ impl Reader {
     }
 
     fn message(&mut self, message: &BorrowedMessage<'_>) {
-        let Some(reading) = self.partitions.get_mut(&(message.topic().to_string(), message.partition()))
-        else {
+        let topic = self.partitions.get_mut(message.topic());
+        let Some(reading) = topic.and_then(|partitions| partitions.get_mut(&message.partition())) else {
             return;
         };
         if message.offset() < reading.next {
@@ -388,7 +389,8 @@ impl Reader {
     }
 
     fn flush_all(&mut self) {
-        for reading in self.partitions.values_mut().filter(|reading| !reading.batch.records.is_empty()) {
+        let partitions = self.partitions.values_mut().flat_map(BTreeMap::values_mut);
+        for reading in partitions.filter(|reading| !reading.batch.records.is_empty()) {
             self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
         }
     }
@@ -413,7 +415,8 @@ impl Reader {
                         told: false,
                         batch: Batch::default(),
                     };
-                    self.partitions.insert((source.topic.to_string(), source.partition), reading);
+                    let topic = self.partitions.entry(source.topic.to_string()).or_default();
+                    topic.insert(source.partition, reading);
                 }
                 self.caught_up &= assigned.is_empty();
                 let sources = assigned.into_iter().map(|(source, _)| source).collect();
@@ -422,7 +425,9 @@ impl Reader {
             Rebalanced::Revoked(sources) => {
                 self.flush_all();
                 for source in &sources {
-                    self.partitions.remove(&(source.topic.to_string(), source.partition));
+                    if let Some(topic) = self.partitions.get_mut(&*source.topic) {
+                        topic.remove(&source.partition);
+                    }
                 }
                 self.pending.push_back(Input::Revoked(sources));
             }
@@ -434,8 +439,8 @@ impl Reader {
         // Nobody is silent who cannot be heard.
         let deaf = self.client.context().link.is_away();
         let mut lag = 0;
-        let mut at_end = !self.partitions.is_empty();
-        for reading in self.partitions.values_mut() {
+        let mut at_end = self.partitions.values().any(|partitions| !partitions.is_empty());
+        for reading in self.partitions.values_mut().flat_map(BTreeMap::values_mut) {
             let end = ends.get(&reading.source);
             lag += end.map_or(0, |end| end.behind(reading.next));
             let here = end.is_some_and(|end| end.eof >= 0 && (reading.next < 0 || reading.next >= end.eof));

@@ -52,10 +52,23 @@ fn gets_in(broker: &Secure, listener: &str, name: &str, security: &str) {
     create_topics(&broker.plain, &[(&topic, 1)]);
     let (code, said) = check(&config);
     assert_eq!(code, Some(0), "{name}: {said}");
+    if listener == "oauth" {
+        let code = exit_code(run(&config, true), &config, Duration::from_secs(40));
+        assert_eq!(code, Some(2), "{name}: {}", log(&config));
+        assert!(log(&config).contains("cannot create topics with a token"), "{name}: {}", log(&config));
+        create_outputs(broker, name);
+    }
     produce(&config, &topic, &write_series(folder.path(), 0..1500));
     ends_well(run(&config, true), &config, Duration::from_secs(60));
     let found = distinct(&read_topic(&broker.plain, &format!("{name}-anomalies")));
     assert!(!found.is_empty(), "{name}: {}", log(&config));
+}
+
+/// The output topics of a configuration with this name: a client with tokens cannot make them.
+fn create_outputs(broker: &Secure, name: &str) {
+    let topics = ["anomalies", "incidents", "signals", "dead", "journal", "decisions"];
+    let topics = topics.map(|topic| format!("{name}-{topic}"));
+    create_topics(&broker.plain, &topics.each_ref().map(|topic| (topic.as_str(), 1)));
 }
 
 /// `run` and `check --connect` end with this code and these words, and without the secret.
@@ -213,6 +226,7 @@ fn tokens_are_renewed_while_the_engine_runs() {
     ];
     let engines = sources.map(|(name, how)| {
         create_topics(&broker.plain, &[(&format!("{name}-in"), 1)]);
+        create_outputs(broker, name);
         let security = format!("{{{}, sasl: {{mechanism: oauthbearer, {how}}}}}", tls(broker));
         let config = write_secure_config(folder.path(), &broker.listener("oauth"), name, name, &security, "");
         (name, run(&config, false), config)

@@ -65,15 +65,7 @@ fn connect(config: &Config) -> anyhow::Result<Ending> {
         }
     }
     let outputs = &config.outputs;
-    let written = [
-        &outputs.anomalies,
-        &outputs.incidents,
-        &outputs.signals,
-        &outputs.dead_letter,
-        &outputs.journal,
-        &outputs.decisions,
-    ];
-    for name in written {
+    for name in outputs.names() {
         match (partitions(name), outputs.create) {
             (Some(_), _) => println!("topic {name}: there"),
             (None, true) => println!("topic {name}: missing, `run` will create it"),

@@ -203,6 +203,14 @@ impl Default for KafkaConfig {
     }
 }
 
+impl OutputTopics {
+    /// Every topic that is written.
+    pub fn names(&self) -> [&str; 6] {
+        [&self.anomalies, &self.incidents, &self.signals, &self.dead_letter, &self.journal, &self.decisions]
+            .map(String::as_str)
+    }
+}
+
 impl Default for OutputTopics {
     fn default() -> OutputTopics {
         OutputTopics {

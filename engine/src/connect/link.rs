@@ -51,6 +51,10 @@ impl Link {
         Link { tokens, away: Gauge::default(), state: Mutex::default() }
     }
 
+    pub(super) fn needs_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
     /// A token, where one is needed.
     pub(super) fn token(&self) -> Result<Option<OAuthToken>, TokenError> {
         self.tokens.as_ref().map(Tokens::fetch).transpose()

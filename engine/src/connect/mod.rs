@@ -15,7 +15,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext,
-    client::{Client, OAuthToken},
+    client::OAuthToken,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
@@ -110,19 +110,15 @@ impl Connection {
         client.create_with_context(context).map_err(ConnectError::Options)
     }
 
-    /// Gives a client its first token where one is needed: without, only a client that is polled would ever get one.
-    pub(crate) fn authorize<C: ClientContext>(&self, client: &Client<C>) -> Result<(), ConnectError> {
-        match self.link.token()? {
-            Some(token) => Ok(token::give(client, &token)?),
-            None => Ok(()),
-        }
+    /// Whether clients get in with tokens. They get theirs while they are polled, and rdkafka's `AdminClient` never is.
+    pub(crate) fn needs_tokens(&self) -> bool {
+        self.link.needs_tokens()
     }
 
     /// Asks the brokers for their topics. A refusal is an error at once, silence after [`WAIT`].
     pub(crate) fn reach(&self) -> Result<Metadata, ConnectError> {
         let client: BaseConsumer<Plain> =
             self.client(&[("allow.auto.create.topics", "false")], self.plain())?;
-        self.authorize(client.client())?;
         let began = Instant::now();
         loop {
             let answer = client.fetch_metadata(None, Duration::from_millis(500));

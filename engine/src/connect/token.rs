@@ -4,9 +4,7 @@
 //! its end is looked at, so that it is renewed in time.
 
 use std::{
-    ffi::CString,
     path::PathBuf,
-    ptr,
     time::{Duration, SystemTime},
 };
 
@@ -14,11 +12,7 @@ use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-use rdkafka::{
-    ClientContext, bindings,
-    client::{Client, OAuthToken},
-    types::RDKafkaRespErr,
-};
+use rdkafka::client::OAuthToken;
 use serde::Deserialize;
 use ureq::{
     Agent,
@@ -239,33 +233,6 @@ fn expires_ms(token: &str) -> Option<i64> {
 fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Gives a token to a client that is not polled for events: rdkafka's `AdminClient` has no other way to one.
-pub(super) fn give<C: ClientContext>(client: &Client<C>, token: &OAuthToken) -> Result<(), TokenError> {
-    let words =
-        |text: &str| CString::new(text).map_err(|_| TokenError::Unusable("it holds a zero byte".to_string()));
-    let (value, name) = (words(&token.token)?, words(&token.principal_name)?);
-    let mut said = [0_u8; 512];
-    // SAFETY: the client is alive for as long as it is borrowed; librdkafka copies both strings, takes no extensions, and
-    // writes at most `said.len()` bytes with a zero at the end into `said`.
-    let code = unsafe {
-        bindings::rd_kafka_oauthbearer_set_token(
-            client.native_ptr(),
-            value.as_ptr(),
-            token.lifetime_ms,
-            name.as_ptr(),
-            ptr::null_mut(),
-            0,
-            said.as_mut_ptr().cast(),
-            said.len(),
-        )
-    };
-    if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-        return Ok(());
-    }
-    let end = said.iter().position(|byte| *byte == 0).unwrap_or(said.len());
-    Err(TokenError::Unusable(String::from_utf8_lossy(&said[..end]).into_owned()))
 }
 
 #[cfg(test)]

@@ -519,7 +519,9 @@ impl Core {
         let closed_ms = self.pipeline.closed_ms();
         // What still waits for its turn has no effect yet.
         let latest = |decision: &Decision| {
-            decision.after_ms().is_some() && decision.after_ms() == closed_ms && !self.later.contains(decision)
+            decision.after_ms().is_some()
+                && decision.after_ms() == closed_ms
+                && !self.later.contains(decision)
         };
         let latest = self.decisions.iter().filter(|(_, decision)| latest(decision));
         let keys = latest.map(|(key, _)| key.clone()).collect();

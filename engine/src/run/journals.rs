@@ -20,6 +20,9 @@ use crate::{
     connect::{Connection, Plain, is_refusal},
 };
 
+/// Time in which a first token is taken.
+const TOKEN_WAIT: Duration = Duration::from_millis(500);
+
 /// Longest wait for the next record of a journal.
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -44,7 +47,10 @@ pub(super) fn read<T: DeserializeOwned>(
         ("enable.partition.eof", "true"),
     ];
     let consumer: BaseConsumer<Plain> = connection.client(&own, connection.plain())?;
-    connection.authorize(consumer.client())?;
+    if connection.needs_tokens() {
+        // The first token comes while it is polled.
+        drop(consumer.poll(TOKEN_WAIT));
+    }
     let (low, high) = consumer.fetch_watermarks(topic, 0, WAIT).map_err(failed("look at a journal"))?;
     let mut found = Journal::default();
     if low >= high {

@@ -100,6 +100,14 @@ pub enum RunError {
     /// Kafka cannot be reached, or does not want us.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Output topics are missing, and cannot be made with a token.
+    #[error(
+        "topics {topics} are missing, and the client cannot create topics with a token: create them (docs/topics.md says how they are kept)"
+    )]
+    NoAdmin {
+        /// The topics.
+        topics: String,
+    },
     /// The broker refuses us for good.
     #[error(
         "kafka refuses to be read: {problem}; give this user the rights Describe and Read on {topics}, and Read on group {group:?}"
@@ -196,11 +204,11 @@ impl Engine {
         let grpc = listen(&runtime, "grpc.listen", &config.grpc)?;
         let mut store = Store::open(&config.snapshots, runtime.handle().clone())?;
         let connection = Connection::new(&config.kafka)?;
-        connection.reach()?;
+        let there = connection.reach()?;
         let metrics = Metrics { kafka_away: connection.link().gauge(), ..Metrics::default() };
         let (stop, stopped) = bounded(1);
         let outputs = Outputs::connect(config, &connection, &metrics, stopped.clone())?;
-        runtime.block_on(outputs::create_topics(config, &connection))?;
+        runtime.block_on(outputs::create_topics(config, &connection, &there))?;
         let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
         let Restored { pipeline, resume, signals, decisions, later } =
             restore(config, &connection, &sql, &mut store)?;

@@ -16,6 +16,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
+    metadata::Metadata,
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
 use serde::Serialize;
@@ -234,14 +235,25 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunError> {
 /// Longest wait for the broker that creates topics.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Makes the output topics that are missing.
-pub(super) async fn create_topics(config: &Config, connection: &Connection) -> Result<(), RunError> {
+/// Makes the output topics that are missing; `there` are those that exist.
+pub(super) async fn create_topics(
+    config: &Config,
+    connection: &Connection,
+    there: &Metadata,
+) -> Result<(), RunError> {
     let outputs = &config.outputs;
     if !outputs.create {
         return Ok(());
     }
+    let is_there = |name: &str| there.topics().iter().any(|topic| topic.name() == name);
+    let missing: Vec<&str> = outputs.names().into_iter().filter(|name| !is_there(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if connection.needs_tokens() {
+        return Err(RunError::NoAdmin { topics: missing.join(", ") });
+    }
     let admin: AdminClient<Plain> = connection.client(&[], connection.plain())?;
-    connection.authorize(admin.inner())?;
     let topic = |name, partitions, key, value| {
         NewTopic::new(name, partitions, TopicReplication::Fixed(outputs.replication)).set(key, value)
     };

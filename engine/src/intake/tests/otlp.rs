@@ -342,7 +342,7 @@ mod plain {
     }
 
     fn labels(attributes: &[KeyValue]) -> Vec<(String, String)> {
-        let kept = attributes.iter().filter(|it| !["k8s.pod.name", "instance"].contains(&it.key.as_str()));
+        let kept = attributes.iter().filter(|it| it.key != "instance" && !it.key.starts_with("k8s.pod."));
         kept.map(|it| (it.key.clone(), text(it.value.as_ref()))).collect()
     }
 

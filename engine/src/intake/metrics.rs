@@ -76,14 +76,14 @@ struct Head {
     start: u64,
 }
 
-/// `aggregation_temporality` and `is_monotonic`, which come after the points or before them.
-fn aggregation(data: &[u8]) -> Result<(bool, bool), WireError> {
+/// `aggregation_temporality` and, of a sum, `is_monotonic`, which come after the points or before them.
+fn aggregation(data: &[u8], is_sum: bool) -> Result<(bool, bool), WireError> {
     let (mut is_delta, mut is_monotonic) = (false, false);
     for field in Fields::of(data) {
         let field = field?;
         match field.number {
             2 => is_delta = field.int32()? == AggregationTemporality::Delta as i32,
-            3 => is_monotonic = field.varint()? != 0,
+            3 if is_sum => is_monotonic = field.varint()? != 0,
             _ => {}
         }
     }
@@ -114,7 +114,7 @@ impl<'a> Writer<'a, '_> {
     fn push(&mut self) -> Result<(), Refusal> {
         let Some((field, data)) = self.metric.data else { return Ok(()) };
         let (is_delta, is_monotonic) = match field {
-            7 | 9 | 10 => aggregation(data).map_err(malformed)?,
+            7 | 9 | 10 => aggregation(data, field == 7).map_err(malformed)?,
             _ => (false, false),
         };
         let numbers = match (is_delta, is_monotonic) {

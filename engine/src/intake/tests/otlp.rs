@@ -536,7 +536,7 @@ fn check(topic: &str, message: Vec<u8>, expected: &[String]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(6000) })]
 
     #[test]
     fn metrics_are_what_prost_reads(seed in any::<u64>()) {

@@ -26,6 +26,12 @@ struct Counted {
 }
 
 impl Counted {
+    fn with(spare: &mut Vec<Durations>) -> Counted {
+        let mut durations = spare.pop().unwrap_or_default();
+        durations.clear();
+        Counted { durations, ..Counted::default() }
+    }
+
     fn add(&mut self, duration_ns: u64, error: bool) {
         self.spans += 1;
         self.errors += u64::from(error);
@@ -37,58 +43,73 @@ impl Counted {
     }
 }
 
-/// Gathers while a tick closes.
+/// Gathers while a tick closes; the memory of durations is used again.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     calls: BTreeMap<(Arc<Entity>, Arc<Entity>), Counted>,
     own_by_entity: BTreeMap<Arc<Entity>, Counted>,
     own_by_operation: BTreeMap<u64, (Arc<SeriesDef>, Counted)>,
+    spare: Vec<Durations>,
 }
 
 impl Found {
     pub(super) fn call(&mut self, caller: &Arc<Entity>, callee: &Arc<Entity>, duration_ns: u64, error: bool) {
         let pair = (Arc::clone(caller), Arc::clone(callee));
-        self.calls.entry(pair).or_default().add(duration_ns, error);
+        let counted = self.calls.entry(pair).or_insert_with(|| Counted::with(&mut self.spare));
+        counted.add(duration_ns, error);
     }
 
     /// The self time of a span of this operation.
     pub(super) fn own(&mut self, operation: &Arc<SeriesDef>, duration_ns: u64) {
-        let by_operation = self.own_by_operation.entry(operation.key);
-        let (_, counted) = by_operation.or_insert_with(|| (Arc::clone(operation), Counted::default()));
+        let Found { own_by_entity, own_by_operation, spare, .. } = self;
+        let by_operation = own_by_operation.entry(operation.key);
+        let (_, counted) = by_operation.or_insert_with(|| (Arc::clone(operation), Counted::with(spare)));
         counted.add(duration_ns, false);
-        self.own_by_entity.entry(Arc::clone(&operation.entity)).or_default().add(duration_ns, false);
+        let by_entity = own_by_entity.entry(Arc::clone(&operation.entity));
+        by_entity.or_insert_with(|| Counted::with(spare)).add(duration_ns, false);
     }
 
-    pub(super) fn output(mut self, tick_seconds: f64) -> TraceOutput {
+    /// What was gathered, and begins anew.
+    pub(super) fn output(&mut self, tick_seconds: f64) -> TraceOutput {
+        let Found { calls, own_by_entity, own_by_operation, spare } = self;
         let mut out = TraceOutput::default();
         let mut set = |entity: &Arc<Entity>, measure: &str, attributes: Vec<(String, String)>, value: f64| {
             let series = Arc::new(SeriesDef::new(Arc::clone(entity), measure, attributes));
             out.values.push(Measured { series, value });
         };
-        for ((caller, callee), counted) in &mut self.calls {
+        for ((caller, callee), counted) in &mut *calls {
             let attributes = || vec![("callee".to_string(), callee.to_string())];
-            let calls = counted.spans as f64;
-            set(caller, "span.edge:rate", attributes(), calls / tick_seconds);
+            let count = counted.spans as f64;
+            set(caller, "span.edge:rate", attributes(), count / tick_seconds);
             if counted.spans >= ENOUGH {
-                set(caller, "span.edge.errors:ratio", attributes(), counted.errors as f64 / calls);
+                set(caller, "span.edge.errors:ratio", attributes(), counted.errors as f64 / count);
             }
             if counted.spans >= ENOUGH_FOR_P95 {
                 set(caller, "span.edge.duration:p95", attributes(), counted.p95());
             }
         }
-        let by_operation = self.own_by_operation.values_mut();
-        let operations = by_operation.map(|(series, own)| (&series.entity, series.attributes.clone(), own));
-        let entities = self.own_by_entity.iter_mut().map(|(entity, own)| (entity, Vec::new(), own));
+        let operations = own_by_operation.values_mut();
+        let operations = operations.map(|(series, own)| (&series.entity, series.attributes.clone(), own));
+        let entities = own_by_entity.iter_mut().map(|(entity, own)| (entity, Vec::new(), own));
         let enough = |(.., own): &(_, _, &mut Counted)| own.spans >= ENOUGH_FOR_P95;
         for (entity, attributes, own) in operations.chain(entities).filter(enough) {
             set(entity, "span.self:p95", attributes, own.p95());
         }
-        out.edges.extend(self.calls.iter().map(|((caller, callee), counted)| Edge {
+        out.edges.extend(calls.iter().map(|((caller, callee), counted)| Edge {
             caller: (**caller).clone(),
             callee: (**callee).clone(),
             calls: counted.spans,
             errors: counted.errors,
         }));
+        while let Some((_, counted)) = calls.pop_first() {
+            spare.push(counted.durations);
+        }
+        while let Some((_, counted)) = own_by_entity.pop_first() {
+            spare.push(counted.durations);
+        }
+        while let Some((_, (_, counted))) = own_by_operation.pop_first() {
+            spare.push(counted.durations);
+        }
         out
     }
 }

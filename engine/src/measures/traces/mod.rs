@@ -72,6 +72,8 @@ pub struct Traces {
     /// The newest tick of which a span left early.
     evicted_to: i64,
     counts: TraceCounts,
+    /// Empty between ticks.
+    found: Found,
     scratch: Scratch,
 }
 
@@ -105,6 +107,7 @@ impl Traces {
             window,
             evicted_to: i64::MIN,
             counts,
+            found: Found::default(),
             scratch: Scratch::default(),
         }
     }
@@ -133,7 +136,7 @@ impl Traces {
         tick: i64,
         partitions: impl IntoIterator<Item = &'a [Samples]>,
     ) -> TraceOutput {
-        let mut found = Found::default();
+        let mut found = std::mem::take(&mut self.found);
         for shards in partitions {
             for span in in_order(shards) {
                 self.take(span, &mut found);
@@ -143,7 +146,9 @@ impl Traces {
         while self.window.get(self.window.first()).is_some_and(|oldest| self.is_over(oldest, tick)) {
             self.leave(&mut found);
         }
-        found.output(self.config.tick_ns as f64 * 1e-9)
+        let output = found.output(self.config.tick_ns as f64 * 1e-9);
+        self.found = found;
+        output
     }
 
     /// Saves all state.

@@ -10,7 +10,8 @@ fn scores_stay_above_those_of_the_peers() {
     let Some(data) = paths::data() else { return };
     let servers = asd::read(&data.join("asd")).unwrap();
     let scores: Vec<asd::ServerScores> = servers.iter().map(asd::scores).collect();
-    let volumes = servers.iter().zip(&scores).map(|(server, own)| asd::vus_pr(&server.labels, &own.joint, 100));
+    let volumes =
+        servers.iter().zip(&scores).map(|(server, own)| asd::vus_pr(&server.labels, &own.joint, 100));
     let volume = volumes.sum::<f64>() / servers.len() as f64;
     assert!(volume > 0.295, "VUS-PR of the joint detector {volume:.3}");
 

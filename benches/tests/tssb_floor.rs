@@ -9,7 +9,8 @@ fn deep_tier_stays_above_its_floor() {
     let series = tssb::read(&data.join("tssb")).unwrap();
     assert_eq!(series.len(), 75);
     let scores = series.iter().map(|series| {
-        let found: Vec<usize> = tssb::segment_changes(&series.values).iter().map(|found| found.onset).collect();
+        let found: Vec<usize> =
+            tssb::segment_changes(&series.values).iter().map(|found| found.onset).collect();
         tssb::covering(&series.changes, &found, series.values.len())
     });
     let mean = 100.0 * scores.sum::<f64>() / 75.0;

@@ -171,10 +171,14 @@ mod tests {
         for budget in [0.03, 0.3] {
             let threshold = pool.threshold(slots, budget);
             let ticks = 6_000;
-            let loud: usize =
-                (0..ticks).map(|_| frame(&mut state, slots, stretch).iter().filter(|nlp| **nlp >= threshold).count()).sum();
+            let loud: usize = (0..ticks)
+                .map(|_| frame(&mut state, slots, stretch).iter().filter(|nlp| **nlp >= threshold).count())
+                .sum();
             let spent = loud as f64 / f64::from(ticks) / budget;
-            assert!((0.7..1.4).contains(&spent), "budget {budget}: spent {spent} times, threshold {threshold}");
+            assert!(
+                (0.7..1.4).contains(&spent),
+                "budget {budget}: spent {spent} times, threshold {threshold}"
+            );
         }
     }
 

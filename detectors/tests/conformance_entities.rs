@@ -125,7 +125,11 @@ fn the_joint_bank_keeps_the_same_promises() {
     for tick in 0..900_usize {
         let mut values = matrix(rows, tick as u64);
         // Row 3 is made of extremes; row 1 is forgotten on the way.
-        values.row_mut(3).iter_mut().enumerate().for_each(|(at, cell)| *cell = extremes[(tick + at) % extremes.len()]);
+        values
+            .row_mut(3)
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, cell)| *cell = extremes[(tick + at) % extremes.len()]);
         if tick == 300 {
             straight.forget(1);
             restored.forget(1);

@@ -2,7 +2,8 @@
 //! the residuals, the stronger of the two. `tests/asd_engine.rs` compares with the engine itself.
 
 use foreshock_detectors::{
-    CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank, JointConfig, Scores, SeriesBank,
+    CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank, JointConfig,
+    Scores, SeriesBank,
 };
 use ndarray::{Array2, ArrayView2};
 

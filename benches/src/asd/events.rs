@@ -58,10 +58,12 @@ pub fn tally(servers: &[(&[bool], &[f64])], threshold: f64) -> Tally {
         let told = episodes(scores.iter().map(|score| *score >= threshold), CALM);
         sum.events += truth.len();
         let near = |row: usize| truth.iter().any(|(from, to)| row + NEAR >= *from && row < to + NEAR);
-        let right = |&&(from, to): &&(usize, usize)| 2 * (from..to).filter(|row| near(*row)).count() >= to - from;
+        let right =
+            |&&(from, to): &&(usize, usize)| 2 * (from..to).filter(|row| near(*row)).count() >= to - from;
         let good: Vec<_> = told.iter().filter(right).copied().collect();
         let touches = |&&(from, to): &&(usize, usize)| {
-            let rows = |start: usize, end: usize| (from.max(start)..to.min(end)).any(|row| scores[row] >= threshold);
+            let rows =
+                |start: usize, end: usize| (from.max(start)..to.min(end)).any(|row| scores[row] >= threshold);
             good.iter().any(|(start, end)| rows(*start, *end))
         };
         sum.hit += truth.iter().filter(touches).count();
@@ -76,7 +78,8 @@ pub fn tally(servers: &[(&[bool], &[f64])], threshold: f64) -> Tally {
 pub fn best_threshold(servers: &[(&[bool], &[f64])]) -> f64 {
     let mut all: Vec<f64> = servers.iter().flat_map(|(_, scores)| scores.iter().copied()).collect();
     all.sort_by(|a, b| b.total_cmp(a));
-    let mut candidates: Vec<f64> = (0..1_000).map(|step| all[(step * all.len() / 20_000).min(all.len() - 1)]).collect();
+    let mut candidates: Vec<f64> =
+        (0..1_000).map(|step| all[(step * all.len() / 20_000).min(all.len() - 1)]).collect();
     candidates.dedup();
     let best = candidates.iter().map(|threshold| (tally(servers, *threshold).f1(), *threshold));
     best.fold((-1.0, f64::INFINITY), |best, this| if this.0 > best.0 { this } else { best }).1
@@ -108,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_long_episode_counts_once_and_silence_is_nothing() {
-        let labels: Vec<bool> = (0..100).map(|row| (10..40).contains(&row) || (60..62).contains(&row)).collect();
+        let labels: Vec<bool> =
+            (0..100).map(|row| (10..40).contains(&row) || (60..62).contains(&row)).collect();
         let mut scores = vec![0.0; 100];
         scores[35] = 5.0;
         scores[90] = 4.0;

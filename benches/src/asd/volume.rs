@@ -104,12 +104,19 @@ fn area(
     let (mut area, mut before) = (0.0, 0.0);
     for threshold in thresholds {
         let predicted = scores.iter().filter(|score| **score >= *threshold).count() as f64;
-        let touched = zones.iter().filter(|(from, to)| scores[*from..=*to].iter().any(|s| s >= threshold)).count();
+        let touched =
+            zones.iter().filter(|(from, to)| scores[*from..=*to].iter().any(|s| s >= threshold)).count();
         let (mut hit, mut weight) = (0.0, 0.0);
         for &(from, to) in &counted {
             for row in from..=to {
                 let told = scores[row] >= *threshold;
-                let label = if labels[row] { 1.0 } else if told { soft[row] } else { 0.0 };
+                let label = if labels[row] {
+                    1.0
+                } else if told {
+                    soft[row]
+                } else {
+                    0.0
+                };
                 hit += if told { label } else { 0.0 };
                 weight += label;
             }
@@ -139,9 +146,12 @@ mod tests {
     fn volumes_are_those_of_the_authors_package() {
         let (labels, scores) = example();
         // vus 0.0.6, RangeAUC_volume_opt with 250 thresholds, on the same example.
-        for (longest, want) in
-            [(0, 0.687_250_790_494_600_1), (1, 0.687_250_790_494_600_1), (6, 0.711_916_899_366_334_8), (20, 0.751_247_022_928_742_3)]
-        {
+        for (longest, want) in [
+            (0, 0.687_250_790_494_600_1),
+            (1, 0.687_250_790_494_600_1),
+            (6, 0.711_916_899_366_334_8),
+            (20, 0.751_247_022_928_742_3),
+        ] {
             let got = vus_pr(&labels, &scores, longest);
             assert!((got - want).abs() < 1e-9, "longest {longest}: {got} not {want}");
         }

@@ -17,8 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let deep = tssb::segment_changes(&series.values);
         let core = tssb::core_changes(&series.values);
         let onsets = |found: &[tssb::Found]| found.iter().map(|found| found.onset).collect::<Vec<_>>();
-        let scores =
-            [&onsets(&deep), &onsets(&core), &Vec::new()].map(|found| tssb::covering(&series.changes, found, rows));
+        let scores = [&onsets(&deep), &onsets(&core), &Vec::new()]
+            .map(|found| tssb::covering(&series.changes, found, rows));
         for (sum, score) in sums.iter_mut().zip(scores) {
             sum[place % 2] += score;
         }
@@ -26,7 +26,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if files {
             let told: Vec<(usize, usize)> = deep.iter().map(|found| (found.onset, found.announced)).collect();
             let [deep, core, none] = scores.map(|score| 100.0 * score);
-            println!("{:<29} {rows:>6} rows  {deep:>5.1} {core:>5.1} {none:>5.1}  true {:?}", series.name, series.changes);
+            println!(
+                "{:<29} {rows:>6} rows  {deep:>5.1} {core:>5.1} {none:>5.1}  true {:?}",
+                series.name, series.changes
+            );
             println!("{:<29} onset and announcement {told:?}", "");
         }
     }

@@ -129,7 +129,9 @@ impl State {
         // A saw of the same power as a sine: variance one half.
         let wave = if self.saw { (2.0 * self.phase - 1.0) * 1.5_f64.sqrt() } else { sine };
         match self.kind {
-            Kind::Level | Kind::Spread | Kind::Slope | Kind::White | Kind::Trend => self.level + self.spread * noise,
+            Kind::Level | Kind::Spread | Kind::Slope | Kind::White | Kind::Trend => {
+                self.level + self.spread * noise
+            }
             Kind::Correlated => {
                 self.last = 0.8 * self.last + 0.6 * noise;
                 self.level + self.last

@@ -202,7 +202,8 @@ impl State {
             Kind::Counter => {
                 let more = random.poisson(50.0);
                 let restarts = random.unit() < 0.2 / DAY as f64;
-                self.count = if restarts { more } else { self.count + if fault.is_some() { 0.0 } else { more } };
+                self.count =
+                    if restarts { more } else { self.count + if fault.is_some() { 0.0 } else { more } };
                 self.count
             }
             Kind::SparseCounts => random.poisson(if fault.is_some() { 3.0 } else { 0.05 }),
@@ -217,7 +218,10 @@ impl State {
             }
             Kind::ClockShift => {
                 let shifted = if day >= 18 { tick + 12 } else { tick };
-                self.level + 10.0 * (std::f64::consts::TAU * shifted as f64 / DAY as f64).sin() + noise + 6.0 * sign
+                self.level
+                    + 10.0 * (std::f64::consts::TAU * shifted as f64 / DAY as f64).sin()
+                    + noise
+                    + 6.0 * sign
             }
             Kind::Stops | Kind::Freezes => {
                 if begins {
@@ -254,7 +258,10 @@ mod tests {
             assert!(a.faults.iter().all(|(from, to)| *from >= FIRST * DAY && *to <= DAYS * DAY), "{kind:?}");
         }
         let stopped = series(Kind::Stops, 1);
-        assert!(stopped.values[stopped.faults[0].0 - 1].is_finite() && stopped.values[stopped.faults[0].0].is_nan());
+        assert!(
+            stopped.values[stopped.faults[0].0 - 1].is_finite()
+                && stopped.values[stopped.faults[0].0].is_nan()
+        );
         let onoff = series(Kind::OnOff, 1);
         let (from, to) = onoff.faults[0];
         assert!(onoff.values[from..to].iter().all(|value| *value == 0.0) && onoff.values[from - 1] == 1.0);

@@ -143,7 +143,9 @@ mod tests {
     #[test]
     fn weekends_come_and_go() {
         let share = |day: f64| Weekends::Gradual.share(((7.0 + day) * DAY as f64) as usize);
-        for (day, want) in [(2.5, 0.0), (4.8, 0.0), (5.0, 0.5), (5.2, 1.0), (6.5, 1.0), (7.0, 0.5), (7.2, 0.0)] {
+        for (day, want) in
+            [(2.5, 0.0), (4.8, 0.0), (5.0, 0.5), (5.2, 1.0), (6.5, 1.0), (7.0, 0.5), (7.2, 0.0)]
+        {
             assert_eq!(share(day), want, "day {day}");
         }
         assert_eq!(Weekends::Abrupt.share(5 * DAY - 1), 0.0);

@@ -125,7 +125,10 @@ mod tests {
     #[test]
     fn reports_by_hand() {
         let start = 14 * DAY;
-        let series = Series { values: vec![0.0; start + 400], faults: vec![(start + 50, start + 60), (start + 200, start + 210)] };
+        let series = Series {
+            values: vec![0.0; start + 400],
+            faults: vec![(start + 50, start + 60), (start + 200, start + 210)],
+        };
         let mut speaks = vec![false; start + 400];
         // About the first fault, twice in one report; one report about nothing; the second fault is missed.
         for tick in [53, 58, 300, 305] {

@@ -58,7 +58,12 @@ pub fn read(tssb: &Path) -> Result<Vec<Series>, CorpusError> {
 fn values(path: &Path) -> Result<Vec<f64>, CorpusError> {
     let form = |line: &str| CorpusError::Form { path: path.display().to_string(), line: line.to_owned() };
     let content = text(path)?;
-    content.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| line.parse().map_err(|_| form(line))).collect()
+    content
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| line.parse().map_err(|_| form(line)))
+        .collect()
 }
 
 fn text(path: &Path) -> Result<String, CorpusError> {

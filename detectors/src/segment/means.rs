@@ -77,7 +77,13 @@ fn test(values: &[f64]) -> Shift {
     }
     let total: f64 = {
         let mut running = 0.0;
-        values.iter().map(|value| { running += value - mean; running }).sum()
+        values
+            .iter()
+            .map(|value| {
+                running += value - mean;
+                running
+            })
+            .sum()
     };
     let (whole_squares, whole_moments) = (squares, moments);
     let (mut s, mut sum, mut square, mut moment) = (0.0, 0.0, 0.0, 0.0);
@@ -126,7 +132,13 @@ mod tests {
         let part = |values: &[f64]| {
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             let mut sum = 0.0;
-            values.iter().map(|value| { sum += value - mean; sum * sum }).sum::<f64>()
+            values
+                .iter()
+                .map(|value| {
+                    sum += value - mean;
+                    sum * sum
+                })
+                .sum::<f64>()
         };
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let (a, b) = values.split_at(k);
@@ -136,7 +148,9 @@ mod tests {
 
     #[test]
     fn the_quick_sums_are_the_papers() {
-        let values: Vec<f64> = (0..160_u32).map(|t| f64::from(t.wrapping_mul(2_654_435_761) >> 8) / 1e6 + if t >= 97 { 9.0 } else { 0.0 }).collect();
+        let values: Vec<f64> = (0..160_u32)
+            .map(|t| f64::from(t.wrapping_mul(2_654_435_761) >> 8) / 1e6 + if t >= 97 { 9.0 } else { 0.0 })
+            .collect();
         let found = test(&values);
         let want = (20..140).map(|k| (k, plain(&values, k))).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         assert_eq!(found.at, want.0);

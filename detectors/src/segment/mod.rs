@@ -252,7 +252,8 @@ mod tests {
         let saw = |t: i32| f64::from(t % 40) / 20.0 - 1.0;
         let values: Vec<f64> = (0..2_000).map(|t| if t < 1_100 { wave(t) } else { saw(t) }).collect();
         let (onsets, _) = run(Isa::best(), &values);
-        let mut told: Vec<f64> = onsets.iter().map(|bits| f64::from_bits(*bits)).filter(|at| !at.is_nan()).collect();
+        let mut told: Vec<f64> =
+            onsets.iter().map(|bits| f64::from_bits(*bits)).filter(|at| !at.is_nan()).collect();
         told.dedup();
         assert_eq!(told.len(), 1, "{told:?}");
         // Within a period.

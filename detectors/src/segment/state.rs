@@ -9,11 +9,14 @@ const VERSION: u32 = 1;
 
 pub(super) fn save(bank: &SegmentBank) -> Columns {
     let all = &bank.series;
-    let count = |of: fn(&Window) -> usize| ColumnData::U32(all.iter().map(|s| of(&s.window) as u32).collect());
+    let count =
+        |of: fn(&Window) -> usize| ColumnData::U32(all.iter().map(|s| of(&s.window) as u32).collect());
     let real = |of: fn(&Series) -> f64| ColumnData::F64(all.iter().map(of).collect());
     let whole = |of: fn(&Series) -> u64| ColumnData::U64(all.iter().map(of).collect());
-    let near = |rank: usize| ColumnData::U32(all.iter().flat_map(|s| s.window.near[rank].iter().copied()).collect());
-    let like = |rank: usize| ColumnData::F32(all.iter().flat_map(|s| s.window.like[rank].iter().copied()).collect());
+    let near =
+        |rank: usize| ColumnData::U32(all.iter().flat_map(|s| s.window.near[rank].iter().copied()).collect());
+    let like =
+        |rank: usize| ColumnData::F32(all.iter().flat_map(|s| s.window.like[rank].iter().copied()).collect());
     let mut columns = vec![
         ("seen".to_owned(), whole(|s| s.seen)),
         ("turn".to_owned(), whole(|s| s.window.turn)),
@@ -23,9 +26,18 @@ pub(super) fn save(bank: &SegmentBank) -> Columns {
         ("width".to_owned(), count(|w| w.width)),
         ("length".to_owned(), count(|w| w.values.len())),
         ("done".to_owned(), count(Window::done)),
-        ("values".to_owned(), ColumnData::F64(all.iter().flat_map(|s| s.window.values.iter().copied()).collect())),
-        ("times".to_owned(), ColumnData::U64(all.iter().flat_map(|s| s.window.times.iter().map(|t| *t as u64)).collect())),
-        ("dots".to_owned(), ColumnData::F64(all.iter().flat_map(|s| s.window.lags().iter().copied()).collect())),
+        (
+            "values".to_owned(),
+            ColumnData::F64(all.iter().flat_map(|s| s.window.values.iter().copied()).collect()),
+        ),
+        (
+            "times".to_owned(),
+            ColumnData::U64(all.iter().flat_map(|s| s.window.times.iter().map(|t| *t as u64)).collect()),
+        ),
+        (
+            "dots".to_owned(),
+            ColumnData::F64(all.iter().flat_map(|s| s.window.lags().iter().copied()).collect()),
+        ),
     ];
     for rank in 0..NEIGHBOURS {
         columns.push((format!("near{rank}"), near(rank)));
@@ -59,13 +71,14 @@ pub(super) fn load(columns: &Columns, capacity: usize) -> Result<Vec<Series>, Lo
     for row in 0..rows {
         let (width, length, done) = (width[row] as usize, length[row] as usize, done[row] as usize);
         let fits = length <= capacity && (done == 0 || width > 0 && done + width <= length + 1);
-        if !fits || !(scale[row] >= 0.0) || width > length {
+        if !fits || scale[row].is_nan() || width > capacity {
             return Err(damaged("length"));
         }
         let mut window = Window::new(capacity);
         window.values = values[at..at + length].to_vec();
         window.times = times[at..at + length].iter().map(|time| *time as i64).collect();
-        (window.centre, window.scale, window.width, window.turn) = (centre[row], scale[row], width, turn[row]);
+        (window.centre, window.scale, window.width, window.turn) =
+            (centre[row], scale[row], width, turn[row]);
         for (rank, (near, like)) in ranks.iter().enumerate() {
             window.near[rank] = near[at_done..at_done + done].to_vec();
             window.like[rank] = like[at_done..at_done + done].to_vec();

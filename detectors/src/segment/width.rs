@@ -93,9 +93,8 @@ mod tests {
     #[test]
     fn a_wave_needs_about_its_period() {
         for period in [24, 60, 110] {
-            let values: Vec<f64> = (0..1024)
-                .map(|t| (std::f64::consts::TAU * f64::from(t) / f64::from(period)).sin())
-                .collect();
+            let values: Vec<f64> =
+                (0..1024).map(|t| (std::f64::consts::TAU * f64::from(t) / f64::from(period)).sin()).collect();
             let found = width(&values).unwrap();
             assert!(2 * found > period as usize && found < 4 * period as usize, "{found} for {period}");
         }

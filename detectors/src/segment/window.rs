@@ -235,7 +235,8 @@ impl Window {
         for chunk in likeness.chunks(TOGETHER) {
             let worst = &self.like[NEIGHBOURS - 1][start..start + chunk.len()];
             let bar = best.like[NEIGHBOURS - 1];
-            let news = chunk.iter().zip(worst).fold(false, |any, (new, old)| any | (new > old) | (*new > bar));
+            let news =
+                chunk.iter().zip(worst).fold(false, |any, (new, old)| any | (new > old) | (*new > bar));
             if news {
                 for (offset, &like) in chunk.iter().enumerate() {
                     best.take(like, (start + offset) as u32);
@@ -299,7 +300,8 @@ impl Best {
 fn shape(values: &[f32]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / n;
-    let square = values.iter().map(|value| (f64::from(*value) - mean) * (f64::from(*value) - mean)).sum::<f64>() / n;
+    let square =
+        values.iter().map(|value| (f64::from(*value) - mean) * (f64::from(*value) - mean)).sum::<f64>() / n;
     let deviation = square.sqrt();
     (mean, if deviation > FLAT { 1.0 / deviation } else { 0.0 })
 }

@@ -12,9 +12,9 @@
 //! | `means.rs` | levels, spreads and slopes, to which shapes are blind |
 //! | `state.rs` | save and load |
 //!
-//! Bounds, per series, with a window of n values: 68 bytes of state per value kept (279 kB at the default 4,096). A value costs at most
-//! [`CATCH_UP`] passes over the window, every fifth one four more (one per statistic, and the stretches that it is tested on add up to two);
-//! a change point, and each of the four times that the width is found, costs a sort of the window.
+//! Bounds, per series, with a window of n values: 68 bytes of state per value kept (279 kB at the default 4,096). A value costs at
+//! most [`CATCH_UP`] passes over the window, every fifth one about seven more (the profile, and three means over stretches
+//! that add up to two windows each); a change point, and each of the four times that the width is found, a sort of it.
 
 mod means;
 mod profile;

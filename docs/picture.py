@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws what the demo prints as an SVG, as a terminal would show it. Standard library only.
 
-    foreshock demo --seed 1 | docs/picture.py > docs/demo.svg
+    COLUMNS=100 foreshock demo --seed 1 | docs/picture.py > docs/demo.svg
 
 Every line is the demo's own; lines are left out where "..." stands, so that the picture stays on one screen.
 """
@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 WIDTH, HEIGHT, LEFT, TOP = 8.4, 18, 16, 44
 COLOURS = {
     "PAGE": "#ff7b72", "signal": "#d2a8ff", "done": "#d2a8ff", "resolved": "#7ee787",
-    "verified": "#7ee787", "verdict": "#8b949e", "change": "#79c0ff", "learnt": "#8b949e",
+    "verified": "#7ee787", "change": "#79c0ff", "learnt": "#8b949e",
 }
 PLAIN, DIM, GOOD = "#c9d1d9", "#8b949e", "#7ee787"
 
@@ -25,15 +25,17 @@ def chosen(lines):
     return lines[: end + 1] + ["..."] + [""] + lines[table:]
 
 
-def spans(line):
-    """The line as (text, colour) pieces."""
+def spans(line, before):
+    """The line as (text, colour) pieces; a line that goes on has the colour of the one before."""
+    if line.startswith(" " * 18):
+        return [(line, before)]
     told = re.match(r"( *\d+:\d\d:\d\d )(\w+)( .*)?$", line)
     if told:
         time, word, rest = told.groups(default="")
         return [(time, DIM), (word, COLOURS.get(word, PLAIN)), (rest, PLAIN)]
-    if line.rstrip().endswith(" yes") or line.startswith("  remediation") or "judged rightly" in line:
+    if line.rstrip().endswith(" yes") or line.startswith("  repair") or "judged rightly" in line:
         return [(line, GOOD)]
-    return [(line, DIM if line.startswith((" " * 10, "...", "what was")) else PLAIN)]
+    return [(line, DIM if line.startswith((" " * 9, "...", "what was")) else PLAIN)]
 
 
 def main():
@@ -50,9 +52,10 @@ def main():
         print(f'<circle cx="{20 + 18 * index}" cy="18" r="5.5" fill="{colour}"/>')
     family = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
     print(f'<g font-family="{family}" font-size="14" xml:space="preserve">')
+    colour = PLAIN
     for row, line in enumerate(lines):
         column = 0
-        for text, colour in spans(line):
+        for text, colour in spans(line, colour):
             stripped = text.lstrip(" ")
             column += len(text) - len(stripped)
             if stripped:

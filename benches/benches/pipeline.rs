@@ -1,4 +1,4 @@
-//! From encoded OTLP messages in memory to anomalies, on one thread; and its parts, each beside a peer.
+//! From encoded OTLP messages in memory to anomalies, on one thread and on two; and its parts, each beside a peer.
 //!
 //! Shapes: a message as a Collector's batch has them (one resource, 20 metrics of 5 points); 50 services in 4 pods
 //! each, so that pods roll up; 20,000 points per tick of 10 s. Log lines: 2,000 of the simulated shop's own.
@@ -12,7 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use foreshock::{
     intake::{self, Intake, IntakeConfig},
     measures::{TemplateConfig, TemplateMiner},
-    pipeline::{Event, Pipeline, PipelineConfig},
+    pipeline::{Event, Pipeline, PipelineConfig, ThreadsConfig},
     types::{Record, Source},
 };
 use opentelemetry_proto::tonic::{
@@ -125,22 +125,26 @@ fn end_to_end(c: &mut Criterion) {
     let points = (SERVICES * PODS * METRICS * POINTS) as u64;
     let mut group = c.benchmark_group("OTLP metrics to anomalies, per point");
     group.throughput(Throughput::Elements(points)).sample_size(10);
-    let mut pipeline = Pipeline::new(PipelineConfig::default()).expect("pipeline");
-    let mut now = 0;
-    let mut ready: Vec<Vec<Record>> = Vec::new();
-    group.bench_function("foreshock", |b| {
-        b.iter_custom(|rounds| {
-            ready.clear();
-            ready.extend((0..rounds).map(|round| tick(now + round)));
-            now += rounds;
-            let began = std::time::Instant::now();
-            for records in &ready {
-                black_box(pipeline.on_event(Event::Records { source: &source(), records }));
-            }
-            began.elapsed()
+    for count in [1, 2] {
+        let threads = ThreadsConfig { count, ..ThreadsConfig::default() };
+        let mut pipeline =
+            Pipeline::new(PipelineConfig { threads, ..PipelineConfig::default() }).expect("pipeline");
+        let mut now = 0;
+        let mut ready: Vec<Vec<Record>> = Vec::new();
+        group.bench_function(format!("foreshock, threads: {count}"), |b| {
+            b.iter_custom(|rounds| {
+                ready.clear();
+                ready.extend((0..rounds).map(|round| tick(now + round)));
+                now += rounds;
+                let began = std::time::Instant::now();
+                for records in &ready {
+                    black_box(pipeline.on_event(Event::Records { source: &source(), records }));
+                }
+                began.elapsed()
+            });
         });
-    });
-    println!("{} series, {:?}", pipeline.series(), pipeline.counts());
+        println!("{} series, {:?}", pipeline.series(), pipeline.counts());
+    }
     let records = tick(0);
     let mut ewma = Ewma::default();
     group.bench_function("peer: EWMA z-scores in a hash map", |b| b.iter(|| black_box(ewma.take(&records))));

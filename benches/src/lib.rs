@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `nab` | the Numenta Anomaly Benchmark |
 //! | `tssb` | change points on the Time Series Segmentation Benchmark |
-//! | `asd` | application servers: core tier and forest together |
-//! | `generated` | generated series with known truth |
+//! | `asd` | application servers: core tier, forest and joint detector |
+//! | `generated` | generated series and fleets with known truth |
+//! | `logs` | templates and sessions on labelled logs |
 //!
-//! Each has a program of its name in `src/bin` and a record in `record/`. The timing benches live in `benches/`.
+//! Results are recorded in `record/`. The timing benches live in `benches/`.
 
 pub mod asd;
 pub mod generated;
+pub mod logs;
 pub mod nab;
 pub mod paths;
 pub mod tssb;

@@ -12,6 +12,7 @@
 //! | `joint` | the deep tier's view of an entity: measures that part from one another |
 //! | `pool` | how loud a fleet gets when all is well: what a false-alarm budget is spent on |
 //! | `segment` | the deep tier's change points: shapes, in a window per series |
+//! | `session` | sequences of events: unknown events, counts and orders |
 
 mod bank;
 mod columns;
@@ -22,6 +23,7 @@ mod joint;
 mod kernels;
 mod pool;
 mod segment;
+mod session;
 
 pub use bank::{EntityBank, EntityScores, Frame, Scores, SeriesBank, Speaker, score_of};
 pub use columns::{ColumnData, Columns, LoadError};
@@ -30,3 +32,4 @@ pub use forest::{ForestBank, ForestConfig};
 pub use joint::{JointBank, JointConfig};
 pub use pool::TailPool;
 pub use segment::{SegmentBank, SegmentConfig};
+pub use session::{SessionBank, SessionConfig, SessionScore, SessionSpeaker};

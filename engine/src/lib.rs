@@ -1,10 +1,12 @@
 //! Foreshock: the streaming AIOps engine.
 //!
-//! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`.
+//! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`. `connect` is how
+//! any of them that speaks to Kafka gets there.
 
 pub mod bus;
 pub mod cli;
 pub mod config;
+mod connect;
 pub mod correlator;
 pub mod demo;
 pub mod intake;
@@ -15,4 +17,5 @@ pub mod replay;
 pub mod run;
 pub mod score;
 pub mod serve;
+pub mod sql;
 pub mod types;

@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,57 +16,60 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use rdkafka::{
-    ClientConfig,
-    config::FromClientConfig,
+    ClientContext, Message as _,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 
 use crate::{
-    config::{ConfigError, KafkaConfig},
-    replay::{Table, TableError, TableOptions},
+    config::KafkaConfig,
+    connect::{ConnectError, Connection, Plain},
+    replay::{Input, InputError, Lines, Refused, Table},
 };
 
 /// Why a file could not be produced.
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
-    /// The connection is described wrongly.
+    /// Kafka cannot be reached, or does not want us.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Connect(#[from] ConnectError),
     /// Kafka refused.
-    #[error("cannot write to {topic:?}: {source}; is the broker up, and may we write there?")]
+    #[error("cannot write to {to}: {source}; is the broker up, and may we write there?")]
     Kafka {
-        /// The topic.
-        topic: String,
+        /// The topic, or the brokers.
+        to: String,
         /// What the client said.
         source: KafkaError,
     },
-    /// The CSV file is no table.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
+    /// Kafka took some records and then gave them up.
+    #[error("{lost} records were not written; the first: {first}")]
+    Lost {
+        /// How many.
+        lost: u64,
+        /// What the client said of the first.
+        first: String,
     },
-    /// A line is no OTLP JSON.
-    #[error("{path}, line {line}: {problem}; give one OTLP JSON request per line")]
-    Line {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A file has lines, and none is a record.
+    #[error("{path} has no record that can be read; the first problem: {first}")]
+    NoRecords {
         /// The file.
         path: String,
-        /// Its line, from 1.
-        line: usize,
-        /// What is wrong.
-        problem: String,
+        /// The first problem.
+        first: String,
     },
 }
 
+/// Where an error belongs to no topic.
+const BROKERS: &str = "the brokers";
+
 /// Writes files to Kafka.
 pub struct FileProducer {
-    producer: ThreadedProducer<DefaultProducerContext>,
+    producer: ThreadedProducer<Deliveries>,
     /// Event seconds per second; `None`: as fast as it goes.
     speed: Option<f64>,
     /// Event time of the first record and when it was sent.
@@ -76,7 +80,7 @@ pub struct FileProducer {
 struct Outgoing<'a> {
     topic: &'a str,
     key: &'a str,
-    payload: Vec<u8>,
+    payload: &'a [u8],
     /// Event time, unix milliseconds; -1 when not known.
     time_ms: i64,
 }
@@ -84,64 +88,63 @@ struct Outgoing<'a> {
 impl FileProducer {
     /// Connects.
     pub fn connect(kafka: &KafkaConfig, speed: Option<f64>) -> Result<FileProducer, ProduceError> {
-        let mut client = ClientConfig::new();
-        client.set("linger.ms", "20").set("compression.type", "zstd").set("enable.idempotence", "true");
-        for (key, value) in kafka.connection()? {
-            client.set(key, value);
-        }
-        let producer = ThreadedProducer::from_config(&client)
-            .map_err(|source| ProduceError::Kafka { topic: String::new(), source })?;
+        let connection = Connection::new(kafka)?;
+        connection.reach()?;
+        let own = [("linger.ms", "20"), ("compression.type", "zstd"), ("enable.idempotence", "true")];
+        let deliveries = Deliveries { plain: connection.plain(), lost: Mutex::default() };
+        let producer = connection.client(&own, deliveries)?;
         Ok(FileProducer { producer, speed, began: None })
     }
 
-    /// Writes a CSV file: one record per row, each column a gauge of the service that is named like the file.
-    /// Gives the number of records.
-    pub fn csv(&mut self, path: &Path, options: &TableOptions, topic: &str) -> Result<usize, ProduceError> {
-        let table = Table::read(path, options)?;
+    /// Writes a table: one record per row, each column a gauge of the service that is named like the file. Gives the
+    /// number of records.
+    pub fn table(&mut self, table: &Table, topic: &str) -> Result<u64, ProduceError> {
         for row in 0..table.rows() {
             let time_ms = table.times_ms[row];
-            let payload = row_request(&table, row).encode_to_vec();
-            self.send(&Outgoing { topic, key: &table.name, payload, time_ms })?;
+            let payload = row_request(table, row).encode_to_vec();
+            self.send(&Outgoing { topic, key: &table.name, payload: &payload, time_ms })?;
         }
-        self.flush(topic)?;
-        Ok(table.rows())
+        Ok(table.rows() as u64)
     }
 
-    /// Writes a file of OTLP JSON requests, one per line, each to the topic of its signal as it is. Gives the
-    /// number of records.
-    pub fn otlp_json(&mut self, path: &Path) -> Result<usize, ProduceError> {
+    /// Writes OTLP JSON requests and CloudEvents, one per line, each to the topic of its signal as it is. Gives the
+    /// number of records, and the lines that are none.
+    pub fn records(&mut self, path: &Path, input: Input) -> Result<(u64, Refused), ProduceError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ProduceError::Read { path: shown.clone(), source })?;
-        let mut written = 0;
-        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let refuse =
-                |problem: String| ProduceError::Line { path: shown.clone(), line: index + 1, problem };
-            let value: serde_json::Value =
-                serde_json::from_str(line).map_err(|error| refuse(error.to_string()))?;
-            let topic = [
-                ("resourceMetrics", "otlp_metrics"),
-                ("resourceLogs", "otlp_logs"),
-                ("resourceSpans", "otlp_spans"),
-            ]
-            .into_iter()
-            .find_map(|(key, topic)| value.get(key).map(|_| topic))
-            .ok_or_else(|| {
-                refuse("has none of resourceMetrics, resourceLogs and resourceSpans".to_string())
-            })?;
-            let outgoing =
-                Outgoing { topic, key: "", payload: line.as_bytes().to_vec(), time_ms: newest_ms(&value) };
-            self.send(&outgoing)?;
-            written += 1;
+        let mut lines = Lines::new(input.reader);
+        let (mut written, mut refused) = (0, Refused::default());
+        loop {
+            let next = lines.next();
+            let next = next.map_err(|source| InputError::Read { path: shown.clone(), source })?;
+            let Some((number, line)) = next else { break };
+            match addressed(line) {
+                Ok((topic, time_ms)) => {
+                    self.send(&Outgoing { topic, key: "", payload: line, time_ms })?;
+                    written += 1;
+                }
+                Err(problem) => refused.add(&shown, format_args!("line {number}"), problem),
+            }
         }
-        self.flush("otlp")?;
-        Ok(written)
+        match refused.first.first() {
+            Some(first) if written == 0 => Err(ProduceError::NoRecords { path: shown, first: first.clone() }),
+            _ => Ok((written, refused)),
+        }
+    }
+
+    /// Waits until Kafka has everything.
+    pub fn finish(self) -> Result<(), ProduceError> {
+        let failed = |source| ProduceError::Kafka { to: BROKERS.to_string(), source };
+        self.producer.flush(Duration::from_secs(60)).map_err(failed)?;
+        let lost = self.producer.context().lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match lost {
+            (0, _) => Ok(()),
+            (lost, first) => Err(ProduceError::Lost { lost, first }),
+        }
     }
 
     fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), ProduceError> {
         self.keep_pace(outgoing.time_ms);
-        let mut record =
-            BaseRecord::to(outgoing.topic).key(outgoing.key).payload(outgoing.payload.as_slice());
+        let mut record = BaseRecord::to(outgoing.topic).key(outgoing.key).payload(outgoing.payload);
         if outgoing.time_ms >= 0 {
             record = record.timestamp(outgoing.time_ms);
         }
@@ -153,7 +156,7 @@ impl FileProducer {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err((source, _)) => {
-                    return Err(ProduceError::Kafka { topic: outgoing.topic.to_string(), source });
+                    return Err(ProduceError::Kafka { to: format!("topic {:?}", outgoing.topic), source });
                 }
             }
         }
@@ -166,11 +169,63 @@ impl FileProducer {
         let due = Duration::from_secs_f64(((time_ms - first_ms).max(0) as f64 / 1000.0 / speed).min(1e9));
         std::thread::sleep(due.saturating_sub(began.elapsed()));
     }
+}
 
-    fn flush(&self, topic: &str) -> Result<(), ProduceError> {
-        let failed = |source| ProduceError::Kafka { topic: topic.to_string(), source };
-        self.producer.flush(Duration::from_secs(60)).map_err(failed)
+/// Counts the records that Kafka did not keep.
+struct Deliveries {
+    plain: Plain,
+    /// How many, and what was said of the first.
+    lost: Mutex<(u64, String)>,
+}
+
+impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = Plain::ENABLE_REFRESH_OAUTH_TOKEN;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.plain.log(level, facility, message);
     }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.plain.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, options: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.plain.generate_oauth_token(options)
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            if lost.0 == 0 {
+                lost.1 = format!("{error}, topic {:?}", message.topic());
+            }
+            lost.0 += 1;
+        }
+    }
+}
+
+/// The topic of a record and its newest time, unix milliseconds.
+fn addressed(line: &[u8]) -> Result<(&'static str, i64), String> {
+    const TOPICS: [(&str, &str); 4] = [
+        ("resourceMetrics", "otlp_metrics"),
+        ("resourceLogs", "otlp_logs"),
+        ("resourceSpans", "otlp_spans"),
+        ("specversion", "changes"),
+    ];
+    let value: serde_json::Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let topic = TOPICS.into_iter().find_map(|(key, topic)| value.get(key).map(|_| topic));
+    let topic = topic
+        .ok_or("it has none of resourceMetrics, resourceLogs, resourceSpans and specversion; one OTLP JSON request per line is read")?;
+    let stated = value.get("time").and_then(serde_json::Value::as_str).filter(|_| topic == "changes");
+    let time_ms = match stated {
+        Some(time) => time.parse::<jiff::Timestamp>().map_or(-1, jiff::Timestamp::as_millisecond),
+        None => newest_ms(&value),
+    };
+    Ok((topic, time_ms))
 }
 
 /// One row as an OTLP request; missing values are left out.

@@ -81,6 +81,20 @@ fn links_between_pages_lead_somewhere() {
     assert!(links > 20, "{links}");
 }
 
+#[test]
+fn every_picture_of_the_gallery_is_shown_and_small() {
+    let page = std::fs::read_to_string(docs().join("gallery.md")).expect("gallery.md");
+    let pictures = std::fs::read_dir(docs().join("gallery")).expect("docs/gallery");
+    let names: Vec<String> =
+        pictures.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect();
+    assert!(names.len() >= 6, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("](gallery/{name})")), "gallery.md does not show {name}");
+        let size = std::fs::metadata(docs().join("gallery").join(&name)).expect("picture").len();
+        assert!(size < 150_000, "{name} has {size} bytes");
+    }
+}
+
 /// The anchors of a page's headings, as GitHub makes them.
 fn headings(page: &str) -> Vec<String> {
     let titles = page.lines().filter_map(|line| line.strip_prefix('#'));
@@ -90,4 +104,21 @@ fn headings(page: &str) -> Vec<String> {
         kept.map(|c| if c == ' ' { '-' } else { c }).collect()
     };
     titles.map(anchor).collect()
+}
+
+/// What the book gives as `measures` can be planned, and its tables are those of the code.
+#[test]
+fn the_measures_of_the_book_work() {
+    let page = std::fs::read_to_string(docs().join("measures.md")).expect("page");
+    let blocks: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let config = foreshock::config::Config::parse("docs/measures.md", block).expect("configuration");
+        foreshock::sql::SqlMeasures::new(&config.measures, 1 << 20).expect("plans");
+    }
+    let code = include_str!("../src/sql/tables.rs");
+    for line in code.lines().filter_map(|line| line.strip_prefix("//! | `")) {
+        assert!(page.contains(line), "{line}");
+    }
 }

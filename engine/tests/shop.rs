@@ -1,5 +1,5 @@
 //! The simulated shop through the whole pipeline, without a broker: what is found does not depend on how records
-//! come in batches, nor on restarts, and bounds hold.
+//! come in batches, nor on restarts, nor on the number of threads.
 //!
 //! Does not prove anything about Kafka: `kafka.rs` does.
 
@@ -8,8 +8,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use foreshock::{
     bus,
+    config::Measure,
     demo::shop::{FaultKind, Scenario, Shop, ShopConfig},
-    pipeline::{Effect, Event, Pipeline, PipelineConfig},
+    pipeline::{Effect, Event, Pipeline, PipelineConfig, ThreadsConfig},
+    sql::SqlMeasures,
     types::{Record, Source},
 };
 
@@ -40,22 +42,62 @@ fn recorded() -> Vec<(Source, Vec<Record>)> {
     batches
 }
 
+/// A measure that an operator could have written: payments that take long, as a share.
+const SLOW: &str = "{name: 'payment.slow:ratio', by: [entity], sql: \"SELECT entity, \
+    avg(CASE WHEN duration_seconds > 0.1 OR error THEN 1.0 ELSE 0.0 END) AS value FROM spans \
+    WHERE inbound AND entity = 'service/payment' GROUP BY entity\"}";
+
 fn config() -> PipelineConfig {
     let mut config = PipelineConfig::default();
     config.clock.shards = 8;
+    config.queried = sql().signals();
     let policy = "[{name: undo, action: rollback, approval: none}]";
     config.bus.policies = serde_yaml_ng::from_str(policy).expect("policy");
     config
 }
 
-/// A pipeline that reads all four topics.
-fn started(batches: &[(Source, Vec<Record>)]) -> Pipeline {
-    let mut pipeline = Pipeline::new(config()).expect("pipeline");
-    pipeline.on_event(Event::Backlog(false));
-    for (source, _) in batches.iter().take(8) {
-        pipeline.on_event(Event::Assign(source.clone()));
+fn sql() -> SqlMeasures {
+    let slow: Measure = serde_yaml_ng::from_str(SLOW).expect("measure");
+    SqlMeasures::new(&[slow], 64 << 20).expect("plan")
+}
+
+/// A pipeline that reads all four topics, with what answers its queries.
+struct Engine {
+    pipeline: Pipeline,
+    sql: SqlMeasures,
+}
+
+impl Engine {
+    fn started(batches: &[(Source, Vec<Record>)]) -> Engine {
+        Engine::with(config(), batches)
     }
-    pipeline
+
+    fn with(config: PipelineConfig, batches: &[(Source, Vec<Record>)]) -> Engine {
+        let pipeline = Pipeline::new(config).expect("pipeline");
+        let mut engine = Engine { pipeline, sql: sql() };
+        engine.on_event(Event::Backlog(false));
+        for (source, _) in batches.iter().take(8) {
+            engine.on_event(Event::Assign(source.clone()));
+        }
+        engine
+    }
+
+    fn on_event(&mut self, event: Event<'_>) -> Vec<Effect> {
+        let sql = &mut self.sql;
+        self.pipeline.on_event_measured(event, |rows| {
+            let answer = sql.measure(rows);
+            assert!(answer.failures.is_empty(), "{:?}", answer.failures);
+            answer.values
+        })
+    }
+
+    /// Goes on from a snapshot, as after a crash; gives where to read on.
+    fn restart(&mut self) -> Vec<foreshock::pipeline::Resume> {
+        let snapshot = self.pipeline.save().expect("snapshot");
+        self.pipeline = Pipeline::load(config(), &snapshot).expect("restored");
+        self.on_event(Event::Backlog(false));
+        snapshot.resume
+    }
 }
 
 /// What leaves the engine, as text; repeats of a revision are left out and must be equal.
@@ -91,11 +133,11 @@ impl Told {
 }
 
 fn whole(batches: &[(Source, Vec<Record>)]) -> Told {
-    let (mut pipeline, mut told) = (started(batches), Told::default());
+    let (mut engine, mut told) = (Engine::started(batches), Told::default());
     for (source, records) in batches {
-        told.take(pipeline.on_event(Event::Records { source, records }));
+        told.take(engine.on_event(Event::Records { source, records }));
     }
-    told.take(pipeline.on_event(Event::Flush));
+    told.take(engine.on_event(Event::Flush));
     told
 }
 
@@ -105,13 +147,17 @@ fn the_bad_deploy_is_found_blamed_and_a_signal_is_made() {
     let has = |parts: &[&str]| told.lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has(&["Incident {", "page: true", "title: \"payment: failing, after service.upgraded 2.0.0"]));
     assert!(has(&["RemediationSignal {", "action: Rollback", "name: \"payment\""]));
+    // No span names it as a peer: it is known by its own spans' parents.
+    assert!(has(&["Anomaly {", "service/checkout span.edge.errors:ratio{callee=service/payment}"]));
+    assert!(has(&["Incident {", "service/checkout calls service/payment"]));
+    assert!(has(&["Anomaly {", "payment.slow:ratio"]), "the measure in SQL is a series like any other");
 }
 
 #[test]
 fn batch_boundaries_and_the_order_of_partitions_change_nothing() {
     let batches = recorded();
     let expected = whole(&batches);
-    let (mut pipeline, mut told) = (started(&batches), Told::default());
+    let (mut engine, mut told) = (Engine::started(&batches), Told::default());
     // Record by record, the topics of a tick in the opposite order, logs a few ticks behind.
     let (logs, others): (Vec<_>, Vec<_>) =
         batches.iter().partition(|(source, _)| &*source.topic == "otlp_logs");
@@ -119,43 +165,63 @@ fn batch_boundaries_and_the_order_of_partitions_change_nothing() {
     for (index, tick) in others.chunk_by(|a, b| a.0 < b.0).enumerate() {
         for (source, records) in tick.iter().rev() {
             for record in records {
-                told.take(
-                    pipeline.on_event(Event::Records { source, records: std::slice::from_ref(record) }),
-                );
+                told.take(engine.on_event(Event::Records { source, records: std::slice::from_ref(record) }));
             }
         }
         if index >= 3
             && let Some((source, records)) = logs.next()
         {
-            told.take(pipeline.on_event(Event::Records { source, records }));
+            told.take(engine.on_event(Event::Records { source, records }));
         }
     }
     for (source, records) in logs {
-        told.take(pipeline.on_event(Event::Records { source, records }));
+        told.take(engine.on_event(Event::Records { source, records }));
     }
-    told.take(pipeline.on_event(Event::Flush));
+    told.take(engine.on_event(Event::Flush));
     assert_eq!(told.lines, expected.lines);
+}
+
+/// Every effect, and the state at the end, to the bit.
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let batches = recorded();
+    let run = |count: usize| {
+        let threads = ThreadsConfig { count, from_samples: 0 };
+        let mut engine = Engine::with(PipelineConfig { threads, ..config() }, &batches);
+        let events = batches.iter().map(|(source, records)| Event::Records { source, records });
+        let effects: Vec<String> = events
+            .chain([Event::Flush])
+            .flat_map(|event| engine.on_event(event))
+            .map(|effect| format!("{effect:?}"))
+            .collect();
+        (effects, engine.pipeline.counts(), engine.pipeline.save().expect("snapshot"))
+    };
+    let (effects, counts, snapshot) = run(1);
+    assert!(effects.len() > 200 && counts.scored > 10_000, "{} effects, {counts:?}", effects.len());
+    for count in [2, 3] {
+        let (other, counted, saved) = run(count);
+        assert!(other == effects, "{count} threads give other effects");
+        assert_eq!(counted, counts);
+        assert!(saved == snapshot, "{count} threads give another state");
+    }
 }
 
 #[test]
 fn a_restart_after_every_event_changes_nothing() {
     let batches = recorded();
     let expected = whole(&batches);
-    let (mut pipeline, mut told) = (started(&batches), Told::default());
+    let (mut engine, mut told) = (Engine::started(&batches), Told::default());
     let mut read: BTreeMap<Source, Vec<Record>> = BTreeMap::new();
     for (source, records) in &batches {
-        told.take(pipeline.on_event(Event::Records { source, records }));
+        told.take(engine.on_event(Event::Records { source, records }));
         read.entry(source.clone()).or_default().extend(records.iter().cloned());
-        let snapshot = pipeline.save().expect("snapshot");
-        pipeline = Pipeline::load(config(), &snapshot).expect("restored");
-        pipeline.on_event(Event::Backlog(false));
-        for resume in &snapshot.resume {
+        for resume in engine.restart() {
             let Some(known) = read.get(&resume.source) else { continue };
             let from = known.partition_point(|record| record.offset < resume.offset);
             let records = &known[from..];
-            told.take(pipeline.on_event(Event::Records { source: &resume.source, records }));
+            told.take(engine.on_event(Event::Records { source: &resume.source, records }));
         }
     }
-    told.take(pipeline.on_event(Event::Flush));
+    told.take(engine.on_event(Event::Flush));
     assert_eq!(told.lines, expected.lines);
 }

@@ -357,9 +357,9 @@ mod tests {
                 .map(|other| correlation(this, &window.standard[other..other + 30]))
                 .collect();
             all.sort_by(|a, b| b.total_cmp(a));
-            for rank in 0..NEIGHBOURS {
+            for (rank, want) in all.iter().enumerate().take(NEIGHBOURS) {
                 let got = f64::from(window.like[rank][at]);
-                assert!((got - all[rank]).abs() < 1e-5, "at {at} rank {rank}: {got} not {}", all[rank]);
+                assert!((got - want).abs() < 1e-5, "at {at} rank {rank}: {got} not {want}");
                 let near = window.near[rank][at] as usize;
                 let there = correlation(this, &window.standard[near..near + 30]);
                 assert!((got - there).abs() < 1e-5, "at {at}: neighbour {near} is as like as {there}");

@@ -1,16 +1,14 @@
 //! `foreshock check`: whether a configuration can be used, without starting the engine.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
-use rdkafka::{
-    ClientConfig,
-    consumer::{BaseConsumer, Consumer as _},
-};
 
-use super::Ending;
-use crate::config::Config;
+use super::{BadConfig, Ending};
+use crate::{
+    config::Config,
+    connect::{ConnectError, Connection},
+};
 
 /// Check a configuration; with --connect also brokers, rights and topics. Exit code 1: something is missing.
 ///
@@ -24,9 +22,6 @@ pub(super) struct Arguments {
     #[arg(long)]
     connect: bool,
 }
-
-/// Longest wait for a broker.
-const WAIT: Duration = Duration::from_secs(10);
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let config = super::run::read(&arguments.config)?;
@@ -42,16 +37,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 }
 
 fn connect(config: &Config) -> anyhow::Result<Ending> {
-    let mut client = ClientConfig::new();
-    for (key, value) in config.kafka.connection()? {
-        client.set(key, value);
-    }
-    client.set("group.id", format!("{}-check", config.kafka.group)).set("allow.auto.create.topics", "false");
-    let client: BaseConsumer = client.create().context("kafka refuses these options")?;
-    let brokers = config.kafka.brokers.join(",");
-    let everything = client.fetch_metadata(None, WAIT).with_context(|| {
-        format!("no broker of {brokers} answers within {WAIT:?}: check kafka.brokers, TLS and SASL")
-    })?;
+    let reached = Connection::new(&config.kafka).and_then(|connection| connection.reach());
+    let everything = match reached {
+        Err(ConnectError::Config(error)) => return Err(BadConfig(error.to_string()).into()),
+        reached => reached?,
+    };
     println!(
         "kafka: {} brokers answer, {} topics are to be seen",
         everything.brokers().len(),
@@ -75,15 +65,7 @@ fn connect(config: &Config) -> anyhow::Result<Ending> {
         }
     }
     let outputs = &config.outputs;
-    let written = [
-        &outputs.anomalies,
-        &outputs.incidents,
-        &outputs.signals,
-        &outputs.dead_letter,
-        &outputs.journal,
-        &outputs.decisions,
-    ];
-    for name in written {
+    for name in outputs.names() {
         match (partitions(name), outputs.create) {
             (Some(_), _) => println!("topic {name}: there"),
             (None, true) => println!("topic {name}: missing, `run` will create it"),

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Ending, logging};
+use super::{Ending, logging, screen};
 use crate::{
     config::LogFormat,
     demo::{self, DemoConfig},
@@ -41,6 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let config = DemoConfig {
         seed: arguments.seed,
         colour: terminal && std::env::var_os("NO_COLOR").is_none(),
+        width: screen::width(),
         keep: arguments.keep,
         grpc: arguments.grpc.clone(),
         http: arguments.http.clone(),

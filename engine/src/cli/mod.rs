@@ -3,10 +3,12 @@
 mod check;
 mod client;
 mod demo;
+mod files;
 mod logging;
 mod produce;
 mod replay;
 mod run;
+mod screen;
 mod status;
 
 use std::process::ExitCode;

@@ -1,21 +1,42 @@
-//! `foreshock replay`: files in, scores, anomalies and change points out.
+//! `foreshock replay`: files in, scores, anomalies, incidents and change points out.
 
-use std::{fs::File, io::BufWriter, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::BufWriter,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
-use super::{BadConfig, Ending};
-use crate::replay::{Outputs, ReplayConfig, Sinks, Table, TableOptions, replay_lines, replay_table};
+use super::{
+    BadConfig, Ending,
+    files::{Files, tell, tell_refused},
+};
+use crate::{
+    pipeline::PipelineConfig,
+    replay::{Format, Input, Outputs, Sinks, Table, replay_lines, replay_records, replay_table},
+    sql::SqlMeasures,
+    types::TickRows,
+};
 
-/// Score CSV files, or mine text logs, with the same code as `run`, without Kafka.
+/// Score files with the same code as `run`, or mine text logs, without Kafka.
 ///
-/// Example: foreshock replay cpu.csv --scores scores.csv --plot cpu.svg
+/// Tables (CSV, NDJSON, Parquet) give one row of scores per row and series; the series of a table are one service.
+/// OTLP JSON lines, as the Collector's file exporter writes them, go through the whole pipeline: one row of scores per
+/// tick and series; CloudEvents in between or in a file of their own are deploys and other changes.
+///
+/// Examples:
+///   foreshock replay cpu.csv --scores scores.csv --plot cpu.svg
+///   foreshock replay metrics.parquet --changes changes.csv
+///   foreshock replay metrics.jsonl.gz traces.jsonl.gz deploys.jsonl --incidents incidents.ndjson
+///   foreshock replay app.log --templates templates.csv
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// CSV files with a header: a timestamp column and one column per series. With --templates: text logs.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
     /// Write `timestamp,series,value,expected,lower,upper,score,anomaly` here; `-` is stdout.
     #[arg(long)]
     scores: Option<PathBuf>,
@@ -31,24 +52,12 @@ pub(super) struct Arguments {
     /// The files are plain text logs: write `line,template_id,template` here, one row per line; `-` is stdout.
     #[arg(long, conflicts_with_all = ["scores", "changes", "anomalies", "incidents", "plot", "config"])]
     templates: Option<PathBuf>,
-    /// Configuration whose detectors and incidents to use; without it the defaults.
+    /// Configuration whose ticks, detectors and incidents to use; without it the defaults.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Draw the series, its band and its anomalies (SVG).
+    /// Draw the series of a table, its band, scores, anomalies and changes (SVG).
     #[arg(long)]
     plot: Option<PathBuf>,
-    /// Name of the timestamp column.
-    #[arg(long, default_value = "timestamp")]
-    timestamp_column: String,
-    /// Columns to leave out, for example labels. May be repeated.
-    #[arg(long)]
-    ignore_column: Vec<String>,
-    /// The file has no timestamps: rows are taken as `--step` apart, beginning at the epoch.
-    #[arg(long)]
-    no_timestamp: bool,
-    /// Seconds between rows without timestamps.
-    #[arg(long, default_value_t = 60)]
-    step: i64,
     /// Exit with 1 when an anomaly was found.
     #[arg(long)]
     fail_on_anomaly: bool,
@@ -66,29 +75,25 @@ fn sink(path: &Option<PathBuf>) -> anyhow::Result<Option<Sink>> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    if arguments.step < 1 {
-        return Err(BadConfig(format!("--step is {}: give at least 1 second", arguments.step)).into());
-    }
-    if arguments.plot.is_some() && arguments.files.len() > 1 {
+    let files = &arguments.files;
+    let options = files.options()?;
+    if arguments.plot.is_some() && files.files.len() > 1 {
         return Err(BadConfig("--plot draws one file: give one".to_string()).into());
     }
     if let Some(mut out) = sink(&arguments.templates)? {
-        for path in &arguments.files {
-            let (lines, templates) = replay_lines(path, &mut *out)?;
+        for path in &files.files {
+            let input = Input::open(path, files.format.or(Some(Format::Text)))?;
+            let (lines, templates) = replay_lines(input, path, &mut *out)?;
             eprintln!("{}: {lines} lines, {templates} templates", path.display());
         }
         return Ok(Ending::Fine);
     }
-    let options = TableOptions {
-        timestamp_column: arguments.timestamp_column.clone(),
-        ignore: arguments.ignore_column.clone(),
-        step_seconds: arguments.no_timestamp.then_some(arguments.step),
-    };
-    let config = match &arguments.config {
-        None => ReplayConfig::default(),
+    let (config, mut sql) = match &arguments.config {
+        None => (PipelineConfig::default(), None),
         Some(path) => {
-            let pipeline = super::run::read(path)?.pipeline();
-            ReplayConfig { score: pipeline.score, correlator: pipeline.correlator }
+            let config = super::run::read(path)?;
+            let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
+            (PipelineConfig { queried: sql.signals(), ..config.pipeline() }, Some(sql))
         }
     };
     let sinks = Sinks {
@@ -99,20 +104,79 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     };
     let mut outputs = Outputs::new(sinks, arguments.plot.clone())?;
     let mut found = 0;
-    for path in &arguments.files {
-        let table = Table::read(path, &options)?;
-        let summary = replay_table(&table, &config, &mut outputs)?;
-        found += summary.anomalies;
-        eprintln!(
-            "{}: {} rows, {} series, {} anomalies, {} incidents, {} unreadable values",
-            path.display(),
-            summary.rows,
-            table.series.len(),
-            summary.anomalies,
-            summary.incidents,
-            table.unreadable
-        );
+    let mut records = Vec::new();
+    for path in &files.files {
+        let input = Input::open(path, files.format)?;
+        match input.format {
+            Format::Csv | Format::Ndjson | Format::Parquet => {
+                let table = Table::read_input(input, path, &options)?;
+                found += scored(path, &table, &config, &mut outputs)?;
+            }
+            Format::Otlp if arguments.plot.is_some() => {
+                let path = path.display();
+                return Err(BadConfig(format!("--plot draws a table, and {path} holds records")).into());
+            }
+            Format::Otlp => records.push((path.as_path(), input)),
+            Format::Text => {
+                bail!("{} is a text log: give --templates FILE for its templates", path.display())
+            }
+        }
+    }
+    if !records.is_empty() {
+        found += all_records(records, &config, &mut sql, &mut outputs)?;
     }
     outputs.finish()?;
     Ok(if arguments.fail_on_anomaly && found > 0 { Ending::Findings } else { Ending::Fine })
+}
+
+/// Replays a table; gives the number of anomalies.
+fn scored(
+    path: &Path,
+    table: &Table,
+    config: &PipelineConfig,
+    outputs: &mut Outputs,
+) -> anyhow::Result<usize> {
+    tell(table);
+    let summary = replay_table(table, config, outputs)?;
+    eprintln!(
+        "{}: {} rows, {} series, {} anomalies, {} incidents, {} unreadable values, {} refused rows",
+        path.display(),
+        summary.rows,
+        table.series.len(),
+        summary.anomalies,
+        summary.incidents,
+        table.unreadable,
+        table.refused.count
+    );
+    Ok(summary.anomalies)
+}
+
+/// Replays files of records as one stream; gives the number of anomalies.
+fn all_records(
+    inputs: Vec<(&Path, Input)>,
+    config: &PipelineConfig,
+    sql: &mut Option<SqlMeasures>,
+    outputs: &mut Outputs,
+) -> anyhow::Result<usize> {
+    let mut failing: BTreeSet<String> = BTreeSet::new();
+    let mut measure = |rows: &TickRows| {
+        let answer = sql.as_mut().map(|sql| sql.measure(rows)).unwrap_or_default();
+        for (name, problem) in answer.failures {
+            if failing.insert(name.to_string()) {
+                eprintln!("measure {name} has no value: {problem}");
+            }
+        }
+        answer.values
+    };
+    let paths: Vec<&Path> = inputs.iter().map(|(path, _)| *path).collect();
+    let summary = replay_records(inputs, config, &mut measure, outputs)?;
+    for (path, (records, refused)) in paths.into_iter().zip(&summary.files) {
+        tell_refused(refused);
+        eprintln!("{}: {records} records, {} refused lines", path.display(), refused.count);
+    }
+    eprintln!(
+        "{} ticks, {} series, {} anomalies, {} incidents, {} late values",
+        summary.ticks, summary.series, summary.anomalies, summary.incidents, summary.late
+    );
+    Ok(summary.anomalies)
 }

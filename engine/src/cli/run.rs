@@ -8,7 +8,9 @@ use schemars::schema_for;
 use super::{BadConfig, Ending, logging};
 use crate::{
     config::{self, Config, ConfigError},
+    connect::ConnectError,
     run::{Engine, RunError, RunOptions, metrics_markdown},
+    sql::SqlMeasures,
     types::{Anomaly, Incident, RemediationSignal},
 };
 
@@ -54,7 +56,10 @@ enum OutputTopic {
 
 /// Reads a configuration; what is wrong with it is the user's to mend.
 pub(super) fn read(path: &std::path::Path) -> Result<Config, BadConfig> {
-    Config::read(path).map_err(|error: ConfigError| BadConfig(error.to_string()))
+    let config = Config::read(path).map_err(|error: ConfigError| BadConfig(error.to_string()))?;
+    SqlMeasures::new(&config.measures, config.series.sql_memory())
+        .map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
+    Ok(config)
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
@@ -62,7 +67,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     logging::start(config.log.format, &config.log.level)?;
     let options = RunOptions { until_end: arguments.until_end, observer: None };
     let engine = match Engine::start(&config, options) {
-        Err(RunError::Config(error)) => return Err(BadConfig(error.to_string()).into()),
+        Err(
+            error @ (RunError::Config(_)
+            | RunError::Connect(ConnectError::Config(_))
+            | RunError::Measures(_)
+            | RunError::Policies(_)),
+        ) => {
+            return Err(BadConfig(error.to_string()).into());
+        }
         started => started?,
     };
     tracing::info!(http = %engine.http(), grpc = %engine.grpc(), "running");

@@ -3,7 +3,10 @@
 use anyhow::Context;
 use clap::Args;
 
-use super::Ending;
+use super::{
+    Ending,
+    screen::{cut, fit, time, width},
+};
 use crate::run::Status;
 
 /// Show what a running engine sees.
@@ -31,51 +34,55 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     }
     let status: Status =
         serde_json::from_str(&text).with_context(|| format!("{url} is no engine of this version"))?;
-    print!("{}", screen(&status));
+    print!("{}", screen(&status, width()));
     Ok(Ending::Fine)
 }
 
-/// The status as text, at most 80 columns for names of usual length.
-fn screen(status: &Status) -> String {
-    let time = |time_ms: Option<i64>| match time_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-    {
-        Some(time) => time.to_string(),
-        None => "nothing yet".to_string(),
-    };
+/// Columns of a row beside its topic, and the most that a topic is given.
+const BESIDE: usize = 55;
+const TOPIC: usize = 48;
+
+/// The status as text, at most this wide.
+fn screen(status: &Status, width: usize) -> String {
     let mode = if status.catching_up { "catching up: observes, does not act" } else { "live" };
-    let mut text = format!(
-        "engine      {mode}, {} records behind\n\
-         tick        {}\n\
-         series      {} known, {} warm\n\
-         incidents   {} open\n\
-         controllers {} connected\n\
-         records     {} read, {} rejected; {} samples late\n\n",
-        status.lag_records,
-        time(status.tick_ms),
-        status.series,
-        status.warm_series,
-        status.open_incidents,
-        status.controllers,
-        status.records,
-        status.rejected,
-        status.late,
-    );
-    text.push_str(&format!("{:<28} {:>4} {:>12}  newest event\n", "topic", "part", "next offset"));
-    let newest = status.partitions.iter().filter_map(|partition| partition.newest_ms).max();
-    for partition in &status.partitions {
-        let behind = match (partition.newest_ms, newest) {
-            (None, _) => "silent: no event since the start".to_string(),
-            (Some(own), Some(newest)) if newest - own >= 60_000 => {
-                format!("{} ({} s behind the others)", time(Some(own)), (newest - own) / 1000)
-            }
-            (own, _) => time(own),
-        };
-        text.push_str(&format!(
-            "{:<28} {:>4} {:>12}  {behind}\n",
-            partition.topic, partition.partition, partition.next_offset
-        ));
+    let lines = [
+        format!("engine      {mode}, {} records behind", status.lag_records),
+        format!(
+            "tick        {}",
+            status.tick_ms.map_or_else(|| "nothing yet".to_string(), |ms| format!("{} UTC", time(ms)))
+        ),
+        format!("series      {} known, {} warm", status.series, status.warm_series),
+        format!("incidents   {} open", status.open_incidents),
+        format!("controllers {} connected", status.controllers),
+        format!(
+            "records     {} read, {} rejected; {} samples late",
+            status.records, status.rejected, status.late
+        ),
+        String::new(),
+    ];
+    let topic = width.saturating_sub(BESIDE).clamp(12, TOPIC);
+    let row = |name: &str, part: &str, offset: &str, newest: &str| {
+        format!("{} {part:>4} {offset:>12}  {newest}", fit(name, topic))
+    };
+    let latest = status.partitions.iter().filter_map(|partition| partition.newest_ms).max();
+    let partitions = status.partitions.iter().map(|partition| {
+        let (part, offset) = (partition.partition.to_string(), partition.next_offset.to_string());
+        row(&partition.topic, &part, &offset, &newest(partition.newest_ms, latest))
+    });
+    let head = row("topic", "part", "next offset", "newest event (UTC)");
+    let lines = lines.into_iter().chain([head]).chain(partitions);
+    lines.map(|line| format!("{}\n", cut(&line, width))).collect()
+}
+
+/// When a partition last had an event, and how far that is behind the latest of all.
+fn newest(own: Option<i64>, latest: Option<i64>) -> String {
+    match (own, latest) {
+        (None, _) => "silent: no event since the start".to_string(),
+        (Some(own), Some(latest)) if latest - own >= 60_000 => {
+            format!("{}  {} s behind", time(own), (latest - own) / 1000)
+        }
+        (Some(own), _) => time(own),
     }
-    text
 }
 
 #[cfg(test)]
@@ -100,21 +107,14 @@ mod tests {
                 partition("otlp_metrics", Some(1_772_420_410_000)),
                 partition("otlp_logs", Some(1_772_420_000_000)),
                 partition("changes", None),
+                partition("telemetry.europe-west.production.metrics.v2", Some(1_772_420_409_000)),
             ],
             ..Status::default()
         };
-        insta::assert_snapshot!(screen(&status), @r"
-        engine      live, 0 records behind
-        tick        2026-03-02T03:00:00Z
-        series      304 known, 290 warm
-        incidents   0 open
-        controllers 0 connected
-        records     98051 read, 0 rejected; 0 samples late
-
-        topic                        part  next offset  newest event
-        otlp_metrics                    0         1234  2026-03-02T03:00:10Z
-        otlp_logs                       0         1234  2026-03-02T02:53:20Z (410 s behind the others)
-        changes                         0         1234  silent: no event since the start
-        ");
+        for width in [80, 120] {
+            let screen = screen(&status, width);
+            assert!(screen.lines().all(|line| line.chars().count() <= width), "{screen}");
+            insta::assert_snapshot!(format!("status_{width}"), screen);
+        }
     }
 }

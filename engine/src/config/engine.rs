@@ -7,8 +7,8 @@ use super::{Bytes, Config, ConfigError, Duration};
 use crate::{
     correlator::CorrelatorConfig,
     intake::IntakeConfig,
-    measures::{FoldConfig, TemplateConfig},
-    pipeline::{Clock, PipelineConfig},
+    measures::{FoldConfig, TemplateConfig, TraceConfig},
+    pipeline::{Clock, PipelineConfig, ThreadsConfig},
     score::ScoreConfig,
 };
 
@@ -56,6 +56,18 @@ pub struct SeriesConfig {
     pub max_templates: usize,
     /// How long an entity's templates are learnt before a new one is news.
     pub novelty_after: Duration,
+    /// Memory that SQL measures may use together while they work on a tick; one that needs more has no value.
+    pub sql_memory: Bytes,
+}
+
+/// The window that gathers the spans of a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpansConfig {
+    /// How long a span waits for its parent and its children, one tick or more. Event time.
+    pub window: Duration,
+    /// Most spans that wait, at least 1; beyond it the oldest leave early and are counted.
+    pub max: usize,
 }
 
 /// When an anomaly opens and closes.
@@ -126,7 +138,16 @@ impl Default for SeriesConfig {
             max: 1_000_000,
             max_templates: TemplateConfig::default().max_templates,
             novelty_after: Duration::from_secs(600),
+            sql_memory: Bytes(256 << 20),
         }
+    }
+}
+
+impl Default for SpansConfig {
+    fn default() -> SpansConfig {
+        let TraceConfig { tick_ns, window_ticks, max_spans } = TraceConfig::default();
+        let window = Duration::from_secs((tick_ns * window_ticks) as u64 / 1_000_000_000);
+        SpansConfig { window, max: max_spans }
     }
 }
 
@@ -176,9 +197,20 @@ impl TimeConfig {
 }
 
 impl SeriesConfig {
+    /// `sql_memory` as a number of bytes.
+    pub fn sql_memory(&self) -> usize {
+        usize::try_from(self.sql_memory.0).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         refuse_unless(self.max > 0, "series.max", "is 0: nothing could be watched")?;
         refuse_unless(self.max_templates > 0, "series.max_templates", "is 0: give at least 1")
+    }
+}
+
+impl SpansConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        refuse_unless(self.max > 0, "spans.max", "is 0: no call could be seen")
     }
 }
 
@@ -206,7 +238,7 @@ impl IncidentsConfig {
 impl Config {
     /// The settings of the state machines.
     pub fn pipeline(&self) -> PipelineConfig {
-        let Config { ingest, time, series, detect, incidents, .. } = self;
+        let Config { ingest, time, series, spans, detect, incidents, .. } = self;
         let ticks = |length: Duration| length.nanos() / time.tick.nanos();
         let intake = IntakeConfig {
             max_record: usize::try_from(ingest.max_record.0).unwrap_or(usize::MAX),
@@ -222,6 +254,7 @@ impl Config {
                 lateness_ns: time.lateness.nanos(),
                 shards: time.shards,
             },
+            threads: ThreadsConfig { count: self.threads(), ..ThreadsConfig::default() },
             intake,
             encodings: self.topics.iter().map(|topic| (topic.name.clone(), topic.encoding)).collect(),
             quiet_topics: self
@@ -230,12 +263,19 @@ impl Config {
                 .filter(|topic| topic.quiet)
                 .map(|topic| topic.name.clone())
                 .collect(),
+            // The shell knows what its measures read.
+            queried: Vec::new(),
             fold: FoldConfig {
                 tick_ns: time.tick.nanos(),
                 series_ttl_ticks: ticks(series.ttl).max(1),
                 max_series: series.max.div_ceil(time.shards),
                 templates,
                 novelty_after_ticks: u32::try_from(ticks(series.novelty_after)).unwrap_or(u32::MAX),
+            },
+            traces: TraceConfig {
+                tick_ns: time.tick.nanos(),
+                window_ticks: ticks(spans.window).max(1),
+                max_spans: spans.max,
             },
             score: ScoreConfig {
                 open: detect.open,
@@ -257,5 +297,10 @@ impl Config {
             },
             bus: self.remediation.bus(),
         }
+    }
+
+    fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.threads == 0 { cores().min(self.time.shards) } else { self.threads }
     }
 }

@@ -1,6 +1,9 @@
 //! Brokers, rights and topics.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,7 +70,7 @@ pub struct Tls {
 pub struct Sasl {
     /// The mechanism.
     pub mechanism: SaslMechanism,
-    /// User; not for `oauthbearer`, whose settings (`sasl.oauthbearer.*`) go to `kafka.options`.
+    /// User; not for `oauthbearer`.
     #[serde(default)]
     pub username: String,
     /// File whose first line is the password.
@@ -76,6 +79,35 @@ pub struct Sasl {
     /// Environment variable that holds the password.
     #[serde(default)]
     pub password_env: Option<String>,
+    /// For `oauthbearer`: file that holds the token. It is read again at least every five minutes, and before the token ends,
+    /// so that whoever renews it (Kubernetes, an agent) need not tell us.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// For `oauthbearer`: an endpoint that gives tokens. They are renewed before they end.
+    #[serde(default)]
+    pub oidc: Option<Oidc>,
+}
+
+/// Tokens by OAuth 2 client credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Oidc {
+    /// URL of the token endpoint. Plain `http` only on loopback.
+    pub endpoint: String,
+    /// Who we are there.
+    pub client_id: String,
+    /// File whose first line is the client's secret.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// Environment variable that holds the client's secret.
+    #[serde(default)]
+    pub secret_env: Option<String>,
+    /// Scopes that are asked for, with spaces between them; empty: what the endpoint gives.
+    #[serde(default)]
+    pub scope: String,
+    /// PEM file of the authorities that are trusted at the endpoint; absent: Mozilla's list.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
 }
 
 /// SASL mechanisms.
@@ -144,7 +176,7 @@ pub struct OutputTopics {
     pub dead_letter: String,
     /// The bus's journal of signals, the only truth about them; one partition, compacted.
     pub journal: String,
-    /// Decisions that do not come from telemetry; one partition, kept for ever.
+    /// Decisions that do not come from telemetry; one partition, compacted.
     pub decisions: String,
     /// Whether missing topics are created.
     pub create: bool,
@@ -171,6 +203,14 @@ impl Default for KafkaConfig {
     }
 }
 
+impl OutputTopics {
+    /// Every topic that is written.
+    pub fn names(&self) -> [&str; 6] {
+        [&self.anomalies, &self.incidents, &self.signals, &self.dead_letter, &self.journal, &self.decisions]
+            .map(String::as_str)
+    }
+}
+
 impl Default for OutputTopics {
     fn default() -> OutputTopics {
         OutputTopics {
@@ -194,15 +234,7 @@ impl KafkaConfig {
         if self.group.is_empty() {
             return Err(ConfigError::Value { field: "kafka.group", problem: "is empty".to_string() });
         }
-        let Some(sasl) = &self.security.sasl else { return Ok(()) };
-        let has_password = sasl.password_file.is_some() || sasl.password_env.is_some();
-        if sasl.mechanism != SaslMechanism::Oauthbearer && (sasl.username.is_empty() || !has_password) {
-            return Err(ConfigError::Value {
-                field: "kafka.security.sasl",
-                problem: "needs username, and password_file or password_env".to_string(),
-            });
-        }
-        Ok(())
+        self.security.sasl.as_ref().map_or(Ok(()), Sasl::check)
     }
 
     /// What librdkafka is told of brokers and rights, for consumers and producers alike. Reads the password.
@@ -244,15 +276,57 @@ impl KafkaConfig {
 }
 
 impl Sasl {
-    fn password(&self) -> Result<String, ConfigError> {
-        let field = "kafka.security.sasl";
-        let refuse = |problem: String| ConfigError::Value { field, problem };
-        if let Some(path) = &self.password_file {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
-            return Ok(text.lines().next().unwrap_or_default().to_string());
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, problem: &str| Err(ConfigError::Value { field, problem: problem.to_string() });
+        if self.mechanism == SaslMechanism::Oauthbearer {
+            return match (&self.token_file, &self.oidc) {
+                (Some(_), None) => Ok(()),
+                (None, Some(oidc)) => oidc.check(),
+                _ => refuse("kafka.security.sasl", "oauthbearer needs either token_file or oidc"),
+            };
         }
-        let name = self.password_env.clone().unwrap_or_default();
-        std::env::var(&name).map_err(|_| refuse(format!("the environment has no {name}")))
+        if self.username.is_empty() || (self.password_file.is_none() && self.password_env.is_none()) {
+            return refuse("kafka.security.sasl", "needs username, and password_file or password_env");
+        }
+        Ok(())
     }
+
+    fn password(&self) -> Result<String, ConfigError> {
+        secret("kafka.security.sasl", self.password_file.as_deref(), self.password_env.as_deref())
+    }
+}
+
+impl Oidc {
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, problem: &str| Err(ConfigError::Value { field, problem: problem.to_string() });
+        let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|start| {
+            let rest = self.endpoint.strip_prefix(start);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+        });
+        if !(self.endpoint.starts_with("https://") || loopback) {
+            let problem = "is no https:// URL: the secret would go over the network in plain text";
+            return refuse("kafka.security.sasl.oidc.endpoint", problem);
+        }
+        if self.client_id.is_empty() || (self.secret_file.is_none() && self.secret_env.is_none()) {
+            return refuse("kafka.security.sasl.oidc", "needs client_id, and secret_file or secret_env");
+        }
+        Ok(())
+    }
+
+    /// The client's secret.
+    pub fn secret(&self) -> Result<String, ConfigError> {
+        secret("kafka.security.sasl.oidc", self.secret_file.as_deref(), self.secret_env.as_deref())
+    }
+}
+
+/// The first line of a file, or a variable of the environment.
+fn secret(field: &'static str, file: Option<&Path>, env: Option<&str>) -> Result<String, ConfigError> {
+    let refuse = |problem: String| ConfigError::Value { field, problem };
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
+        return Ok(text.lines().next().unwrap_or_default().to_string());
+    }
+    let name = env.unwrap_or_default();
+    std::env::var(name).map_err(|_| refuse(format!("the environment has no {name}")))
 }

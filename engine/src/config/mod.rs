@@ -3,12 +3,14 @@
 //!
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
-//! * `engine`: time, series, detectors, incidents
+//! * `measures`: operators' own measures
+//! * `engine`: time, series, spans, detectors, incidents
 //! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
 mod kafka;
+mod measures;
 mod reference;
 mod remediation;
 #[cfg(test)]
@@ -20,8 +22,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, TimeConfig};
-pub use kafka::{KafkaConfig, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
+pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use units::{Bytes, Duration};
@@ -43,8 +46,14 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// Ticks and lateness.
     pub time: TimeConfig,
+    /// Threads that close the shards of a tick; 0: one per core. What comes out does not depend on it.
+    pub threads: usize,
     /// Limits of series and templates.
     pub series: SeriesConfig,
+    /// The window that gathers the spans of a trace.
+    pub spans: SpansConfig,
+    /// Operators' own measures, in SQL.
+    pub measures: Vec<Measure>,
     /// When an anomaly opens and closes.
     pub detect: DetectConfig,
     /// When incidents open, resolve and reopen.
@@ -79,6 +88,8 @@ pub struct Snapshots {
 pub struct Listen {
     /// Address and port; port 0 takes a free one. Listening on anything but loopback without TLS needs `insecure`.
     pub listen: String,
+    /// Most connections that are open at once, 1 or more. The next is closed at once.
+    pub max_connections: usize,
     /// Allows plain text beyond loopback, for networks that encrypt by other means.
     pub insecure: bool,
 }
@@ -106,14 +117,17 @@ pub enum LogFormat {
 
 impl Default for Config {
     fn default() -> Config {
-        let http = Listen { listen: "127.0.0.1:7118".to_string(), ..Listen::default() };
+        let http = Listen { listen: "127.0.0.1:7118".to_string(), max_connections: 128, insecure: false };
         Config {
             kafka: KafkaConfig::default(),
             topics: Topic::defaults(),
             outputs: OutputTopics::default(),
             ingest: IngestConfig::default(),
             time: TimeConfig::default(),
+            threads: 0,
             series: SeriesConfig::default(),
+            spans: SpansConfig::default(),
+            measures: Vec::new(),
             detect: DetectConfig::default(),
             incidents: IncidentsConfig::default(),
             remediation: RemediationConfig::default(),
@@ -133,7 +147,7 @@ impl Default for Snapshots {
 
 impl Default for Listen {
     fn default() -> Listen {
-        Listen { listen: "127.0.0.1:7117".to_string(), insecure: false }
+        Listen { listen: "127.0.0.1:7117".to_string(), max_connections: 1024, insecure: false }
     }
 }
 
@@ -171,6 +185,9 @@ pub enum ConfigError {
         problem: String,
     },
 }
+
+/// More threads than shards have nothing to do, and each costs memory.
+const MOST_THREADS: usize = 256;
 
 impl Config {
     /// Reads and checks a file.
@@ -211,11 +228,21 @@ impl Config {
         for (field, server) in [("grpc.listen", &self.grpc), ("http.listen", &self.http)] {
             server.address().map_err(|problem| ConfigError::Value { field, problem })?;
         }
+        for (field, server) in [("grpc.max_connections", &self.grpc), ("http.max_connections", &self.http)] {
+            if server.max_connections == 0 {
+                return refuse(field, "is 0: nobody could ask anything");
+            }
+        }
         self.remediation.check()?;
         self.kafka.check()?;
         self.ingest.check()?;
         self.time.check()?;
         self.series.check()?;
+        if self.threads > MOST_THREADS {
+            return refuse("threads", "is above 256");
+        }
+        self.spans.check()?;
+        measures::check(&self.measures)?;
         self.detect.check()?;
         self.incidents.check()
     }

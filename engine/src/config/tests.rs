@@ -20,6 +20,8 @@ fn errors_name_the_field_and_the_place() {
         ("time: {tick: 1500ms}", "time.tick: is no whole number of seconds"),
         ("ingest: {max_record: 3 cows}", "is no size"),
         ("topics: []", "topics: names no topic"),
+        ("spans: {max: 0}", "spans.max: is 0"),
+        ("threads: 1000", "threads: is above 256"),
         ("detect: {close: 9}", "detect.close: is not within"),
         ("grpc: {listen: '0.0.0.0:1'}", "plain text"),
         ("kafka: {security: {sasl: {mechanism: plain}}}", "needs username"),

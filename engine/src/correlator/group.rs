@@ -6,7 +6,7 @@ use super::{
     graph::Graph,
     symptom::{self, Symptom},
 };
-use crate::types::{Anomaly, AnomalyKind, Entity, Id, Incident};
+use crate::types::{Anomaly, AnomalyKind, Entity, Id, Incident, anomaly::EDGE};
 
 /// −ln p from which the core tier calls something news.
 pub(super) const NEWS: f64 = 6.9;
@@ -43,18 +43,22 @@ pub(super) fn strength(anomaly: &Anomaly) -> f64 {
     weight * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
 }
 
-/// How one entity is related to another, in words.
-fn relation(from: &Entity, to: &Entity, graph: &Graph) -> Option<String> {
-    if from == to {
-        return Some(format!("{from} itself"));
-    }
+/// How the entity of one anomaly is related to that of another, in words.
+fn relation(from: &Anomaly, to: &Anomaly, graph: &Graph) -> Option<String> {
     let along = |caller: &Entity, callee: &Entity| {
         graph.path(caller, callee).map(|between| match between.first() {
             None => format!("{caller} calls {callee}"),
             Some(middle) => format!("{caller} calls {callee} through {middle}"),
         })
     };
-    along(from, to).or_else(|| along(to, from))
+    if from.entity == to.entity {
+        return Some(format!("{} itself", from.entity));
+    }
+    let by_calls = along(&from.entity, &to.entity).or_else(|| along(&to.entity, &from.entity));
+    by_calls.or_else(|| {
+        let callee = from.callee().filter(|callee| to.callee().as_ref() == Some(callee))?;
+        Some(format!("{} and {} call {callee}", from.entity, to.entity))
+    })
 }
 
 fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
@@ -67,11 +71,7 @@ pub(super) fn joins(incident: &Incident, anomaly: &Anomaly, graph: &Graph, windo
     incident.members.iter().filter(|member| member.anomaly.active).find_map(|member| {
         let near = is_near(anomaly, member.anomaly.onset_ms, member.anomaly.opened_ms, window_ms);
         let same = member.anomaly.entity == anomaly.entity;
-        if same || near && !only_traffic {
-            relation(&anomaly.entity, &member.anomaly.entity, graph)
-        } else {
-            None
-        }
+        if same || near && !only_traffic { relation(anomaly, &member.anomaly, graph) } else { None }
     })
 }
 
@@ -84,7 +84,7 @@ pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, graph: &Graph, window_ms: 
         let belongs = |group: &Vec<Anomaly>| {
             group.iter().any(|other| {
                 is_near(anomaly, other.onset_ms, other.opened_ms, window_ms)
-                    && relation(&anomaly.entity, &other.entity, graph).is_some()
+                    && relation(anomaly, other, graph).is_some()
             })
         };
         let (joined, mut apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(belongs);
@@ -116,6 +116,8 @@ fn follows_traffic(anomaly: &Anomaly, group: &[Anomaly]) -> bool {
     let traffic = group.iter().filter(|other| {
         other.entity == anomaly.entity
             && other.measure.ends_with(":rate")
+            // Calls that it makes itself are not what comes in: it may be trying again and again.
+            && !other.measure.starts_with(EDGE)
             && symptom::of(other) == Symptom::Traffic
     });
     let most = traffic.map(rise).fold(1.0, f64::max);
@@ -127,7 +129,7 @@ pub(super) fn reasons(group: &[Anomaly], graph: &Graph) -> Vec<String> {
     let Some(first) = group.iter().min_by_key(|anomaly| (anomaly.onset_ms, anomaly.id)) else {
         return Vec::new();
     };
-    let reason = |anomaly: &Anomaly| match relation(&anomaly.entity, &first.entity, graph) {
+    let reason = |anomaly: &Anomaly| match relation(anomaly, first, graph) {
         _ if anomaly.id == first.id => "began first".to_string(),
         Some(words) => words,
         None => "near in time to a related one".to_string(),

@@ -406,11 +406,13 @@ impl Story {
         self.changed = true;
     }
 
-    /// Attaches changes of its entities that came shortly before it or since.
+    /// Attaches changes of its entities, and of those whose callers complain, that came shortly before it or since.
     fn attach(&mut self, changes: &VecDeque<Change>, before_ms: i64) {
         let incident = &mut self.incident;
         for change in changes {
-            let is_member = incident.members.iter().any(|member| member.anomaly.entity == change.entity);
+            let is_member = incident.members.iter().any(|member| {
+                member.anomaly.entity == change.entity || symptom::whose(&member.anomaly) == change.entity
+            });
             let is_near = change.time_ms >= incident.started_ms - before_ms;
             if is_member && is_near && !incident.changes.contains(change) {
                 incident.changes.push(change.clone());

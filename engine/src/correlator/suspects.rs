@@ -1,6 +1,6 @@
 //! Who is to blame, and why: who began, whom the others call, how strongly it speaks, what was changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     graph::Graph,
@@ -15,32 +15,38 @@ const CALLED: f64 = 2.0;
 const FIRST: f64 = 1.0;
 const SYMPTOM: f64 = 0.4;
 
+/// Against an entity of which only one caller's calls speak: it may be the caller.
+const UNCONFIRMED: f64 = -1.0;
+
 /// Most suspects that are named.
 const NAMED: usize = 5;
 
-/// What is held against an entity. Its onset is that of its clearest sign: others may be there by chance.
-struct Case<'a> {
-    entity: &'a Entity,
+/// What is held against an entity: its own series, and the calls of others. Its onset is that of its clearest sign:
+/// others may be there by chance.
+struct Case {
+    entity: Entity,
     onset_ms: i64,
     strongest: f64,
     symptom: Symptom,
     clearest: (Symptom, f64),
+    /// Whether its own series speak.
+    speaks: bool,
+    /// Whose calls of it are in trouble.
+    accusers: BTreeSet<Entity>,
 }
 
 /// Ranks the entities of an incident.
 pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64) {
-    let mut cases: BTreeMap<&Entity, Case<'_>> = BTreeMap::new();
+    let mut cases: BTreeMap<Entity, Case> = BTreeMap::new();
     for anomaly in incident.members.iter().map(|member| &member.anomaly) {
-        let case = cases.entry(&anomaly.entity).or_insert_with(|| Case::of(anomaly));
-        let sign = (symptom::of(anomaly), group::strength(anomaly));
-        if sign > case.clearest {
-            case.clearest = sign;
-            case.onset_ms = anomaly.onset_ms;
+        let entity = symptom::whose(anomaly);
+        if entity != anomaly.entity {
+            // The caller is in it too, if only as the one who suffers.
+            cases.entry(anomaly.entity.clone()).or_insert_with(|| Case::of(&anomaly.entity, anomaly));
         }
-        case.strongest = case.strongest.max(anomaly.score);
-        case.symptom = case.symptom.max(symptom::of(anomaly));
+        cases.entry(entity.clone()).or_insert_with(|| Case::of(&entity, anomaly)).add(anomaly);
     }
-    let cases: Vec<Case<'_>> = cases.into_values().collect();
+    let cases: Vec<Case> = cases.into_values().collect();
     let mut suspects: Vec<(f64, Suspect)> =
         cases.iter().map(|case| judge(case, &cases, incident, graph, change_before_ms)).collect();
     let best = suspects.iter().map(|(odds, _)| *odds).fold(f64::NEG_INFINITY, f64::max);
@@ -52,30 +58,55 @@ pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64
     incident.suspects = suspects.into_iter().take(NAMED).map(|(_, suspect)| suspect).collect();
 }
 
-impl<'a> Case<'a> {
-    fn of(anomaly: &'a Anomaly) -> Case<'a> {
+impl Case {
+    fn of(entity: &Entity, anomaly: &Anomaly) -> Case {
         Case {
-            entity: &anomaly.entity,
+            entity: entity.clone(),
             onset_ms: anomaly.onset_ms,
             strongest: 0.0,
             symptom: Symptom::Traffic,
             clearest: (Symptom::Traffic, 0.0),
+            speaks: false,
+            accusers: BTreeSet::new(),
+        }
+    }
+
+    fn add(&mut self, anomaly: &Anomaly) {
+        let sign = (symptom::of(anomaly), group::strength(anomaly));
+        if sign > self.clearest {
+            self.clearest = sign;
+            self.onset_ms = anomaly.onset_ms;
+        }
+        self.strongest = self.strongest.max(anomaly.score);
+        self.symptom = self.symptom.max(sign.0);
+        if anomaly.entity == self.entity {
+            self.speaks = true;
+        } else {
+            self.accusers.insert(anomaly.entity.clone());
+        }
+    }
+
+    /// What is seen of it, and what that weighs beside its symptom.
+    fn seen(&self) -> (String, f64) {
+        let entity = &self.entity;
+        let names: Vec<&str> = self.accusers.iter().take(3).map(|accuser| accuser.name.as_str()).collect();
+        let (word, names) = (self.symptom.word(), names.join(", "));
+        match (self.speaks, self.accusers.len()) {
+            (true, 0) => (format!("{entity} is {word}"), 0.0),
+            (true, _) => (format!("{entity} is {word}, so say the calls of {names}"), 0.0),
+            (false, 0) => (format!("{entity} calls what is in trouble"), 0.0),
+            (false, 1) => (format!("{entity} is {word} to {names}, its own series say nothing"), UNCONFIRMED),
+            (false, _) => (format!("{entity} is {word} to {names}"), 0.0),
         }
     }
 }
 
-fn judge(
-    case: &Case<'_>,
-    cases: &[Case<'_>],
-    incident: &Incident,
-    graph: &Graph,
-    before_ms: i64,
-) -> (f64, Suspect) {
-    let mut reasons = Vec::new();
-    let mut odds = SYMPTOM * case.symptom as u8 as f64 + case.strongest;
-    reasons.push(format!("{} is {}", case.entity, case.symptom.word()));
+fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before_ms: i64) -> (f64, Suspect) {
+    let (seen, weight) = case.seen();
+    let mut reasons = vec![seen];
+    let mut odds = SYMPTOM * case.symptom as u8 as f64 + case.strongest + weight;
     let others = || cases.iter().filter(|other| other.entity != case.entity);
-    let callers: Vec<&Case<'_>> = others().filter(|other| graph.reaches(other.entity, case.entity)).collect();
+    let callers: Vec<&Case> = others().filter(|other| graph.reaches(&other.entity, &case.entity)).collect();
     if !callers.is_empty() && case.symptom > Symptom::Traffic {
         odds += CALLED * callers.len() as f64 / others().count() as f64;
         let names: Vec<&str> = callers.iter().take(3).map(|caller| caller.entity.name.as_str()).collect();
@@ -99,10 +130,10 @@ fn judge(
 const ONSET_ERROR_MS: i64 = 120_000;
 
 /// The latest change of the entity before its onset. Going back to an older version is a cure and no cause.
-fn latest_change<'a>(case: &Case<'_>, incident: &'a Incident, before_ms: i64) -> Option<&'a Change> {
+fn latest_change<'a>(case: &Case, incident: &'a Incident, before_ms: i64) -> Option<&'a Change> {
     let fits = |change: &&Change| {
         let age = case.onset_ms - change.time_ms;
-        change.entity == *case.entity && (-ONSET_ERROR_MS..=before_ms).contains(&age)
+        change.entity == case.entity && (-ONSET_ERROR_MS..=before_ms).contains(&age)
     };
     incident.changes.iter().filter(fits).rfind(|change| !change.kind.ends_with("rolledback"))
 }

@@ -2,7 +2,7 @@
 //! measure of unknown words counts as a symptom: it is better to say too much about what nobody named.
 
 use super::group::NEWS;
-use crate::types::{Anomaly, AnomalyKind};
+use crate::types::{Anomaly, AnomalyKind, Entity};
 
 /// What an anomaly says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,12 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
     of_measure(measure, rises)
 }
 
+/// Whose trouble an anomaly tells of: calls that fail or are slow tell of the callee, all else of the entity itself.
+pub(super) fn whose(anomaly: &Anomaly) -> Entity {
+    let callee = anomaly.callee().filter(|_| of(anomaly) > Symptom::Traffic);
+    callee.unwrap_or_else(|| anomaly.entity.clone())
+}
+
 /// A pattern that is carried by measures of traffic for the most part is traffic; of others it is not known
 /// which way they went.
 fn of_entity(attribution: &[(String, f64)]) -> Symptom {
@@ -83,7 +89,7 @@ fn of_measure(measure: &str, rises: bool) -> Symptom {
         ],
     ) {
         Symptom::Traffic
-    } else if has(measure, &["duration", "latency", "time"]) && !measure.ends_with(":rate") {
+    } else if has(measure, &["duration", "latency", "time", "span.self"]) && !measure.ends_with(":rate") {
         if rises { Symptom::Slow } else { Symptom::Traffic }
     } else if has(measure, &["memory", "usage", "utilization", "disk"]) {
         if rises { Symptom::Saturation } else { Symptom::Traffic }

@@ -20,7 +20,7 @@ fn anomaly(text: &str) -> Anomaly {
         kind: AnomalyKind::Series,
         series: format!("{entity} {measure}"),
         entity,
-        measure: measure.to_string(),
+        measure: measure.split('{').next().unwrap().to_string(),
         active: neg_log_p > 0.0,
         opened_ms,
         onset_ms: opened_ms,
@@ -143,4 +143,37 @@ fn an_incident_resolves_and_a_flare_does_not_page_again() {
 #[test]
 fn a_change_alone_is_no_incident() {
     assert!(tell(&[upgraded("payment", 90)], &[], 600).is_empty());
+}
+
+#[test]
+fn calls_in_trouble_are_held_against_the_callee() {
+    let edge = "110 checkout span.edge.errors:ratio{callee=service/payment} 9 50";
+    let own = "110 checkout http.server.request.errors:rate 9 40";
+    let told = tell(&[upgraded("payment", 90)], &[edge, own], 300);
+    let first = &told.last().unwrap().suspects[0];
+    assert_eq!(first.entity, service("payment"));
+    assert!(first.reasons[0].contains("failing to checkout, its own series say nothing"), "{first:#?}");
+    assert_eq!(first.change.as_ref().map(|change| change.version.as_str()), Some("v2"));
+    assert!(told.last().unwrap().title.starts_with("payment: failing, after service.upgraded v2 (checkout"));
+    // The caller was changed, and nothing of the callee's own speaks.
+    let told = tell(&[upgraded("checkout", 90)], &[edge, own], 300);
+    assert_eq!(told.last().unwrap().suspects[0].entity, service("checkout"));
+    // More calls are no trouble.
+    let more = "110 checkout span.edge:rate{callee=service/payment} 9 50";
+    let told = tell(&[], &[more, own], 300);
+    assert_eq!(told.last().unwrap().suspects.len(), 1);
+}
+
+#[test]
+fn callers_of_one_callee_belong_together() {
+    let lines = [
+        "110 checkout span.edge.duration:p95{callee=database/sql} 9 50",
+        "110 user span.edge.duration:p95{callee=database/sql} 9 40",
+    ];
+    let told = tell(&[], &lines, 300);
+    let last = told.last().unwrap();
+    assert_eq!(last.members.len(), 2);
+    assert!(last.members.iter().any(|member| member.because.ends_with("call database/sql")), "{last:#?}");
+    assert_eq!(last.suspects[0].entity, Entity::new(EntityKind::Database, "sql"));
+    assert_eq!(last.suspects[0].reasons[0], "database/sql is slow to checkout, user");
 }

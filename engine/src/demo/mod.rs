@@ -43,6 +43,8 @@ pub struct DemoConfig {
     pub seed: u64,
     /// Whether to colour what is said.
     pub colour: bool,
+    /// Columns of the terminal; 80 to 120 are used.
+    pub width: usize,
     /// Keep everything up after the scenario, until a signal.
     pub keep: bool,
     /// Where gRPC and HTTP are served; port 0 for any.
@@ -141,7 +143,7 @@ pub fn demo(
     let connect = |kind| Hands::connect(engine.handle(), kind).map(Arc::new);
     let mut drive = Drive {
         hands: [connect(ControllerKind::Deploy)?, connect(ControllerKind::Retrain)?],
-        screen: Screen::new(out, config.colour, zero),
+        screen: Screen::new(out, config.colour, config.width, zero),
         shop,
         broker,
         observations,

@@ -35,11 +35,16 @@ pub(super) fn choose(configured: Encoding, topic: &str, record: &Record) -> Opti
     if configured != Encoding::Auto {
         return Some(configured);
     }
-    let first = record.payload.iter().copied().find(|byte| !byte.is_ascii_whitespace());
-    let is_json = matches!(first, Some(b'{' | b'['));
+    // An OTLP message begins with a line feed (field 1), and its length may well be that of a brace.
+    let is_json = record.payload.first() != Some(&b'\n') && looks_like_json(&record.payload);
     by_headers(record, is_json)
         .or_else(|| by_topic(topic, is_json))
-        .or_else(|| if is_json { by_keys(&record.payload) } else { None })
+        .or_else(|| if looks_like_json(&record.payload) { by_keys(&record.payload) } else { None })
+}
+
+fn looks_like_json(payload: &[u8]) -> bool {
+    let first = payload.iter().find(|byte| !byte.is_ascii_whitespace());
+    matches!(first, Some(b'{' | b'['))
 }
 
 fn by_headers(record: &Record, is_json: bool) -> Option<Encoding> {

@@ -1,32 +1,62 @@
 //! Resources and attributes as entities, series and streams.
 //!
-//! A stream is found again by a hash of its raw identity, so that names are made once per stream and not once
-//! per record.
+//! A stream is found again by a hash of its bytes on the wire, or else by one of its identity, so that names are made
+//! once per stream and not once per record.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+};
 
+use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     resource::v1::Resource,
 };
 
+use prost::Message;
+
+use super::{
+    Refusal, malformed,
+    wire::{Fields, WireError},
+};
 use crate::types::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind, batch::StreamTable, stable_hash};
 
 /// The streams of a partition, in the order in which they were seen.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     by_identity: HashMap<u64, u32>,
+    /// The same by their bytes on the wire; one stream may be written in several ways.
+    by_raw: HashMap<u64, u32>,
     table: Arc<StreamTable>,
 }
 
 impl Streams {
+    /// Number of streams, or of ways to write them where that is more.
     pub(super) fn len(&self) -> usize {
-        self.table.defs.len()
+        self.table.defs.len().max(self.by_raw.len())
     }
 
     pub(super) fn table(&self) -> Arc<StreamTable> {
         self.table.clone()
+    }
+
+    /// Index of the stream that was written like this before.
+    pub(super) fn known(&self, raw: Raw) -> Option<u32> {
+        self.by_raw.get(&raw.finish()).copied()
+    }
+
+    /// Index of the stream with this identity, from now on known by its bytes too.
+    pub(super) fn learn(
+        &mut self,
+        raw: Raw,
+        identity: &Identity,
+        make: impl FnOnce() -> (SeriesDef, StreamKind),
+    ) -> u32 {
+        let index = self.index(identity, make);
+        self.by_raw.insert(raw.finish(), index);
+        index
     }
 
     /// Index of the stream with this identity; `make` is called for a new one.
@@ -46,6 +76,52 @@ impl Streams {
     }
 }
 
+/// A running hash over bytes on the wire. Only a key of [`Streams`]: what leaves the engine never depends on it.
+#[derive(Clone, Copy)]
+pub(super) struct Raw {
+    hash: u64,
+}
+
+impl Raw {
+    /// Goes on with these bytes; where they begin and end makes a difference.
+    pub(super) fn bytes(self, bytes: &[u8]) -> Raw {
+        let mut hasher = FixedState::with_seed(self.hash).build_hasher();
+        hasher.write(bytes);
+        Raw { hash: hasher.finish() }
+    }
+
+    fn finish(self) -> u64 {
+        self.hash
+    }
+}
+
+/// A resource on the wire, decoded once something new is found under it.
+pub(super) struct Owner<'a> {
+    bytes: &'a [u8],
+    raw: Raw,
+    decoded: Option<(Arc<Entity>, Identity)>,
+}
+
+impl<'a> Owner<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Owner<'a> {
+        Owner { bytes, raw: Raw { hash: 0 }.bytes(bytes), decoded: None }
+    }
+
+    pub(super) fn raw(&self) -> Raw {
+        self.raw
+    }
+
+    /// The entity that it describes, and its identity.
+    pub(super) fn decoded(&mut self) -> Result<(&Arc<Entity>, Identity), Refusal> {
+        if self.decoded.is_none() {
+            let resource = Resource::decode(self.bytes).map_err(malformed)?;
+            self.decoded = Some((entity(&resource), Identity::of(&resource.attributes)));
+        }
+        let (entity, identity) = self.decoded.as_ref().expect("it was decoded just now");
+        Ok((entity, *identity))
+    }
+}
+
 /// A running hash over everything that tells streams apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity {
@@ -53,8 +129,9 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of(resource: Option<&Resource>) -> Identity {
-        Identity { hash: 0 }.attributes(resource.map_or(&[], |resource| &resource.attributes))
+    /// Of a resource with these attributes.
+    pub(super) fn of(resource: &[KeyValue]) -> Identity {
+        Identity { hash: 0 }.attributes(resource)
     }
 
     pub(super) fn text(self, text: &str) -> Identity {
@@ -108,6 +185,20 @@ pub(super) fn text_of(value: &AnyValue) -> String {
     }
 }
 
+/// The text of an `AnyValue` on the wire; `None` where it holds something else. Nothing at all is an empty text.
+pub(super) fn text(value: &[u8]) -> Result<Option<&str>, WireError> {
+    let mut text = Some("");
+    for field in Fields::of(value) {
+        let field = field?;
+        match field.number {
+            1 => text = Some(field.text()?),
+            2..=7 => text = None,
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
 /// The text of the first of these attributes that is there.
 pub(super) fn find<'a>(attributes: &'a [KeyValue], keys: &[&str]) -> Option<&'a str> {
     keys.iter().find_map(|key| {
@@ -120,8 +211,8 @@ pub(super) fn find<'a>(attributes: &'a [KeyValue], keys: &[&str]) -> Option<&'a 
 }
 
 /// The entity that a resource describes.
-pub(super) fn entity(resource: Option<&Resource>) -> Arc<Entity> {
-    let attributes: &[KeyValue] = resource.map_or(&[], |resource| &resource.attributes);
+fn entity(resource: &Resource) -> Arc<Entity> {
+    let attributes = &resource.attributes;
     let with_namespace = |key: &str, name: &str| match find(attributes, &[key]) {
         Some(namespace) => format!("{namespace}/{name}"),
         None => name.to_string(),

@@ -4,34 +4,31 @@ use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
     trace::v1::ExportTraceServiceRequest,
 };
+use prost::Message;
 use serde_json::{Map, Value};
 
 use super::{
-    Refusal,
+    Encoding, Refusal,
     identity::{Identity, Streams},
-    logs, malformed, metrics,
+    logs, malformed,
+    redact::Redactor,
     rows::Rows,
-    spans,
 };
 use crate::types::{Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind};
 
-/// OTLP JSON; the outermost keys say which signals are in it.
-pub(super) fn otlp(
-    payload: &[u8],
-    streams: &mut Streams,
-    rows: &mut Rows,
-    redaction: bool,
-) -> Result<(), Refusal> {
+/// OTLP JSON as the same message in protobuf, so that one reader knows what a message means. The outermost keys say
+/// which signals are in it.
+pub(super) fn otlp(payload: &[u8]) -> Result<(Encoding, Vec<u8>), Refusal> {
+    fn encoded<T: Message + serde::de::DeserializeOwned>(value: Value) -> Result<Vec<u8>, Refusal> {
+        serde_json::from_value::<T>(value).map(|request| request.encode_to_vec()).map_err(malformed)
+    }
     let value: Value = serde_json::from_slice(payload).map_err(malformed)?;
     if value.get("resourceMetrics").is_some() {
-        let request: ExportMetricsServiceRequest = serde_json::from_value(value).map_err(malformed)?;
-        metrics::push(&request, streams, rows)
+        Ok((Encoding::OtlpMetrics, encoded::<ExportMetricsServiceRequest>(value)?))
     } else if value.get("resourceLogs").is_some() {
-        let request: ExportLogsServiceRequest = serde_json::from_value(value).map_err(malformed)?;
-        logs::push(&request, streams, rows, redaction)
+        Ok((Encoding::OtlpLogs, encoded::<ExportLogsServiceRequest>(value)?))
     } else if value.get("resourceSpans").is_some() {
-        let request: ExportTraceServiceRequest = serde_json::from_value(value).map_err(malformed)?;
-        spans::push(&request, streams, rows)
+        Ok((Encoding::OtlpSpans, encoded::<ExportTraceServiceRequest>(value)?))
     } else {
         Err(malformed("neither resourceMetrics nor resourceLogs nor resourceSpans"))
     }
@@ -46,7 +43,7 @@ pub(super) fn lines(
     record: &Record,
     streams: &mut Streams,
     rows: &mut Rows,
-    redaction: bool,
+    redactor: &mut Redactor,
 ) -> Result<(), Refusal> {
     let object: Map<String, Value> = serde_json::from_slice(&record.payload).map_err(malformed)?;
     let body = first_text(&object, &["message", "msg", "log", "body"])
@@ -63,7 +60,7 @@ pub(super) fn lines(
     let name =
         first_text(&object, &["service", "service.name", "app", "application", "host"]).unwrap_or("default");
     let stream = logs::stream_of(Entity::new(EntityKind::Service, name), streams);
-    logs::line(rows, time_ms * 1_000_000, stream, logs::severity_of(level), body, redaction);
+    logs::line(rows, time_ms * 1_000_000, stream, logs::severity_of(level), body, redactor);
     Ok(())
 }
 
@@ -93,7 +90,7 @@ pub(super) fn prometheus(payload: &[u8], streams: &mut Streams, rows: &mut Rows)
     if !value.is_finite() {
         return Ok(());
     }
-    let identity = Identity::of(None).text(&Value::Object(labels.clone()).to_string()).text(name);
+    let identity = Identity::of(&[]).text(&Value::Object(labels.clone()).to_string()).text(name);
     let is_counter = ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
     let stream = streams.index(&identity, || {
         let entity = match (first_text(labels, &["service", "app"]), first_text(labels, &["job"])) {

@@ -1,47 +1,93 @@
-//! OTLP metrics into rows (opentelemetry-proto `metrics/v1`).
+//! OTLP metrics into rows (opentelemetry-proto `metrics/v1`), straight from the bytes.
+//!
+//! A stream that is known is found by its bytes; only a new one has its attributes decoded and its names made.
 
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::{
-    collector::metrics::v1::ExportMetricsServiceRequest,
-    common::v1::KeyValue,
-    metrics::v1::{AggregationTemporality, Metric, NumberDataPoint, metric::Data, number_data_point},
-};
+use opentelemetry_proto::tonic::{common::v1::KeyValue, metrics::v1::AggregationTemporality};
+use prost::Message;
 
 use super::{
     Refusal,
-    identity::{Identity, Streams, entity, find, kept},
+    identity::{Owner, Raw, Streams, find, kept},
+    malformed,
     rows::{HistogramRow, Rows},
+    wire::{Fields, WireError, message, messages},
 };
 use crate::types::{Entity, EntityKind, RejectReason, SeriesDef, StreamKind};
 
 /// Flag of a point that says "no value was recorded".
 const NO_RECORDED_VALUE: u32 = 1;
 
+/// Memory for the buckets of the point at hand.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    bounds: Vec<f64>,
+    counts: Vec<u64>,
+}
+
+/// Takes an `ExportMetricsServiceRequest`.
 pub(super) fn push(
-    request: &ExportMetricsServiceRequest,
+    request: &[u8],
     streams: &mut Streams,
+    buckets: &mut Buckets,
     rows: &mut Rows,
 ) -> Result<(), Refusal> {
-    for group in &request.resource_metrics {
-        let resource = group.resource.as_ref();
-        let (owner, identity) = (entity(resource), Identity::of(resource));
-        for scope in &group.scope_metrics {
-            for metric in &scope.metrics {
-                let identity = identity.text(&metric.name);
-                Writer { owner: &owner, identity, metric, streams, rows }.push()?;
+    for group in messages(request, 1) {
+        let group = group.map_err(malformed)?;
+        let mut owner = Owner::of(message(group, 1).map_err(malformed)?);
+        for scope in messages(group, 2) {
+            for metric in messages(scope.map_err(malformed)?, 2) {
+                let metric = Metric::read(metric.map_err(malformed)?).map_err(malformed)?;
+                Writer { owner: &mut owner, metric, streams, buckets, rows }.push()?;
             }
         }
     }
     Ok(())
 }
 
-struct Writer<'a> {
-    owner: &'a Arc<Entity>,
-    identity: Identity,
-    metric: &'a Metric,
-    streams: &'a mut Streams,
-    rows: &'a mut Rows,
+/// A `Metric`: its name, and the field and bytes of its data.
+#[derive(Clone, Copy)]
+struct Metric<'a> {
+    name: &'a [u8],
+    data: Option<(u32, &'a [u8])>,
+}
+
+impl<'a> Metric<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Metric<'a>, WireError> {
+        let mut metric = Metric { name: &[], data: None };
+        for field in Fields::of(bytes) {
+            let field = field?;
+            match field.number {
+                1 => metric.name = field.bytes()?,
+                5 | 7 | 9 | 10 | 11 => metric.data = Some((field.number, field.bytes()?)),
+                _ => {}
+            }
+        }
+        Ok(metric)
+    }
+}
+
+/// What is the same for every kind of point.
+#[derive(Clone, Copy)]
+struct Head {
+    raw: Raw,
+    time: u64,
+    start: u64,
+}
+
+/// `aggregation_temporality` and `is_monotonic`, which come after the points or before them.
+fn aggregation(data: &[u8]) -> Result<(bool, bool), WireError> {
+    let (mut is_delta, mut is_monotonic) = (false, false);
+    for field in Fields::of(data) {
+        let field = field?;
+        match field.number {
+            2 => is_delta = field.int32()? == AggregationTemporality::Delta as i32,
+            3 => is_monotonic = field.varint()? != 0,
+            _ => {}
+        }
+    }
+    Ok((is_delta, is_monotonic))
 }
 
 /// A time that is missing or beyond what fits: the record cannot be placed.
@@ -56,115 +102,244 @@ fn start(unix_nano: u64) -> i64 {
     i64::try_from(unix_nano).unwrap_or(0)
 }
 
-fn is_delta(temporality: i32) -> bool {
-    temporality == AggregationTemporality::Delta as i32
+struct Writer<'a, 'b> {
+    owner: &'b mut Owner<'a>,
+    metric: Metric<'a>,
+    streams: &'b mut Streams,
+    buckets: &'b mut Buckets,
+    rows: &'b mut Rows,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a, '_> {
     fn push(&mut self) -> Result<(), Refusal> {
-        match &self.metric.data {
-            Some(Data::Gauge(gauge)) => self.numbers(&gauge.data_points, &StreamKind::Gauge),
-            Some(Data::Sum(sum)) => {
-                let kind = match (is_delta(sum.aggregation_temporality), sum.is_monotonic) {
-                    (true, _) => StreamKind::DeltaCounter,
-                    (false, true) => StreamKind::CumulativeCounter,
-                    (false, false) => StreamKind::Gauge,
-                };
-                self.numbers(&sum.data_points, &kind)
+        let Some((field, data)) = self.metric.data else { return Ok(()) };
+        let (is_delta, is_monotonic) = match field {
+            7 | 9 | 10 => aggregation(data).map_err(malformed)?,
+            _ => (false, false),
+        };
+        let numbers = match (is_delta, is_monotonic) {
+            _ if field == 5 => StreamKind::Gauge,
+            (true, _) => StreamKind::DeltaCounter,
+            (false, true) => StreamKind::CumulativeCounter,
+            (false, false) => StreamKind::Gauge,
+        };
+        let histograms = if is_delta { StreamKind::DeltaHistogram } else { StreamKind::CumulativeHistogram };
+        for point in messages(data, 1) {
+            let point = point.map_err(malformed)?;
+            match field {
+                5 | 7 => self.number(point, &numbers)?,
+                9 => self.histogram(point, &histograms)?,
+                10 => self.exponential(point, &histograms)?,
+                _ => self.summary(point)?,
             }
-            Some(Data::Histogram(histogram)) => {
-                let kind = histogram_kind(histogram.aggregation_temporality);
-                for point in &histogram.data_points {
-                    let row = HistogramRow {
-                        time_ns: time(point.time_unix_nano)?,
-                        stream: self.stream(&point.attributes, &kind, ""),
-                        start_ns: start(point.start_time_unix_nano),
-                        count: point.count,
-                        sum: point.sum.unwrap_or(f64::NAN),
-                        scale: None,
-                        first: 0,
-                        zero_count: 0,
-                        bounds: &point.explicit_bounds,
-                        counts: &point.bucket_counts,
-                    };
-                    self.rows.histogram(&row);
-                }
-                Ok(())
-            }
-            Some(Data::ExponentialHistogram(histogram)) => {
-                let kind = histogram_kind(histogram.aggregation_temporality);
-                for point in &histogram.data_points {
-                    let positive = point.positive.as_ref();
-                    let negative: u64 = point.negative.iter().flat_map(|side| &side.bucket_counts).sum();
-                    let row = HistogramRow {
-                        time_ns: time(point.time_unix_nano)?,
-                        stream: self.stream(&point.attributes, &kind, ""),
-                        start_ns: start(point.start_time_unix_nano),
-                        count: point.count,
-                        sum: point.sum.unwrap_or(f64::NAN),
-                        scale: Some(point.scale),
-                        first: positive.map_or(0, |side| side.offset),
-                        zero_count: point.zero_count + negative,
-                        bounds: &[],
-                        counts: positive.map_or(&[], |side| &side.bucket_counts),
-                    };
-                    self.rows.histogram(&row);
-                }
-                Ok(())
-            }
-            Some(Data::Summary(summary)) => {
-                for point in &summary.data_points {
-                    let time_ns = time(point.time_unix_nano)?;
-                    for quantile in &point.quantile_values {
-                        let suffix = format!(":p{}", quantile.quantile * 100.0);
-                        let stream = self.stream(&point.attributes, &StreamKind::Gauge, &suffix);
-                        self.rows.number(time_ns, stream, 0, quantile.value);
-                    }
-                    let stream = self.stream(&point.attributes, &StreamKind::CumulativeCounter, ":rate");
-                    self.rows.number(time_ns, stream, start(point.start_time_unix_nano), point.count as f64);
-                }
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn numbers(&mut self, points: &[NumberDataPoint], kind: &StreamKind) -> Result<(), Refusal> {
-        let suffix = if *kind == StreamKind::Gauge { "" } else { ":rate" };
-        for point in points {
-            let value = match point.value {
-                Some(number_data_point::Value::AsDouble(value)) => value,
-                Some(number_data_point::Value::AsInt(value)) => value as f64,
-                None => continue,
-            };
-            if !value.is_finite() || point.flags & NO_RECORDED_VALUE != 0 {
-                continue;
-            }
-            let time_ns = time(point.time_unix_nano)?;
-            let stream = self.stream(&point.attributes, kind, suffix);
-            self.rows.number(time_ns, stream, start(point.start_time_unix_nano), value);
         }
         Ok(())
     }
 
-    fn stream(&mut self, attributes: &[KeyValue], kind: &StreamKind, suffix: &str) -> u32 {
-        let identity = self.identity.text(suffix).attributes(attributes);
-        let (owner, metric) = (self.owner, self.metric);
-        self.streams.index(&identity, || {
-            let measure = format!("{}{suffix}", metric.name);
-            (SeriesDef::new(subject(owner, metric, attributes), measure, kept(attributes)), kind.clone())
-        })
+    fn head(&self) -> Head {
+        Head { raw: self.owner.raw().bytes(self.metric.name), time: 0, start: 0 }
+    }
+
+    fn number(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
+        let suffix = if *kind == StreamKind::Gauge { "" } else { ":rate" };
+        let (head, value, flags) = read_number(point, self.head()).map_err(malformed)?;
+        let Some(value) = value.filter(|value| value.is_finite() && flags & NO_RECORDED_VALUE == 0) else {
+            return Ok(());
+        };
+        let time_ns = time(head.time)?;
+        let stream = self.stream(head.raw, point, 7, kind, suffix)?;
+        self.rows.number(time_ns, stream, start(head.start), value);
+        Ok(())
+    }
+
+    fn histogram(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
+        let mut head = self.head();
+        let (mut count, mut sum) = (0, f64::NAN);
+        let Buckets { bounds, counts } = &mut *self.buckets;
+        bounds.clear();
+        counts.clear();
+        let mut read = || -> Result<(), WireError> {
+            for field in Fields::of(point) {
+                let field = field?;
+                match field.number {
+                    2 => head.start = field.fixed64()?,
+                    3 => head.time = field.fixed64()?,
+                    4 => count = field.fixed64()?,
+                    5 => sum = field.double()?,
+                    6 => field.repeated_fixed64(std::convert::identity, counts)?,
+                    7 => field.repeated_fixed64(f64::from_bits, bounds)?,
+                    9 => head.raw = head.raw.bytes(field.bytes()?),
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        read().map_err(malformed)?;
+        let (scale, first, zero_count) = (None, 0, 0);
+        self.bucketed(head, (point, 9), kind, Counted { count, sum, scale, first, zero_count })
+    }
+
+    fn exponential(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
+        let mut head = self.head();
+        let mut counted = Counted { count: 0, sum: f64::NAN, scale: Some(0), first: 0, zero_count: 0 };
+        let (mut positive, mut negative): (&[u8], &[u8]) = (&[], &[]);
+        let Buckets { bounds, counts } = &mut *self.buckets;
+        bounds.clear();
+        let mut read = || -> Result<(), WireError> {
+            for field in Fields::of(point) {
+                let field = field?;
+                match field.number {
+                    1 => head.raw = head.raw.bytes(field.bytes()?),
+                    2 => head.start = field.fixed64()?,
+                    3 => head.time = field.fixed64()?,
+                    4 => counted.count = field.fixed64()?,
+                    5 => counted.sum = field.double()?,
+                    6 => counted.scale = Some(field.sint32()?),
+                    7 => counted.zero_count = field.fixed64()?,
+                    8 => positive = field.bytes()?,
+                    9 => negative = field.bytes()?,
+                    _ => {}
+                }
+            }
+            // Observations below zero are counted as near it.
+            read_side(negative, counts)?;
+            counted.zero_count =
+                counts.iter().fold(counted.zero_count, |sum, count| sum.wrapping_add(*count));
+            counted.first = read_side(positive, counts)?;
+            Ok(())
+        };
+        read().map_err(malformed)?;
+        self.bucketed(head, (point, 1), kind, counted)
+    }
+
+    fn bucketed(
+        &mut self,
+        head: Head,
+        (point, attributes): (&'a [u8], u32),
+        kind: &StreamKind,
+        counted: Counted,
+    ) -> Result<(), Refusal> {
+        let time_ns = time(head.time)?;
+        let stream = self.stream(head.raw, point, attributes, kind, "")?;
+        let Counted { count, sum, scale, first, zero_count } = counted;
+        let Buckets { bounds, counts } = &*self.buckets;
+        let start_ns = start(head.start);
+        let row =
+            HistogramRow { time_ns, stream, start_ns, count, sum, scale, first, zero_count, bounds, counts };
+        self.rows.histogram(&row);
+        Ok(())
+    }
+
+    /// A gauge per quantile, and the count as a counter.
+    fn summary(&mut self, point: &'a [u8]) -> Result<(), Refusal> {
+        let mut head = self.head();
+        let mut count = 0;
+        let mut read = || -> Result<(), WireError> {
+            for field in Fields::of(point) {
+                let field = field?;
+                match field.number {
+                    2 => head.start = field.fixed64()?,
+                    3 => head.time = field.fixed64()?,
+                    4 => count = field.fixed64()?,
+                    7 => head.raw = head.raw.bytes(field.bytes()?),
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        read().map_err(malformed)?;
+        let time_ns = time(head.time)?;
+        for quantile in messages(point, 6) {
+            let (mut share, mut value) = (0.0, 0.0);
+            for field in Fields::of(quantile.map_err(malformed)?) {
+                let field = field.map_err(malformed)?;
+                match field.number {
+                    1 => share = field.double().map_err(malformed)?,
+                    2 => value = field.double().map_err(malformed)?,
+                    _ => {}
+                }
+            }
+            let suffix = format!(":p{}", share * 100.0);
+            let stream = self.stream(head.raw, point, 7, &StreamKind::Gauge, &suffix)?;
+            self.rows.number(time_ns, stream, 0, value);
+        }
+        let stream = self.stream(head.raw, point, 7, &StreamKind::CumulativeCounter, ":rate")?;
+        self.rows.number(time_ns, stream, start(head.start), count as f64);
+        Ok(())
+    }
+
+    /// The stream of a point, whose attributes are the field of this number.
+    fn stream(
+        &mut self,
+        raw: Raw,
+        point: &[u8],
+        attributes: u32,
+        kind: &StreamKind,
+        suffix: &str,
+    ) -> Result<u32, Refusal> {
+        let raw = raw.bytes(suffix.as_bytes()).bytes(kind.name().as_bytes());
+        if let Some(stream) = self.streams.known(raw) {
+            return Ok(stream);
+        }
+        let name = std::str::from_utf8(self.metric.name).map_err(malformed)?;
+        let attributes = messages(point, attributes)
+            .map(|bytes| KeyValue::decode(bytes.map_err(malformed)?).map_err(malformed))
+            .collect::<Result<Vec<KeyValue>, Refusal>>()?;
+        let (owner, identity) = self.owner.decoded()?;
+        let identity = identity.text(name).text(suffix).text(kind.name()).attributes(&attributes);
+        Ok(self.streams.learn(raw, &identity, || {
+            let measure = format!("{name}{suffix}");
+            (SeriesDef::new(subject(owner, name, &attributes), measure, kept(&attributes)), kind.clone())
+        }))
     }
 }
 
-fn histogram_kind(temporality: i32) -> StreamKind {
-    if is_delta(temporality) { StreamKind::DeltaHistogram } else { StreamKind::CumulativeHistogram }
+/// What a histogram's point holds beside its buckets.
+#[derive(Clone, Copy)]
+struct Counted {
+    count: u64,
+    sum: f64,
+    scale: Option<i32>,
+    first: i32,
+    zero_count: u64,
+}
+
+fn read_number(point: &[u8], mut head: Head) -> Result<(Head, Option<f64>, u32), WireError> {
+    let (mut value, mut flags) = (None, 0);
+    for field in Fields::of(point) {
+        let field = field?;
+        match field.number {
+            2 => head.start = field.fixed64()?,
+            3 => head.time = field.fixed64()?,
+            4 => value = Some(field.double()?),
+            6 => value = Some(field.fixed64()? as i64 as f64),
+            7 => head.raw = head.raw.bytes(field.bytes()?),
+            8 => flags = field.varint()? as u32,
+            _ => {}
+        }
+    }
+    Ok((head, value, flags))
+}
+
+/// One side of an exponential histogram: its counts, and the index of the first.
+fn read_side(side: &[u8], counts: &mut Vec<u64>) -> Result<i32, WireError> {
+    counts.clear();
+    let mut first = 0;
+    for field in Fields::of(side) {
+        let field = field?;
+        match field.number {
+            1 => first = field.sint32()?,
+            2 => field.repeated_varint(counts)?,
+            _ => {}
+        }
+    }
+    Ok(first)
 }
 
 /// Metrics of a model describe the model, not the service that runs it.
-fn subject(owner: &Arc<Entity>, metric: &Metric, attributes: &[KeyValue]) -> Arc<Entity> {
+fn subject(owner: &Arc<Entity>, metric: &str, attributes: &[KeyValue]) -> Arc<Entity> {
     match find(attributes, &["model.name"]) {
-        Some(model) if metric.name.starts_with("model.") => Arc::new(Entity::new(EntityKind::Model, model)),
+        Some(model) if metric.starts_with("model.") => Arc::new(Entity::new(EntityKind::Model, model)),
         _ => owner.clone(),
     }
 }

@@ -3,6 +3,7 @@
 //! * `choose`: which decoder a record gets
 //! * `identity`: resources and attributes as entities, series and streams
 //! * `rows`: the Arrow builders that decoders write into
+//! * `wire`: the protobuf wire format, borrowed
 //! * `metrics`, `logs`, `spans`: OTLP
 //! * `json`: OTLP JSON, JSON lines, prometheus-kafka-adapter
 //! * `events`: CloudEvents and CDEvents
@@ -19,17 +20,13 @@ mod metrics;
 mod redact;
 mod rows;
 mod spans;
-
-use opentelemetry_proto::tonic::collector::{
-    logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
-    trace::v1::ExportTraceServiceRequest,
-};
-use prost::Message;
+mod wire;
 
 use crate::types::{Batch, Change, Record, Reject, RejectReason};
 
 pub use choose::Encoding;
 use identity::Streams;
+use redact::Redactor;
 use rows::Rows;
 
 /// How the records of a topic are read.
@@ -83,6 +80,8 @@ pub struct Intake {
     topic: String,
     config: IntakeConfig,
     streams: Streams,
+    buckets: metrics::Buckets,
+    redactor: Redactor,
     rows: Rows,
 }
 
@@ -96,7 +95,14 @@ fn malformed(error: impl std::fmt::Display) -> Refusal {
 impl Intake {
     /// An intake for a partition of this topic.
     pub fn new(topic: &str, config: IntakeConfig) -> Intake {
-        Intake { topic: topic.to_string(), config, streams: Streams::default(), rows: Rows::default() }
+        Intake {
+            topic: topic.to_string(),
+            redactor: Redactor::new(config.redaction),
+            config,
+            streams: Streams::default(),
+            buckets: metrics::Buckets::default(),
+            rows: Rows::default(),
+        }
     }
 
     /// Decodes records: rejects and changes first, then the batches.
@@ -131,29 +137,37 @@ impl Intake {
         let encoding = choose::choose(self.config.encoding, &self.topic, record)
             .ok_or_else(|| (RejectReason::UnknownEncoding, "no decoder fits".to_string()))?;
         let payload = record.payload.as_ref();
-        let Intake { streams, rows, config, .. } = self;
         match encoding {
-            Encoding::OtlpMetrics => {
-                let request = ExportMetricsServiceRequest::decode(payload).map_err(malformed)?;
-                metrics::push(&request, streams, rows)?;
+            Encoding::OtlpMetrics | Encoding::OtlpLogs | Encoding::OtlpSpans => {
+                self.otlp(encoding, payload)?
             }
-            Encoding::OtlpLogs => {
-                let request = ExportLogsServiceRequest::decode(payload).map_err(malformed)?;
-                logs::push(&request, streams, rows, config.redaction)?;
+            Encoding::OtlpJson => {
+                let (encoding, message) = json::otlp(payload)?;
+                self.otlp(encoding, &message)?;
             }
-            Encoding::OtlpSpans => {
-                let request = ExportTraceServiceRequest::decode(payload).map_err(malformed)?;
-                spans::push(&request, streams, rows)?;
+            Encoding::PrometheusJson => json::prometheus(payload, &mut self.streams, &mut self.rows)?,
+            Encoding::JsonLines => {
+                json::lines(record, &mut self.streams, &mut self.rows, &mut self.redactor)?;
             }
-            Encoding::OtlpJson => json::otlp(payload, streams, rows, config.redaction)?,
-            Encoding::PrometheusJson => json::prometheus(payload, streams, rows)?,
-            Encoding::JsonLines => json::lines(record, streams, rows, config.redaction)?,
-            Encoding::Text => logs::text(record, &self.topic, streams, rows, config.redaction)?,
+            Encoding::Text => {
+                let Intake { topic, streams, rows, redactor, .. } = self;
+                logs::text(record, topic, streams, rows, redactor)?;
+            }
             Encoding::CloudEvents => return events::change(record).map(Some),
             Encoding::Auto => return Err((RejectReason::UnknownEncoding, "undecided".to_string())),
         }
         self.check_times(record)?;
         Ok(None)
+    }
+
+    /// Takes an OTLP message in protobuf.
+    fn otlp(&mut self, encoding: Encoding, message: &[u8]) -> Result<(), Refusal> {
+        let Intake { streams, buckets, redactor, rows, .. } = self;
+        match encoding {
+            Encoding::OtlpMetrics => metrics::push(message, streams, buckets, rows),
+            Encoding::OtlpLogs => logs::push(message, streams, rows, redactor),
+            _ => spans::push(message, streams, rows),
+        }
     }
 
     /// Events far ahead of their record would close ticks for everyone else.

@@ -1,15 +1,11 @@
 //! Rows of a batch as samples, in record order.
 
-use std::sync::Arc;
-
 use arrow::{
     array::{Array, AsArray, ListArray, RecordBatch},
     datatypes::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, UInt8Type, UInt32Type, UInt64Type},
 };
 
-use crate::types::{
-    Batch, BatchSignal, HistogramSample, LogSample, NumberSample, Samples, SpanSample, sample::Buckets,
-};
+use crate::types::{Batch, BatchSignal, HistogramSample, LogSample, NumberSample, Samples, SpanSample};
 
 fn column<T: ArrowPrimitiveType>(rows: &RecordBatch, index: usize) -> &[T::Native] {
     rows.column(index).as_primitive::<T>().values()
@@ -60,19 +56,22 @@ fn histograms(batch: &Batch, out: &mut Samples) {
     let (firsts, zeros) = (column::<Int32Type>(rows, 7), column::<UInt64Type>(rows, 8));
     let (bounds, buckets) = (rows.column(9).as_list::<i32>(), rows.column(10).as_list::<i32>());
     for (row, (offset, time_ns, stream)) in heads(batch).enumerate() {
-        let per_bucket = items::<UInt64Type>(buckets, row).to_vec();
-        let buckets = if scales.is_null(row) {
-            Buckets::Explicit { bounds: Arc::from(items::<Float64Type>(bounds, row)), counts: per_bucket }
-        } else {
-            Buckets::Exponential {
-                scale: scales.value(row),
-                zero_count: zeros[row],
-                offset: firsts[row],
-                counts: per_bucket,
-            }
-        };
-        let (start_ns, count, sum) = (starts[row], counts[row], sums[row]);
-        out.histograms.push(HistogramSample { stream, offset, time_ns, start_ns, count, sum, buckets });
+        let (bounds_start, counts_start) = (out.bounds.len(), out.counts.len());
+        out.bounds.extend_from_slice(items::<Float64Type>(bounds, row));
+        out.counts.extend_from_slice(items::<UInt64Type>(buckets, row));
+        out.histograms.push(HistogramSample {
+            stream,
+            offset,
+            time_ns,
+            start_ns: starts[row],
+            count: counts[row],
+            sum: sums[row],
+            scale: scales.is_valid(row).then(|| scales.value(row)),
+            first: firsts[row],
+            zero_count: zeros[row],
+            bounds: bounds_start..out.bounds.len(),
+            counts: counts_start..out.counts.len(),
+        });
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! Records ─ Partition(Intake → measures::extract) ─ frames by tick and shard
-//!   every partition past a tick ─ Shard(Fold → Scorer) ─ anomalies, edges
+//!   every partition past a tick ─ Traces ─ edges, values ─┐
+//!                                 Shard(Fold → Scorer) ───┴ anomalies
+//!     (before that: Query → Measured, when somebody outside measures rows of the tick)
 //!     every shard past it ─ Correlator ─ incidents ─ Bus ─ signals
 //!                               ↑────── verified ──────┘
 //! ```
@@ -10,7 +12,10 @@
 //! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `demo` are the shells around it.
 
 mod partition;
+mod rows;
+mod scores;
 mod shard;
+mod threads;
 
 use std::collections::BTreeMap;
 
@@ -20,30 +25,40 @@ use crate::{
     bus::{self, Bus, BusConfig},
     correlator::{self, Correlator, CorrelatorConfig},
     intake::IntakeConfig,
-    measures::{FoldConfig, FrameInput},
+    measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
     score::{RestoreError, ScoreConfig},
     types::{
-        Anomaly, Change, Edge, Id, Incident, Record, Reject, RemediationSignal, Section, Source, TickClosed,
+        Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal, Samples,
+        Section, Source, TickClosed, TickRows,
     },
 };
 
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
-use shard::Shard;
+pub use scores::SeriesScore;
+use shard::{Closed, Shard};
+use threads::Threads;
+pub use threads::ThreadsConfig;
 
 /// Settings of every stage.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
     /// Ticks, lateness and shards.
     pub clock: Clock,
+    /// Threads that close shards.
+    pub threads: ThreadsConfig,
     /// Decoding.
     pub intake: IntakeConfig,
     /// Encodings by topic, where the configuration names them.
     pub encodings: BTreeMap<String, crate::intake::Encoding>,
     /// Topics that never hold the watermark: changes are rare.
     pub quiet_topics: Vec<String>,
+    /// Signals whose rows somebody outside measures before a tick closes.
+    pub queried: Vec<BatchSignal>,
     /// Measures.
     pub fold: FoldConfig,
+    /// Spans of one trace together.
+    pub traces: TraceConfig,
     /// Detectors.
     pub score: ScoreConfig,
     /// Incidents.
@@ -57,9 +72,12 @@ impl Default for PipelineConfig {
         let fold = FoldConfig::default();
         PipelineConfig {
             clock: Clock { tick_ns: fold.tick_ns, lateness_ns: 2 * fold.tick_ns, shards: 64 },
+            threads: ThreadsConfig::default(),
             intake: IntakeConfig::default(),
             encodings: BTreeMap::new(),
             quiet_topics: vec!["changes".to_string()],
+            queried: Vec::new(),
+            traces: TraceConfig { tick_ns: fold.tick_ns, ..TraceConfig::default() },
             fold,
             score: ScoreConfig::default(),
             correlator: CorrelatorConfig::default(),
@@ -86,6 +104,13 @@ pub enum Event<'a> {
     Idle(&'a Idle),
     /// Everything was read: close every tick.
     Flush,
+    /// The answer to [`Effect::Query`], before any other event.
+    Measured {
+        /// The tick.
+        tick: i64,
+        /// Values of series that the pipeline has from nowhere else.
+        values: Vec<Measured>,
+    },
     /// Somebody looks after an incident.
     Acknowledge {
         /// Which one.
@@ -100,7 +125,7 @@ pub enum Event<'a> {
 }
 
 /// What the pipeline gives, in order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// A revision of an anomaly.
     Anomaly(Anomaly),
@@ -124,6 +149,15 @@ pub enum Effect {
     },
     /// What the bus wants done; a signal must be durable before anything after it is done.
     Bus(bus::Effect),
+    /// Every score of a tick, in the order of the series' names; only after [`Pipeline::show_scores`].
+    Scores {
+        /// Start of the tick, unix milliseconds.
+        time_ms: i64,
+        /// The series that had a value.
+        series: Vec<SeriesScore>,
+    },
+    /// A tick is about to close and waits for [`Event::Measured`]; always the last effect of an event.
+    Query(TickRows),
     /// A tick is closed in every shard; its end, unix milliseconds.
     TickClosed {
         /// End of the tick.
@@ -146,6 +180,8 @@ pub struct Counts {
     pub refused: u64,
     /// Ticks closed.
     pub ticks: u64,
+    /// Spans of one trace together.
+    pub traces: TraceCounts,
 }
 
 /// The state of everything between records and incidents.
@@ -153,13 +189,25 @@ pub struct Counts {
 pub struct Pipeline {
     config: PipelineConfig,
     partitions: BTreeMap<Source, Partition>,
+    traces: Traces,
+    threads: Threads,
     shards: Vec<Shard>,
     correlator: Correlator,
     bus: Bus,
     changes: Vec<Change>,
     closed: i64,
+    awaited: Option<Awaited>,
     catching_up: bool,
+    shows_scores: bool,
     counts: Counts,
+}
+
+/// A tick that waits for its measures. Not part of a snapshot: its records are read again and the query is made again.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    tick: i64,
+    /// Whether every later tick is to close too.
+    all: bool,
 }
 
 /// Everything that is needed to go on after a restart.
@@ -210,12 +258,16 @@ impl Pipeline {
         let shard = |index| Shard::new(index, config.fold.clone(), config.score.clone());
         Ok(Pipeline {
             partitions: BTreeMap::new(),
+            traces: Traces::new(config.traces),
+            threads: Threads::new(config.threads),
             shards: (0..config.clock.shards).map(shard).collect(),
             correlator: Correlator::new(config.correlator.clone()),
             bus: Bus::new(config.bus.clone())?,
             changes: Vec::new(),
             closed: i64::MIN,
+            awaited: None,
             catching_up: true,
+            shows_scores: false,
             counts: Counts::default(),
             config,
         })
@@ -241,11 +293,31 @@ impl Pipeline {
                 self.close_ticks(false, &mut effects);
             }
             Event::Flush => self.close_ticks(true, &mut effects),
+            Event::Measured { tick, values } => self.measured(tick, &values, &mut effects),
             Event::Acknowledge { id, by } => {
                 self.tell_correlator(correlator::Event::Acknowledge { id, by }, &mut effects);
             }
             Event::Backlog(catching_up) => self.catching_up = catching_up,
             Event::Bus(event) => self.tell_bus(event, &mut effects),
+        }
+        effects
+    }
+
+    /// From now on every tick gives its scores.
+    pub fn show_scores(&mut self) {
+        self.shows_scores = true;
+    }
+
+    /// Takes an event and lets `measure` answer every query that comes of it.
+    pub fn on_event_measured(
+        &mut self,
+        event: Event<'_>,
+        mut measure: impl FnMut(&TickRows) -> Vec<Measured>,
+    ) -> Vec<Effect> {
+        let mut effects = self.on_event(event);
+        while let Some(Effect::Query(rows)) = effects.pop_if(|last| matches!(last, Effect::Query(_))) {
+            let values = measure(&rows);
+            effects.extend(self.on_event(Event::Measured { tick: rows.tick, values }));
         }
         effects
     }
@@ -277,7 +349,12 @@ impl Pipeline {
 
     /// Counts since the start.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { traces: self.traces.counts(), ..self.counts }
+    }
+
+    /// Number of spans that wait for the rest of their trace.
+    pub fn spans(&self) -> usize {
+        self.traces.spans()
     }
 
     /// Number of series that have a slot.
@@ -302,8 +379,12 @@ impl Pipeline {
     /// Saves everything, at a tick barrier: open ticks are read again from the resume offsets.
     pub fn save(&self) -> Result<Snapshot, SnapshotError> {
         let own = Own { closed: self.closed, changes: self.changes.clone() };
-        let mut sections =
-            vec![Section::save("pipeline", 1, &own)?, self.correlator.save("correlator")?, self.bus.save()?];
+        let mut sections = vec![
+            Section::save("pipeline", 1, &own)?,
+            self.traces.save("traces")?,
+            self.correlator.save("correlator")?,
+            self.bus.save()?,
+        ];
         for shard in &self.shards {
             sections.extend(shard.save()?);
         }
@@ -324,6 +405,8 @@ impl Pipeline {
             {
                 pipeline.closed = own.closed;
                 pipeline.changes = own.changes;
+            } else if section.name == "traces" {
+                pipeline.traces = Traces::load(config.traces, section)?;
             } else if section.name == "correlator" {
                 pipeline.correlator = Correlator::load(config.correlator.clone(), section)?;
             } else if section.name == "bus" {
@@ -344,7 +427,8 @@ impl Pipeline {
         self.partitions.entry(source.clone()).or_insert_with(|| {
             let encoding = config.encodings.get(&*source.topic).copied().unwrap_or(config.intake.encoding);
             let quiet = config.quiet_topics.iter().any(|topic| **topic == *source.topic);
-            Partition::new(source.clone(), IntakeConfig { encoding, ..config.intake.clone() }, quiet)
+            let intake = IntakeConfig { encoding, ..config.intake.clone() };
+            Partition::new(source.clone(), intake, quiet, config.queried.clone())
         })
     }
 
@@ -365,6 +449,7 @@ impl Pipeline {
         self.counts.samples += taken.samples;
         self.counts.late += taken.late;
         for (shard, def) in taken.defs {
+            self.traces.define(&def);
             self.shards[shard].define(def);
         }
         for reject in taken.rejects {
@@ -377,20 +462,35 @@ impl Pipeline {
         }
     }
 
-    /// Closes every tick that no partition holds open any more, oldest first.
+    /// Closes every tick that no partition holds open any more, oldest first, up to one that waits for its measures.
     fn close_ticks(&mut self, all: bool, effects: &mut Vec<Effect>) {
         let clock = self.config.clock;
         let holding = self.partitions.values().filter(|partition| !partition.quiet);
         let first_open = holding.map(|partition| partition.first_open(&clock).unwrap_or(i64::MIN)).min();
         let limit = if all { i64::MAX } else { first_open.unwrap_or(i64::MIN) };
-        while let Some(tick) = self.partitions.values().filter_map(Partition::oldest).min()
+        while self.awaited.is_none()
+            && let Some(tick) = self.partitions.values().filter_map(Partition::oldest).min()
             && tick < limit
         {
-            self.close(tick, effects);
+            let batches: Vec<_> =
+                self.partitions.values().flat_map(|partition| partition.rows(tick)).cloned().collect();
+            if batches.is_empty() {
+                self.close(tick, &[], effects);
+            } else {
+                self.awaited = Some(Awaited { tick, all });
+                effects.push(Effect::Query(TickRows { tick, batches }));
+            }
         }
     }
 
-    fn close(&mut self, tick: i64, effects: &mut Vec<Effect>) {
+    fn measured(&mut self, tick: i64, values: &[Measured], effects: &mut Vec<Effect>) {
+        if let Some(awaited) = self.awaited.take_if(|awaited| awaited.tick == tick) {
+            self.close(tick, values, effects);
+            self.close_ticks(awaited.all, effects);
+        }
+    }
+
+    fn close(&mut self, tick: i64, measured: &[Measured], effects: &mut Vec<Effect>) {
         self.closed = tick;
         self.counts.ticks += 1;
         let start_ms = tick * self.config.clock.tick_ns / 1_000_000;
@@ -398,21 +498,35 @@ impl Pipeline {
             .zip(self.partitions.values_mut())
             .filter_map(|(order, partition)| Some((order, partition.close(tick)?)))
             .collect();
-        let mut told = TickClosed { time_ms: start_ms, ..TickClosed::default() };
-        for (index, shard) in self.shards.iter_mut().enumerate() {
+        let traced = self.traces.close(tick, taken.iter().map(|(_, frames)| frames.shards.as_slice()));
+        let measured_by_shard = self.by_shard(&[&traced.values, measured].concat());
+        let mut told = TickClosed { time_ms: start_ms, edges: traced.edges, ..TickClosed::default() };
+        let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
+        let shows_scores = self.shows_scores;
+        let closed = self.threads.each(&mut self.shards, samples, |index, shard| {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
                 .map(|(source, frames)| FrameInput { source: *source, samples: &frames.shards[index] })
                 .filter(|input| !input.samples.is_empty())
                 .collect();
-            if inputs.is_empty() {
-                continue;
+            let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
+            let is_idle = inputs.is_empty() && measured.is_empty();
+            if is_idle {
+                Closed::default()
+            } else {
+                shard.close(tick, start_ms, &inputs, measured, shows_scores)
             }
-            let closed = shard.close(tick, start_ms, &inputs);
+        });
+        let mut scores = Vec::new();
+        for closed in closed {
             self.counts.scored += closed.scored;
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
-            told.edges.extend(closed.edges);
+            scores.extend(closed.scores);
+        }
+        if shows_scores {
+            scores.sort_by(|a, b| a.series.name.cmp(&b.series.name));
+            effects.push(Effect::Scores { time_ms: start_ms, series: scores });
         }
         told.warm_series = self.shards.iter().map(Shard::warm).sum();
         let mut taken = taken.into_iter().peekable();
@@ -424,10 +538,19 @@ impl Pipeline {
         self.correlate(told, effects);
     }
 
+    /// Measured values by the shard of their entity; nothing when there are none.
+    fn by_shard(&self, measured: &[Measured]) -> Vec<Vec<Measured>> {
+        let shards = if measured.is_empty() { 0 } else { self.shards.len() };
+        let mut by_shard = vec![Vec::new(); shards];
+        for value in measured {
+            by_shard[self.config.clock.shard(&value.series)].push(value.clone());
+        }
+        by_shard
+    }
+
     fn correlate(&mut self, mut told: TickClosed, effects: &mut Vec<Effect>) {
         let time_ms = told.time_ms;
         told.anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
-        told.edges.sort_by(|a: &Edge, b: &Edge| (&a.caller, &a.callee).cmp(&(&b.caller, &b.callee)));
         effects.extend(told.anomalies.iter().cloned().map(Effect::Anomaly));
         let end_ms = time_ms + self.config.clock.tick_ns / 1_000_000;
         let (mut due, later): (Vec<Change>, Vec<Change>) =

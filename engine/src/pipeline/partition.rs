@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     intake::{self, Intake, IntakeConfig},
     measures,
-    types::{Batch, Change, Record, Reject, Samples, Source, StreamDef},
+    types::{Batch, BatchSignal, Change, Record, Reject, Samples, SeriesDef, Source, StreamDef},
 };
+
+use super::rows;
 
 /// Tick length, allowed lateness and number of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,11 @@ pub struct Clock {
 impl Clock {
     fn tick(&self, time_ns: i64) -> i64 {
         time_ns.div_euclid(self.tick_ns)
+    }
+
+    /// The shard of a series: that of its entity.
+    pub(super) fn shard(&self, series: &SeriesDef) -> usize {
+        (series.entity_key % self.shards as u64) as usize
     }
 
     /// The first tick that is still open once an event of this time was seen.
@@ -85,6 +92,8 @@ pub(super) struct Taken {
 #[derive(Debug)]
 pub(super) struct Frames {
     pub(super) shards: Vec<Samples>,
+    /// Rows of the signals that SQL measures read.
+    pub(super) rows: Vec<Batch>,
     first_offset: i64,
 }
 
@@ -95,6 +104,9 @@ pub(super) struct Partition {
     known: usize,
     shard_of: HashMap<u64, usize>,
     scratch: Samples,
+    /// Signals whose rows are kept until their tick closes, and those of the records at hand.
+    kept_signals: Vec<BatchSignal>,
+    kept: Vec<Batch>,
     frames: BTreeMap<i64, Frames>,
     spare: Vec<Frames>,
     newest_ns: i64,
@@ -113,7 +125,12 @@ pub(super) struct Partition {
 const NEVER: i64 = i64::MIN / 2;
 
 impl Partition {
-    pub(super) fn new(source: Source, config: IntakeConfig, quiet: bool) -> Partition {
+    pub(super) fn new(
+        source: Source,
+        config: IntakeConfig,
+        quiet: bool,
+        kept_signals: Vec<BatchSignal>,
+    ) -> Partition {
         let intake = Intake::new(&source.topic, config);
         Partition {
             source,
@@ -121,6 +138,8 @@ impl Partition {
             known: 0,
             shard_of: HashMap::new(),
             scratch: Samples::default(),
+            kept_signals,
+            kept: Vec::new(),
             frames: BTreeMap::new(),
             spare: Vec::new(),
             newest_ns: NEVER,
@@ -176,13 +195,18 @@ impl Partition {
         self.scratch.clear();
         for effect in self.intake.on_event(intake::Event::Records(records)) {
             match effect {
-                intake::Effect::Batch(batch) => self.extract(&batch),
+                intake::Effect::Batch(batch) => {
+                    self.extract(&batch);
+                    if self.kept_signals.contains(&batch.signal) {
+                        self.kept.push(batch);
+                    }
+                }
                 intake::Effect::Change(change) => taken.changes.push(change),
                 intake::Effect::Reject(reject) => taken.rejects.push(reject),
             }
         }
         for def in self.scratch.defs.drain(..) {
-            let shard = (def.series.entity.key() % clock.shards as u64) as usize;
+            let shard = clock.shard(&def.series);
             self.shard_of.insert(def.key, shard);
             taken.defs.push((shard, def));
         }
@@ -229,7 +253,7 @@ impl Partition {
     }
 
     fn route(&mut self, clock: &Clock, closed: i64, before: &[(i64, i64)], taken: &mut Taken) {
-        let Partition { scratch, frames, spare, shard_of, .. } = self;
+        let Partition { scratch, kept, frames, spare, shard_of, .. } = self;
         let mut router = Router { clock, closed, before, frames, spare, shard_of, taken, at: 0 };
         for sample in &scratch.numbers {
             if let Some(to) = router.place(sample.stream, sample.offset, sample.time_ns) {
@@ -237,9 +261,9 @@ impl Partition {
             }
         }
         router.at = 0;
-        for sample in scratch.histograms.drain(..) {
+        for sample in &scratch.histograms {
             if let Some(to) = router.place(sample.stream, sample.offset, sample.time_ns) {
-                to.histograms.push(sample);
+                to.push_histogram(sample, scratch);
             }
         }
         router.at = 0;
@@ -257,6 +281,13 @@ impl Partition {
                 to.spans.push(*sample);
             }
         }
+        for batch in kept.drain(..) {
+            router.at = 0;
+            for (tick, rows) in rows::by_tick(&batch, |offset, time_ns| router.tick(offset, time_ns)) {
+                let offset = rows::first_offset(&rows);
+                router.frames(tick, offset).rows.push(rows);
+            }
+        }
     }
 
     /// The first tick that this partition keeps open; `None` before its first event.
@@ -269,6 +300,11 @@ impl Partition {
         self.frames.keys().next().copied()
     }
 
+    /// The rows of a tick that SQL measures read.
+    pub(super) fn rows(&self, tick: i64) -> &[Batch] {
+        self.frames.get(&tick).map_or(&[], |frames| &frames.rows)
+    }
+
     /// Takes out the samples of a tick.
     pub(super) fn close(&mut self, tick: i64) -> Option<Frames> {
         self.frames.remove(&tick)
@@ -276,6 +312,7 @@ impl Partition {
 
     /// Gives back the memory of a tick.
     pub(super) fn recycle(&mut self, mut frames: Frames) {
+        frames.rows.clear();
         if self.spare.len() < 4 {
             frames.shards.iter_mut().for_each(Samples::clear);
             self.spare.push(frames);
@@ -314,23 +351,41 @@ struct Router<'a> {
 impl Router<'_> {
     /// The samples that this one belongs to, or `None` when it is late or already had its effect.
     fn place(&mut self, stream: u64, offset: i64, time_ns: i64) -> Option<&mut Samples> {
-        while self.before[self.at].0 != offset {
-            self.at += 1;
-        }
         self.taken.samples += 1;
-        let tick = self.clock.tick(time_ns);
-        let is_late = tick < self.clock.first_open(self.before[self.at].1);
+        let (is_late, tick) = self.judge(offset, time_ns);
         if is_late || tick <= self.closed {
             self.taken.late += u64::from(is_late);
             return None;
         }
         let shard = *self.shard_of.get(&stream)?;
+        self.frames(tick, offset).shards.get_mut(shard)
+    }
+
+    /// The tick of a row, by the same judgement.
+    fn tick(&mut self, offset: i64, time_ns: i64) -> Option<i64> {
+        let (is_late, tick) = self.judge(offset, time_ns);
+        (!is_late && tick > self.closed).then_some(tick)
+    }
+
+    fn judge(&mut self, offset: i64, time_ns: i64) -> (bool, i64) {
+        while self.before[self.at].0 != offset {
+            self.at += 1;
+        }
+        let tick = self.clock.tick(time_ns);
+        (tick < self.clock.first_open(self.before[self.at].1), tick)
+    }
+
+    fn frames(&mut self, tick: i64, offset: i64) -> &mut Frames {
         let (spare, shards) = (&mut *self.spare, self.clock.shards);
         let frames = self.frames.entry(tick).or_insert_with(|| {
-            let shards = spare.pop().map_or_else(|| vec![Samples::default(); shards], |frames| frames.shards);
-            Frames { shards, first_offset: offset }
+            let new = || Frames {
+                shards: vec![Samples::default(); shards],
+                rows: Vec::new(),
+                first_offset: offset,
+            };
+            Frames { first_offset: offset, ..spare.pop().unwrap_or_else(new) }
         });
         frames.first_offset = frames.first_offset.min(offset);
-        frames.shards.get_mut(shard)
+        frames
     }
 }

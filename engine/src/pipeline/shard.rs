@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::scores::SeriesScore;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{Anomaly, Edge, Section, StreamDef, section::SectionError},
+    types::{Anomaly, Measured, Section, StreamDef, section::SectionError},
 };
 
 #[derive(Debug)]
@@ -14,15 +15,17 @@ pub(super) struct Shard {
     fold: Fold,
     scorer: Scorer,
     output: FoldOutput,
+    warm: u64,
 }
 
 /// What a shard's frame gave.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     pub(super) anomalies: Vec<Anomaly>,
-    pub(super) edges: Vec<Edge>,
     pub(super) scored: u64,
     pub(super) refused: u64,
+    /// What was said of every series, where that is asked for.
+    pub(super) scores: Vec<SeriesScore>,
 }
 
 impl Shard {
@@ -32,6 +35,7 @@ impl Shard {
             fold: Fold::new(fold),
             scorer: Scorer::new(score),
             output: FoldOutput::default(),
+            warm: 0,
         }
     }
 
@@ -41,7 +45,7 @@ impl Shard {
 
     /// Number of series that are judged.
     pub(super) fn warm(&self) -> u64 {
-        self.scorer.warm()
+        self.warm
     }
 
     /// Number of series that have a slot.
@@ -49,9 +53,16 @@ impl Shard {
         self.fold.slots().iter().flatten().count()
     }
 
-    /// Closes a tick that begins at `time_ms`.
-    pub(super) fn close(&mut self, tick: i64, time_ms: i64, inputs: &[FrameInput<'_>]) -> Closed {
-        self.fold.fold(tick, inputs, &mut self.output);
+    /// Closes a tick that begins at `time_ms`; `measured` are values that were made outside.
+    pub(super) fn close(
+        &mut self,
+        tick: i64,
+        time_ms: i64,
+        inputs: &[FrameInput<'_>],
+        measured: &[Measured],
+        shows_scores: bool,
+    ) -> Closed {
+        self.fold.fold(tick, inputs, measured, &mut self.output);
         let output = &mut self.output;
         let frame = FrameView {
             time_ms,
@@ -71,8 +82,30 @@ impl Shard {
             };
             anomalies.push(self.scorer.novelty(&pattern, time_ms));
         }
+        self.warm = self.scorer.warm();
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
-        Closed { anomalies, edges: std::mem::take(&mut output.edges), scored, refused: output.refused_series }
+        let refused = output.refused_series;
+        let scores = if shows_scores { self.scores().collect() } else { Vec::new() };
+        Closed { anomalies, scored, refused, scores }
+    }
+
+    /// The scores of the tick that was closed last, by slot.
+    fn scores(&self) -> impl Iterator<Item = SeriesScore> {
+        let scores = self.scorer.scores();
+        let values = self.output.values.iter().zip(self.fold.slots()).enumerate();
+        values.filter(|(_, (value, _))| !value.is_nan()).filter_map(|(slot, (value, series))| {
+            Some(SeriesScore {
+                series: series.clone()?,
+                value: *value,
+                expected: scores.expected[slot],
+                lower: scores.lower[slot],
+                upper: scores.upper[slot],
+                score: scores.score[slot],
+                neg_log_p: scores.nlp[slot],
+                change: scores.change[slot],
+                onset: scores.onset[slot],
+            })
+        })
     }
 
     pub(super) fn save(&self) -> Result<[Section; 2], SectionError> {
@@ -99,6 +132,7 @@ impl Shard {
             self.fold = restored;
             if let Some(section) = scores {
                 self.scorer = Scorer::load(score, section)?;
+                self.warm = self.scorer.warm();
             }
         }
         Ok(())

@@ -1,54 +1,51 @@
 //! Plain text logs as templates: one row per line, in order.
 
 use std::{
-    fs::File,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead as _, Write},
     path::Path,
 };
 
-use super::OutputError;
+use super::{Input, InputError, OutputError};
 use crate::measures::{TemplateConfig, TemplateMiner};
 
 /// A log that cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
-    /// It cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// It cannot be opened or read.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The rows cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
 }
 
-/// Mines the templates of a text log and writes `line,template_id,template`: the number of the line from 1, and the
-/// template as it is at the end of the file (a template loses words as lines come that differ there; the id of a line
-/// never changes, and depends on the lines up to it alone). A line without words has neither. Gives the number of
-/// lines and of templates.
-pub fn replay_lines(path: &Path, out: &mut dyn Write) -> Result<(usize, usize), LinesError> {
-    let failed = |source| LinesError::Read { path: path.display().to_string(), source };
-    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+/// Mines the templates of a text log and writes `line,template_id,template`: the number of the line from 1, and its
+/// template as it is at the end of the file (a template loses words as lines come that differ there, and templates
+/// that turn out to be one have one id). A line without words has neither. Gives the number of lines and of templates.
+pub fn replay_lines(
+    mut input: Input,
+    path: &Path,
+    out: &mut dyn Write,
+) -> Result<(usize, usize), LinesError> {
+    let failed = |source| InputError::Read { path: path.display().to_string(), source };
     let mut miner = TemplateMiner::new(TemplateConfig::default());
     let mut found = Vec::new();
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+    while input.reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
         let text = String::from_utf8_lossy(&line);
         found.push(miner.learn(text.trim_end_matches(['\r', '\n'])).map(|found| found.index));
         line.clear();
     }
-    let written = |source| OutputError::Write { what: "templates", source };
+    let written = |source| OutputError { what: "templates", source };
     let mut rows = csv::Writer::from_writer(out);
     let mut row = |fields: [&str; 3]| rows.write_record(fields).map_err(|error| written(error.into()));
     row(["line", "template_id", "template"])?;
     for (index, template) in found.iter().enumerate() {
+        let template = template.map(|index| miner.current(index));
         let id = template.map_or_else(String::new, |index| index.to_string());
         let text = template.map_or_else(String::new, |index| miner.template(index));
         row([&(index + 1).to_string(), &id, &text])?;
     }
     rows.flush().map_err(written)?;
-    Ok((found.len(), miner.len()))
+    Ok((found.len(), miner.live()))
 }

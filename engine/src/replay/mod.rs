@@ -1,28 +1,36 @@
-//! Replay: detectors and correlator over files, one frame per input row. No Kafka, no async.
+//! Replay: the engine over files. No Kafka, no async.
 //!
-//! * `table`: CSV into columns of values
+//! * `input`: what a file holds, unpacked
+//! * `table`: CSV, NDJSON and Parquet as one table of values; one frame per row
+//! * `records`: OTLP JSON lines through the whole pipeline, as `run` has it
 //! * `lines`: text logs into templates
-//! * `output`: scores, change points and anomalies as text
+//! * `output`: scores, change points, anomalies and incidents as text
 //! * `plot`: the picture
 
+mod input;
 mod lines;
 mod output;
 mod plot;
+mod records;
 mod table;
 
 use std::sync::Arc;
 
 use crate::{
-    correlator::{self, Correlator, CorrelatorConfig},
-    score::{FrameView, ScoreConfig, Scorer},
+    correlator::{self, Correlator},
+    pipeline::PipelineConfig,
+    score::{FrameView, Scorer},
     types::{Anomaly, Entity, EntityKind, SeriesDef, TickClosed},
 };
 
+pub(crate) use input::Lines;
+pub use input::{Format, Input, InputError, Refused};
 pub use lines::{LinesError, replay_lines};
-pub use output::{Outputs, Sinks};
+pub use output::{OutputError, Outputs, Sinks};
+pub use records::{Measure, RecordsError, RecordsSummary, replay_records};
 pub use table::{Table, TableError, TableOptions};
 
-/// What a replay found.
+/// What a replay of a table found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Input rows, each scored.
@@ -33,41 +41,11 @@ pub struct Summary {
     pub incidents: usize,
 }
 
-/// An output that could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum OutputError {
-    /// The disk or pipe behind it refused.
-    #[error("cannot write the {what}: {source}")]
-    Write {
-        /// Which output.
-        what: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The picture could not be drawn.
-    #[error("cannot draw {path}: {detail}")]
-    Plot {
-        /// Where to.
-        path: String,
-        /// What the drawing library said.
-        detail: String,
-    },
-}
-
-/// Settings of a replay: those of the engine that would read the same from Kafka.
-#[derive(Clone, Debug, Default)]
-pub struct ReplayConfig {
-    /// Detectors.
-    pub score: ScoreConfig,
-    /// Incidents.
-    pub correlator: CorrelatorConfig,
-}
-
-/// Scores every row of the table, in order; row *t*'s output depends on rows up to *t* alone. The table is a service
-/// that is named like its file, as `produce` has it.
+/// Scores every row of the table, in order, with the detectors and incidents of this configuration; row *t*'s output
+/// depends on rows up to *t* alone. The table is a service that is named like its file, as `produce` has it.
 pub fn replay_table(
     table: &Table,
-    config: &ReplayConfig,
+    config: &PipelineConfig,
     outputs: &mut Outputs,
 ) -> Result<Summary, OutputError> {
     let entity = Arc::new(Entity::new(EntityKind::Service, table.name.clone()));
@@ -77,7 +55,6 @@ pub fn replay_table(
         .map(|name| Some(Arc::new(SeriesDef::new(entity.clone(), name.clone(), Vec::new()))))
         .collect();
     let admitted: Vec<u32> = (0..slots.len() as u32).collect();
-    let open = config.score.open;
     let mut scorer = Scorer::new(config.score.clone());
     let mut correlator = Correlator::new(config.correlator.clone());
     let mut summary = Summary::default();
@@ -92,7 +69,7 @@ pub fn replay_table(
         let revisions = scorer.frame(view);
         summary.rows += 1;
         summary.anomalies += revisions.iter().filter(|anomaly| anomaly.revision == 1).count();
-        outputs.row(table, row, &scorer, open)?;
+        outputs.row(table, row, &scorer, &config.score)?;
         outputs.anomalies(&revisions)?;
         let told = closed(table.times_ms[row], scorer.warm(), revisions);
         for effect in correlator.on_event(correlator::Event::Tick(told)) {

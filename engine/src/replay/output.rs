@@ -1,12 +1,14 @@
-//! Scores, change points and anomalies as text.
+//! Scores, change points, anomalies and incidents as text.
 
-use std::{io::Write, path::PathBuf};
+use std::{borrow::Cow, io::Write, path::PathBuf};
 
+use hashbrown::HashMap;
 use serde::Serialize;
 
-use super::{OutputError, Table, plot::Picture};
+use super::{Table, plot::Picture};
 use crate::{
-    score::Scorer,
+    pipeline::SeriesScore,
+    score::{ScoreConfig, Scorer},
     types::{Anomaly, Incident},
 };
 
@@ -29,12 +31,39 @@ pub struct Sinks {
     pub incidents: Option<Box<dyn Write>>,
 }
 
+/// An output that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the {what}: {source}")]
+pub struct OutputError {
+    pub(super) what: &'static str,
+    pub(super) source: std::io::Error,
+}
+
 /// Writes what a replay gives.
 pub struct Outputs {
     sinks: Sinks,
     picture: Option<Picture>,
-    /// Onset of the last change written, per series: one change is written once.
-    last_onset: Vec<f64>,
+    /// Onset of the last change written, by slot of a table or key of a series: one change is written once.
+    last_onset: HashMap<u64, f64>,
+}
+
+/// What was said of a series in a row or tick.
+struct Row<'a> {
+    stamp: &'a str,
+    series: &'a str,
+    value: f64,
+    band: [f64; 3],
+    score: f64,
+    is_anomaly: bool,
+}
+
+/// A change point, if it is one.
+struct Change<'a> {
+    stamp: &'a str,
+    series: &'a str,
+    key: u64,
+    onset: f64,
+    probability: f64,
 }
 
 impl Outputs {
@@ -42,7 +71,12 @@ impl Outputs {
     pub fn new(mut sinks: Sinks, plot: Option<PathBuf>) -> Result<Outputs, OutputError> {
         line(&mut sinks.scores, "scores", "timestamp,series,value,expected,lower,upper,score,anomaly")?;
         line(&mut sinks.changes, "change points", "timestamp,series,onset,probability")?;
-        Ok(Outputs { sinks, picture: plot.map(Picture::new), last_onset: Vec::new() })
+        Ok(Outputs { sinks, picture: plot.map(Picture::new), last_onset: HashMap::new() })
+    }
+
+    /// Whether scores or change points go anywhere.
+    pub(super) fn wants_scores(&self) -> bool {
+        self.sinks.scores.is_some() || self.sinks.changes.is_some()
     }
 
     pub(super) fn row(
@@ -50,46 +84,100 @@ impl Outputs {
         table: &Table,
         row: usize,
         scorer: &Scorer,
-        open: f64,
+        config: &ScoreConfig,
     ) -> Result<(), OutputError> {
-        let scores = scorer.scores();
-        let (stamp, values) = (field(&table.stamps[row]), table.row(row));
+        let (scores, open) = (scorer.scores(), config.open);
+        let (stamp, values) = (field(table.stamp(row)), table.row(row));
         if row == 0 {
-            self.last_onset = vec![f64::NEG_INFINITY; values.len()];
-        }
-        for (slot, series) in table.series.iter().enumerate() {
-            let (value, known) = (number(values[slot]), !values[slot].is_nan());
-            let score = if known { scores.score[slot] } else { 0.0 };
-            let is_anomaly = u8::from(known && scores.nlp[slot] >= open);
-            let band = [scores.expected[slot], scores.lower[slot], scores.upper[slot]].map(number);
-            let text = format!("{stamp},{},{value},{},{score},{is_anomaly}", field(series), band.join(","));
-            line(&mut self.sinks.scores, "scores", &text)?;
-            let onset = scores.onset[slot];
-            if known && scores.change[slot] >= CHANGE && onset > self.last_onset[slot] {
-                self.last_onset[slot] = onset;
-                let text = format!("{stamp},{},{onset},{}", field(series), scores.change[slot]);
-                line(&mut self.sinks.changes, "change points", &text)?;
-            }
+            self.last_onset.clear();
         }
         if let Some(picture) = &mut self.picture {
-            picture.row(scores, values, open);
+            picture.row(table, row, scores, config);
         }
-        self.entity_row(&stamp, table, scorer, open)
-    }
-
-    fn entity_row(
-        &mut self,
-        stamp: &str,
-        table: &Table,
-        scorer: &Scorer,
-        open: f64,
-    ) -> Result<(), OutputError> {
+        for (slot, (series, &value)) in table.series.iter().zip(values).enumerate() {
+            let is_known = !value.is_nan();
+            self.score(&Row {
+                stamp: &stamp,
+                series,
+                value,
+                band: [scores.expected[slot], scores.lower[slot], scores.upper[slot]],
+                score: if is_known { scores.score[slot] } else { 0.0 },
+                is_anomaly: is_known && scores.nlp[slot] >= open,
+            })?;
+            let (key, onset, probability) = (slot as u64, scores.onset[slot], scores.change[slot]);
+            let change = Change { stamp: &stamp, series, key, onset, probability };
+            if is_known
+                && self.change(&change)?
+                && let Some(picture) = &mut self.picture
+            {
+                picture.change(table, row, slot, scores);
+            }
+        }
         if table.series.len() < 2 {
             return Ok(());
         }
         let strength = scorer.entity_scores().next().map_or(0.0, |(_, neg_log_p)| neg_log_p);
-        let text = format!("{stamp},entity,,,,,{},{}", score_of(strength), u8::from(strength >= open));
+        self.score(&Row {
+            stamp: &stamp,
+            series: "entity",
+            value: f64::NAN,
+            band: [f64::NAN; 3],
+            score: score_of(strength),
+            is_anomaly: strength >= open,
+        })
+    }
+
+    /// The scores of one tick of a pipeline.
+    pub(super) fn tick(
+        &mut self,
+        time_ms: i64,
+        series: &[SeriesScore],
+        open: f64,
+    ) -> Result<(), OutputError> {
+        let stamp = jiff::Timestamp::from_millisecond(time_ms)
+            .map_or_else(|_| time_ms.to_string(), |time| time.to_string());
+        for score in series {
+            self.score(&Row {
+                stamp: &stamp,
+                series: &score.series.name,
+                value: score.value,
+                band: [score.expected, score.lower, score.upper],
+                score: score.score,
+                is_anomaly: score.neg_log_p >= open,
+            })?;
+            self.change(&Change {
+                stamp: &stamp,
+                series: &score.series.name,
+                key: score.series.key,
+                onset: score.onset,
+                probability: score.change,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn score(&mut self, row: &Row<'_>) -> Result<(), OutputError> {
+        if self.sinks.scores.is_none() {
+            return Ok(());
+        }
+        let [expected, lower, upper] = row.band.map(number);
+        let (stamp, series, value) = (row.stamp, field(row.series), number(row.value));
+        let (score, anomaly) = (row.score, u8::from(row.is_anomaly));
+        let text = format!("{stamp},{series},{value},{expected},{lower},{upper},{score},{anomaly}");
         line(&mut self.sinks.scores, "scores", &text)
+    }
+
+    /// Writes a change point, and says whether it is one that was not written before.
+    fn change(&mut self, change: &Change<'_>) -> Result<bool, OutputError> {
+        let last = self.last_onset.get(&change.key).copied().unwrap_or(f64::NEG_INFINITY);
+        if change.probability < CHANGE || change.onset <= last || change.onset.is_nan() {
+            return Ok(false);
+        }
+        self.last_onset.insert(change.key, change.onset);
+        let text =
+            format!("{},{},{},{}", change.stamp, field(change.series), change.onset, change.probability);
+        line(&mut self.sinks.changes, "change points", &text)?;
+        Ok(true)
     }
 
     pub(super) fn anomalies(&mut self, revisions: &[Anomaly]) -> Result<(), OutputError> {
@@ -100,8 +188,8 @@ impl Outputs {
         json(&mut self.sinks.incidents, "incidents", incident)
     }
 
-    pub(super) fn draw(&mut self, table: &Table) -> Result<(), OutputError> {
-        self.picture.as_mut().map_or(Ok(()), |picture| picture.draw(table))
+    pub(super) fn draw(&self, table: &Table) -> Result<(), OutputError> {
+        self.picture.as_ref().map_or(Ok(()), |picture| picture.draw(table))
     }
 
     /// Writes out what is still in memory.
@@ -114,7 +202,7 @@ impl Outputs {
         ];
         for (sink, what) in parts {
             if let Some(sink) = sink {
-                sink.flush().map_err(|source| OutputError::Write { what, source })?;
+                sink.flush().map_err(|source| OutputError { what, source })?;
             }
         }
         Ok(())
@@ -123,7 +211,7 @@ impl Outputs {
 
 fn line(sink: &mut Option<Box<dyn Write>>, what: &'static str, text: &str) -> Result<(), OutputError> {
     match sink {
-        Some(sink) => writeln!(sink, "{text}").map_err(|source| OutputError::Write { what, source }),
+        Some(sink) => writeln!(sink, "{text}").map_err(|source| OutputError { what, source }),
         None => Ok(()),
     }
 }
@@ -134,7 +222,7 @@ fn json(
     value: &impl Serialize,
 ) -> Result<(), OutputError> {
     let Some(sink) = sink else { return Ok(()) };
-    let failed = |source| OutputError::Write { what, source };
+    let failed = |source| OutputError { what, source };
     let text = serde_json::to_string(value).map_err(|error| failed(error.into()))?;
     writeln!(sink, "{text}").map_err(failed)
 }
@@ -145,10 +233,10 @@ fn number(value: f64) -> String {
 }
 
 /// A CSV field, quoted where it must be.
-fn field(text: &str) -> String {
+fn field(text: &str) -> Cow<'_, str> {
     if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
+        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
     } else {
-        text.to_string()
+        Cow::Borrowed(text)
     }
 }

@@ -1,7 +1,7 @@
 //! The engine's own thread: inputs and commands into the pipeline, its effects out. One event at a time.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -11,16 +11,20 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::{
     RunError,
-    decisions::Decision,
+    decisions::{Decision, Included},
     handle::{Command, Handle, PartitionStatus, Status},
+    journals::Clearing,
     kafka::{Consumer, Input, Lag},
+    measuring::Measuring,
     metrics::{Metrics, Reason, Stage, State, Topic},
     outputs::Outputs,
     snapshots::Store,
 };
 use crate::{
     bus,
-    pipeline::{Counts, Effect, Event, Pipeline},
+    config::Config,
+    connect::Link,
+    pipeline::{Counts, Effect, Event, Pipeline, Snapshot, SnapshotError},
     types::{Id, Incident, IncidentState, Record, Source},
 };
 
@@ -36,9 +40,11 @@ pub enum Observation {
 /// Everything that the engine's thread owns.
 pub(super) struct Core {
     pub(super) pipeline: Pipeline,
+    pub(super) measuring: Measuring,
     pub(super) outputs: Outputs,
     pub(super) store: Store,
     pub(super) consumer: Consumer,
+    pub(super) link: Arc<Link>,
     pub(super) inputs: Receiver<Input>,
     pub(super) commands: Receiver<Command>,
     pub(super) stop: Receiver<()>,
@@ -49,6 +55,16 @@ pub(super) struct Core {
     pub(super) every: Duration,
     /// Decisions from the journal whose tick is not yet closed.
     pub(super) later: VecDeque<Decision>,
+    /// The name under which this engine writes decisions.
+    pub(super) engine: String,
+    /// What it reads, for errors.
+    pub(super) reads: Reads,
+    /// Signals that have records in the journal.
+    pub(super) journaled: BTreeSet<Id>,
+    /// Our decisions in the journal, by key.
+    pub(super) decisions: BTreeMap<String, Decision>,
+    pub(super) clearing_signals: Clearing,
+    pub(super) clearing_decisions: Clearing,
     pub(super) lag: Lag,
     pub(super) catching_up: bool,
     pub(super) counted: Counts,
@@ -56,6 +72,19 @@ pub(super) struct Core {
     pub(super) outboxes: HashMap<bus::Session, mpsc::Sender<bus::Effect>>,
     /// Whether something was handed to Kafka that an effect to come may depend on.
     pub(super) undurable: bool,
+}
+
+/// What an engine reads, in words.
+pub(super) struct Reads {
+    topics: String,
+    group: String,
+}
+
+impl Reads {
+    pub(super) fn of(config: &Config) -> Reads {
+        let topics: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
+        Reads { topics: topics.join(", "), group: config.kafka.group.clone() }
+    }
 }
 
 /// How the engine ended.
@@ -147,15 +176,20 @@ impl Core {
             Input::Silent(source) => {
                 if let Some(idle) = self.pipeline.silence(&source) {
                     tracing::info!(%source, "silent: it holds no tick open");
-                    self.outputs.decision(&Decision::Idle(idle.clone()))?;
-                    self.event(Event::Idle(&idle), &[])?;
+                    let decision = Decision::Idle(idle);
+                    self.write_down(&decision)?;
+                    self.apply(decision)?;
                 }
             }
             Input::Ended => {
                 self.event(Event::Flush, &[])?;
                 return Ok(Going::Ends);
             }
-            Input::Failed(problem) => return Err(RunError::Refused(problem)),
+            Input::Failed(problem) => {
+                let Reads { topics, group } = &self.reads;
+                let (topics, group) = (topics.clone(), group.clone());
+                return Err(RunError::Unreadable { problem, topics, group });
+            }
         }
         self.count();
         Ok(Going::On)
@@ -183,7 +217,8 @@ impl Core {
 
     /// Gives an event to the pipeline and carries out what it gives. `records` are those of the event.
     fn event(&mut self, event: Event<'_>, records: &[Record]) -> Result<(), RunError> {
-        let effects = self.pipeline.on_event(event);
+        let Core { pipeline, measuring, .. } = self;
+        let effects = pipeline.on_event_measured(event, |rows| measuring.measure(rows));
         for effect in effects {
             self.observe(|| Observation::Effect(effect.clone()));
             self.effect(effect, records)?;
@@ -232,7 +267,8 @@ impl Core {
                 self.metrics.tick_timestamp.set(time_ms as f64 / 1000.0);
                 Ok(())
             }
-            Effect::Change(_) => Ok(()),
+            // A query is answered where the event came from.
+            Effect::Change(_) | Effect::Scores { .. } | Effect::Query(_) => Ok(()),
         }
     }
 
@@ -243,6 +279,7 @@ impl Core {
                 self.metrics.signals.get_or_create(&State { state: signal.state.name() }).inc();
                 tracing::info!(id = %signal.id, state = signal.state.name(), "{:?}", signal.note);
                 self.undurable = true;
+                self.journaled.insert(signal.id);
                 self.outputs.signal(&signal)
             }
             bus::Effect::Grant { session, .. }
@@ -250,7 +287,7 @@ impl Core {
             | bus::Effect::Fault { session, .. }
             | bus::Effect::Welcome { session, .. } => {
                 if std::mem::take(&mut self.undurable) {
-                    self.outputs.flush()?;
+                    self.outputs.durable()?;
                 }
                 self.send_controller(session, effect)
             }
@@ -327,8 +364,16 @@ impl Core {
             return Ok(());
         }
         let decision = decision(self.pipeline.closed_ms().unwrap_or(i64::MIN));
-        self.outputs.decision(&decision)?;
+        self.write_down(&decision)?;
         self.apply(decision)
+    }
+
+    /// A decision is durable before it takes effect.
+    fn write_down(&mut self, decision: &Decision) -> Result<(), RunError> {
+        let key = decision.key(&self.engine).map_err(RunError::Json)?;
+        self.outputs.decision(&key, decision)?;
+        self.decisions.insert(key, decision.clone());
+        Ok(())
     }
 
     fn apply(&mut self, decision: Decision) -> Result<(), RunError> {
@@ -366,7 +411,7 @@ impl Core {
             self.observe(|| Observation::Effect(effect.clone()));
             self.effect(effect, &[])?;
         }
-        self.outputs.flush()?;
+        self.outputs.durable()?;
         self.undurable = false;
         self.tell_bus(bus::Event::LeaseTimer { at: self.handle.lease_ms() })?;
         let signal = self.pipeline.bus().signal(id).cloned();
@@ -413,11 +458,15 @@ impl Core {
         metrics.refused.inc_by(now.refused - before.refused);
         metrics.scored.inc_by(now.scored - before.scored);
         metrics.ticks.inc_by(now.ticks - before.ticks);
+        metrics.evicted_spans.inc_by(now.traces.evicted - before.traces.evicted);
+        metrics.repeated_spans.inc_by(now.traces.repeated - before.traces.repeated);
+        metrics.cut_spans.inc_by(now.traces.cut - before.traces.cut);
         metrics.lag.set(self.lag.records);
         metrics.catching_up.set(i64::from(self.catching_up));
         metrics.controllers.set(self.outboxes.len() as i64);
         metrics.partitions.set(self.pipeline.progress().count() as i64);
         if now.ticks > before.ticks {
+            metrics.waiting_spans.set(self.pipeline.spans() as i64);
             metrics.series.set(self.pipeline.series() as i64);
             metrics.warm_series.set(self.pipeline.warm_series() as i64);
             metrics.open_incidents.set(self.open_incidents() as i64);
@@ -427,6 +476,10 @@ impl Core {
 
     /// Takes a snapshot; one that fails is counted and tried again later, and nothing is committed.
     fn try_snapshot(&mut self) -> Result<(), RunError> {
+        if self.link.is_away() {
+            // It could not be written, and waiting for that would keep everybody else waiting.
+            return Ok(());
+        }
         match self.snapshot() {
             Ok(()) => Ok(()),
             Err(RunError::Lost(lost)) => Err(RunError::Lost(lost)),
@@ -443,17 +496,54 @@ impl Core {
     fn snapshot(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
         self.outputs.flush()?;
-        let snapshot = self.pipeline.save()?;
+        let mut snapshot = self.pipeline.save()?;
+        self.mark_unneeded(&mut snapshot)?;
         let bytes = self.store.write(&snapshot)?;
         let resume = snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset));
-        if let Err(error) = self.consumer.commit(resume) {
+        if self.link.is_away() {
+            tracing::warn!("kafka is away: offsets not committed; the snapshot has them");
+        } else if let Err(error) = self.consumer.commit(resume) {
             tracing::warn!(%error, "offsets not committed; the snapshot has them");
         }
+        self.clear_journals()?;
         self.metrics.snapshots.inc();
         self.metrics.snapshot_bytes.set(bytes as i64);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.metrics.snapshot_timestamp.set(now.as_secs_f64());
         self.waited("snapshot", began);
         Ok(())
+    }
+
+    /// Notes what the snapshot does not need of the journals, and in it which of the latest decisions it has.
+    fn mark_unneeded(&mut self, snapshot: &mut Snapshot) -> Result<(), SnapshotError> {
+        let closed_ms = self.pipeline.closed_ms();
+        // What still waits for its turn has no effect yet.
+        let latest = |decision: &Decision| {
+            decision.after_ms().is_some()
+                && decision.after_ms() == closed_ms
+                && !self.later.contains(decision)
+        };
+        let latest = self.decisions.iter().filter(|(_, decision)| latest(decision));
+        let keys = latest.map(|(key, _)| key.clone()).collect();
+        let included = Included { resume: snapshot.resume.clone(), closed_ms, keys };
+        for (key, _) in self.decisions.iter().filter(|(key, decision)| !included.lacks(key, decision)) {
+            self.clearing_decisions.unneeded(key);
+        }
+        let bus = self.pipeline.bus();
+        for id in self.journaled.iter().filter(|id| bus.signal(**id).is_none()) {
+            self.clearing_signals.unneeded(&id.to_string());
+        }
+        snapshot.sections.push(included.save()?);
+        Ok(())
+    }
+
+    /// Ends the keys that no snapshot needs of those that are kept.
+    fn clear_journals(&mut self) -> Result<(), RunError> {
+        let decisions = self.clearing_decisions.snapshot_written();
+        self.decisions.retain(|key, _| !decisions.contains(key));
+        self.outputs.forget_decisions(&decisions)?;
+        let signals = self.clearing_signals.snapshot_written();
+        self.journaled.retain(|id| !signals.contains(&id.to_string()));
+        self.outputs.forget_signals(&signals)
     }
 }

@@ -1,18 +1,12 @@
 //! What does not come from the telemetry, written down before it takes effect, and read again at the start.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
-use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use super::RunError;
 use crate::{
-    config::Config,
-    pipeline::{Idle, Pipeline},
-    types::Id,
+    pipeline::{Idle, Resume},
+    types::{Id, Section, section::SectionError},
 };
 
 /// One decision. One record of the topic `foreshock.internal.decisions`.
@@ -47,54 +41,6 @@ pub(super) enum Decision {
     },
 }
 
-/// Longest wait for the next record of a journal.
-const WAIT: Duration = Duration::from_secs(20);
-
-/// Reads a journal topic (one partition) from its beginning to its present end. Records that are none of ours
-/// are an error: a journal is written by engines alone.
-pub(super) fn read_all<T: DeserializeOwned>(config: &Config, topic: &str) -> Result<Vec<T>, RunError> {
-    let failed = |doing| move |source| RunError::Kafka { doing, source };
-    let mut client = ClientConfig::new();
-    for (key, value) in config.kafka.connection()? {
-        client.set(key, value);
-    }
-    client.set("group.id", format!("{}-journal", config.kafka.group));
-    client.set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
-    client.set("enable.partition.eof", "true");
-    let consumer: BaseConsumer = client.create().map_err(failed("make a consumer"))?;
-    let (low, high) = consumer.fetch_watermarks(topic, 0, WAIT).map_err(failed("look at a journal"))?;
-    let mut found = Vec::new();
-    if low >= high {
-        return Ok(found);
-    }
-    let mut from_start = TopicPartitionList::new();
-    from_start.add_partition_offset(topic, 0, Offset::Beginning).map_err(failed("read a journal"))?;
-    consumer.assign(&from_start).map_err(failed("read a journal"))?;
-    let mut heard = Instant::now();
-    while heard.elapsed() < WAIT {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                heard = Instant::now();
-                if let Some(payload) = message.payload() {
-                    let value = serde_json::from_slice(payload).map_err(|source| RunError::Journal {
-                        topic: topic.to_string(),
-                        offset: message.offset(),
-                        source,
-                    })?;
-                    found.push(value);
-                }
-                if message.offset() + 1 >= high {
-                    return Ok(found);
-                }
-            }
-            Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => return Ok(found),
-            Some(Err(source)) => return Err(RunError::Kafka { doing: "read a journal", source }),
-            None => {}
-        }
-    }
-    Err(RunError::JournalSilent(topic.to_string()))
-}
-
 impl Decision {
     /// The tick after whose end it was made; `None` where an offset says when it takes effect.
     pub(super) fn after_ms(&self) -> Option<i64> {
@@ -104,16 +50,111 @@ impl Decision {
         }
     }
 
-    /// Whether the restored state does not have its effect yet.
-    pub(super) fn is_new(&self, pipeline: &Pipeline) -> bool {
-        match self {
+    /// Its key in the journal, which begins with the name of the engine that wrote it.
+    pub(super) fn key(&self, engine: &str) -> Result<String, serde_json::Error> {
+        Ok(format!("{engine}/{}", Id::of(&["decision", &serde_json::to_string(self)?])))
+    }
+}
+
+/// Whether a key is one of this engine's.
+pub(super) fn is_ours(key: &str, engine: &str) -> bool {
+    key.rsplit_once('/').is_some_and(|(writer, _)| writer == engine)
+}
+
+/// What a snapshot has of the decisions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Included {
+    /// Where the partitions are read again.
+    pub(super) resume: Vec<Resume>,
+    /// End of its latest closed tick, unix milliseconds.
+    pub(super) closed_ms: Option<i64>,
+    /// Keys of the decisions that were made after that tick and before the snapshot.
+    pub(super) keys: BTreeSet<String>,
+}
+
+const NAME: &str = "decisions";
+const VERSION: u32 = 1;
+
+impl Included {
+    /// Whether the state of the snapshot does not have the decision's effect.
+    pub(super) fn lacks(&self, key: &str, decision: &Decision) -> bool {
+        match decision {
             Decision::Idle(idle) => {
-                let next = pipeline.progress().find(|progress| *progress.source == idle.source);
-                next.is_none_or(|progress| idle.offset >= progress.next_offset)
+                let resume = self.resume.iter().find(|resume| resume.source == idle.source);
+                resume.is_none_or(|resume| idle.offset >= resume.offset)
             }
             Decision::Acknowledge { after_ms, .. } | Decision::Feedback { after_ms, .. } => {
-                pipeline.closed_ms().is_none_or(|closed| *after_ms > closed)
+                let closed_ms = self.closed_ms.unwrap_or(i64::MIN);
+                *after_ms > closed_ms || (*after_ms == closed_ms && !self.keys.contains(key))
             }
         }
+    }
+
+    /// The part of it that goes into the snapshot as a section of its own.
+    pub(super) fn save(&self) -> Result<Section, SectionError> {
+        Section::save(NAME, VERSION, &self.keys)
+    }
+
+    /// Takes that section, if the snapshot has it.
+    pub(super) fn load(&mut self, sections: &[Section]) -> Result<(), SectionError> {
+        let section = sections.iter().find(|section| section.name == NAME);
+        if let Some(keys) = section.map(|section| section.load(VERSION)).transpose()?.flatten() {
+            self.keys = keys;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::types::Source;
+
+    fn included() -> Included {
+        let source = Source { topic: Arc::from("metrics"), partition: 0 };
+        let resume = Resume { source, offset: 100, newest_ns: 0 };
+        Included { resume: vec![resume], closed_ms: Some(5000), keys: BTreeSet::from(["me/1".to_string()]) }
+    }
+
+    #[test]
+    fn a_snapshot_lacks_what_came_after_it() {
+        let acknowledge =
+            |after_ms| Decision::Acknowledge { incident: Id(7), by: "ann".to_string(), after_ms };
+        let idle = |partition, offset| {
+            let source = Source { topic: Arc::from("metrics"), partition };
+            Decision::Idle(Idle { source, offset, newest_ns: 0 })
+        };
+        for (decision, key, lacks) in [
+            (acknowledge(4000), "me/2", false),
+            (acknowledge(5000), "me/1", false),
+            (acknowledge(5000), "me/2", true),
+            (acknowledge(6000), "me/2", true),
+            (idle(0, 99), "me/2", false),
+            (idle(0, 100), "me/2", true),
+            (idle(1, 0), "me/2", true),
+        ] {
+            assert_eq!(included().lacks(key, &decision), lacks, "{decision:?} {key}");
+        }
+    }
+
+    #[test]
+    fn keys_survive_in_the_snapshot() {
+        let mut loaded = Included::default();
+        loaded.load(&[included().save().unwrap()]).unwrap();
+        assert_eq!(loaded.keys, included().keys);
+        loaded.load(&[]).unwrap();
+        assert_eq!(loaded.keys, included().keys);
+    }
+
+    #[test]
+    fn keys_name_their_engine() {
+        let decision = Decision::Acknowledge { incident: Id(7), by: "ann".to_string(), after_ms: 1 };
+        for engine in ["", "foreshock-0", "a/b"] {
+            let key = decision.key(engine).unwrap();
+            assert!(is_ours(&key, engine) && !is_ours(&key, "other"), "{key}");
+        }
+        assert!(!is_ours("decision", ""));
     }
 }

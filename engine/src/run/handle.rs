@@ -3,12 +3,13 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Instant,
 };
 
 use crossbeam_channel::Sender;
+use prometheus_client::metrics::gauge::Gauge;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -126,6 +127,8 @@ pub struct Handle {
     pub(super) incidents: broadcast::Sender<Arc<Incident>>,
     pub(super) sessions: Arc<AtomicU64>,
     pub(super) began: Instant,
+    /// 1 while Kafka is away.
+    pub(super) away: Gauge<i64, AtomicI64>,
 }
 
 /// The engine has stopped.
@@ -136,7 +139,8 @@ pub struct Stopped;
 impl Handle {
     /// A way to reach the engine that takes these commands and tells of incidents here.
     pub fn new(commands: Sender<Command>, incidents: broadcast::Sender<Arc<Incident>>) -> Handle {
-        Handle { commands, incidents, sessions: Arc::new(AtomicU64::new(1)), began: Instant::now() }
+        let sessions = Arc::new(AtomicU64::new(1));
+        Handle { commands, incidents, sessions, began: Instant::now(), away: Gauge::default() }
     }
 
     /// Sends a command. Never blocks: commands are few, and each asker waits for its answer.
@@ -154,6 +158,11 @@ impl Handle {
     /// Every revision of every incident from now on. A receiver that falls behind by 1024 loses the oldest.
     pub fn watch(&self) -> broadcast::Receiver<Arc<Incident>> {
         self.incidents.subscribe()
+    }
+
+    /// Whether Kafka is away: then the engine may wait for it, and answer nobody.
+    pub fn kafka_is_away(&self) -> bool {
+        self.away.get() == 1
     }
 
     /// A session that was never used before.

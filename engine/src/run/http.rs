@@ -10,9 +10,9 @@ use axum::{
     routing::get,
 };
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 
 use super::handle::{Command, Handle};
+use crate::serve::Limited;
 
 #[derive(Clone)]
 struct Shared {
@@ -22,7 +22,7 @@ struct Shared {
 
 /// Serves until `stop` ends.
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Limited,
     handle: Handle,
     registry: Registry,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -47,16 +47,22 @@ async fn metrics(State(shared): State<Shared>) -> Response {
     }
 }
 
-/// Alive: the engine's thread answers.
+/// Alive: the engine's thread answers, or waits for Kafka, which a restart would not bring back.
 async fn alive(State(shared): State<Shared>) -> Response {
+    if shared.handle.kafka_is_away() {
+        return "alive, while kafka is away\n".into_response();
+    }
     match shared.handle.ask(Command::Status).await {
         Ok(_) => "alive\n".into_response(),
         Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
     }
 }
 
-/// Ready: partitions are assigned. Catching up is no reason to be taken out of service.
+/// Ready: Kafka answers, and partitions are assigned. Catching up is no reason to be taken out of service.
 async fn ready(State(shared): State<Shared>) -> Response {
+    if shared.handle.kafka_is_away() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "kafka is away\n").into_response();
+    }
     match shared.handle.ask(Command::Status).await {
         Ok(status) if status.partitions.is_empty() => {
             (StatusCode::SERVICE_UNAVAILABLE, "no partition is assigned yet\n").into_response()

@@ -16,7 +16,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use crossbeam_channel::{Sender, TrySendError};
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
+    ClientContext, Message, Offset, Statistics, TopicPartitionList,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
@@ -26,6 +28,7 @@ use rdkafka::{
 use super::RunError;
 use crate::{
     config::{Config, Start},
+    connect::{Connection, Link, is_refusal},
     types::{Record, Source},
 };
 
@@ -82,20 +85,15 @@ impl Consumer {
     /// Joins the group and begins to read.
     pub(super) fn start(
         config: &Config,
+        connection: &Connection,
         options: ConsumeOptions,
         inputs: Sender<Input>,
     ) -> Result<Consumer, RunError> {
-        let mut client = ClientConfig::new();
-        for (key, value) in defaults(config) {
-            client.set(key, value);
-        }
-        for (key, value) in config.kafka.connection()? {
-            client.set(key, value);
-        }
-        let context = Context { resume: options.resume.clone(), shared: Mutex::default() };
-        let client: BaseConsumer<Context> = client
-            .create_with_context(context)
-            .map_err(|source| RunError::Kafka { doing: "make a consumer", source })?;
+        let own = defaults(config);
+        let own: Vec<(&str, &str)> = own.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let link = connection.link().clone();
+        let context = Context { resume: options.resume.clone(), shared: Mutex::default(), link };
+        let client: BaseConsumer<Context> = connection.client(&own, context)?;
         let topics: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
         client.subscribe(&topics).map_err(|source| RunError::Kafka { doing: "subscribe", source })?;
         let (client, stop) = (Arc::new(client), Arc::new(AtomicBool::new(false)));
@@ -201,6 +199,7 @@ impl End {
 struct Context {
     resume: HashMap<Source, i64>,
     shared: Mutex<Shared>,
+    link: Arc<Link>,
 }
 
 impl Context {
@@ -215,7 +214,13 @@ fn sources(list: &TopicPartitionList) -> Vec<Source> {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    /// Where the partitions end, and whether a broker answers: this client always has something to ask.
     fn stats(&self, statistics: Statistics) {
+        if statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") {
+            self.link.found();
+        }
         let mut ends = BTreeMap::new();
         for (topic, state) in statistics.topics {
             let topic: Arc<str> = Arc::from(topic);
@@ -229,9 +234,18 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "kafka");
+        self.link.error(&error, reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.link.lost();
         }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
+        self.link.log(level, message);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.link.renew()
     }
 }
 
@@ -329,7 +343,8 @@ struct Reader {
     until_end: bool,
     /// What the full channel did not take, oldest first.
     pending: VecDeque<Input>,
-    partitions: BTreeMap<(String, i32), Reading>,
+    /// By topic and partition, so that one is found by borrowed names.
+    partitions: BTreeMap<String, BTreeMap<i32, Reading>>,
     caught_up: bool,
     ended: bool,
     paused: bool,
@@ -357,8 +372,8 @@ impl Reader {
     }
 
     fn message(&mut self, message: &BorrowedMessage<'_>) {
-        let Some(reading) = self.partitions.get_mut(&(message.topic().to_string(), message.partition()))
-        else {
+        let topic = self.partitions.get_mut(message.topic());
+        let Some(reading) = topic.and_then(|partitions| partitions.get_mut(&message.partition())) else {
             return;
         };
         if message.offset() < reading.next {
@@ -374,22 +389,18 @@ impl Reader {
     }
 
     fn flush_all(&mut self) {
-        for reading in self.partitions.values_mut().filter(|reading| !reading.batch.records.is_empty()) {
+        let partitions = self.partitions.values_mut().flat_map(BTreeMap::values_mut);
+        for reading in partitions.filter(|reading| !reading.batch.records.is_empty()) {
             self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
         }
     }
 
     fn error(&mut self, error: &KafkaError) {
-        let code = error.rdkafka_error_code();
-        let for_good = [
-            RDKafkaErrorCode::TopicAuthorizationFailed,
-            RDKafkaErrorCode::GroupAuthorizationFailed,
-            RDKafkaErrorCode::Fatal,
-        ];
-        if code.is_some_and(|code| for_good.contains(&code)) {
+        if is_refusal(error) || error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.pending.push_back(Input::Failed(error.to_string()));
-        } else {
-            tracing::warn!(%error, "reading from kafka");
+        } else if !matches!(error, KafkaError::Global(_)) {
+            // Global ones were told to the context already.
+            self.client.context().link.error(error, "reading");
         }
     }
 
@@ -404,7 +415,8 @@ impl Reader {
                         told: false,
                         batch: Batch::default(),
                     };
-                    self.partitions.insert((source.topic.to_string(), source.partition), reading);
+                    let topic = self.partitions.entry(source.topic.to_string()).or_default();
+                    topic.insert(source.partition, reading);
                 }
                 self.caught_up &= assigned.is_empty();
                 let sources = assigned.into_iter().map(|(source, _)| source).collect();
@@ -413,7 +425,9 @@ impl Reader {
             Rebalanced::Revoked(sources) => {
                 self.flush_all();
                 for source in &sources {
-                    self.partitions.remove(&(source.topic.to_string(), source.partition));
+                    if let Some(topic) = self.partitions.get_mut(&*source.topic) {
+                        topic.remove(&source.partition);
+                    }
                 }
                 self.pending.push_back(Input::Revoked(sources));
             }
@@ -422,14 +436,18 @@ impl Reader {
 
     /// Looks at the ends of the partitions: lag, silence, and whether everything was read.
     fn ends(&mut self, ends: &BTreeMap<Source, End>) {
+        // Nobody is silent who cannot be heard.
+        let deaf = self.client.context().link.is_away();
         let mut lag = 0;
-        let mut at_end = !self.partitions.is_empty();
-        for reading in self.partitions.values_mut() {
+        let mut at_end = self.partitions.values().any(|partitions| !partitions.is_empty());
+        for reading in self.partitions.values_mut().flat_map(BTreeMap::values_mut) {
             let end = ends.get(&reading.source);
             lag += end.map_or(0, |end| end.behind(reading.next));
             let here = end.is_some_and(|end| end.eof >= 0 && (reading.next < 0 || reading.next >= end.eof));
             at_end &= here;
-            if here && !reading.told && reading.heard.elapsed() >= self.idle_after {
+            if deaf {
+                reading.heard = Instant::now();
+            } else if here && !reading.told && reading.heard.elapsed() >= self.idle_after {
                 reading.told = true;
                 reading.heard = Instant::now();
                 self.pending.push_back(Input::Silent(reading.source.clone()));

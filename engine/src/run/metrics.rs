@@ -29,11 +29,31 @@ pub(super) struct State {
     pub(super) state: &'static str,
 }
 
+/// Labels of the metrics per SQL measure.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MeasureName {
+    /// Its name.
+    pub(super) measure: String,
+}
+
+impl MeasureName {
+    pub(super) fn of(name: &str) -> MeasureName {
+        MeasureName { measure: name.to_string() }
+    }
+}
+
 /// Labels of [`Metrics::blocked`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Stage {
     /// `input`: waiting for records. `output`: waiting for Kafka to take ours. `snapshot`: writing one.
     pub(super) stage: &'static str,
+}
+
+/// Labels of [`Metrics::connections`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Server {
+    /// `grpc` or `http`.
+    pub(super) server: &'static str,
 }
 
 pub(super) type Count<L> = Family<L, Counter<u64, AtomicU64>>;
@@ -48,7 +68,13 @@ pub(super) struct Metrics {
     pub(super) late: Counter,
     pub(super) refused: Counter,
     pub(super) scored: Counter,
+    pub(super) evicted_spans: Counter,
+    pub(super) repeated_spans: Counter,
+    pub(super) cut_spans: Counter,
     pub(super) ticks: Counter,
+    pub(super) measure_failures: Count<MeasureName>,
+    pub(super) measure_dropped: Count<MeasureName>,
+    pub(super) measuring: Counter<f64, AtomicU64>,
     pub(super) anomalies: Counter,
     pub(super) suppressed: Counter,
     pub(super) incidents: Counter,
@@ -61,11 +87,15 @@ pub(super) struct Metrics {
     pub(super) tick_timestamp: Gauge<f64, AtomicU64>,
     pub(super) lag: Gauge<i64, AtomicI64>,
     pub(super) catching_up: Gauge<i64, AtomicI64>,
+    pub(super) waiting_spans: Gauge<i64, AtomicI64>,
     pub(super) series: Gauge<i64, AtomicI64>,
     pub(super) warm_series: Gauge<i64, AtomicI64>,
     pub(super) open_incidents: Gauge<i64, AtomicI64>,
     pub(super) controllers: Gauge<i64, AtomicI64>,
     pub(super) partitions: Gauge<i64, AtomicI64>,
+    pub(super) kafka_away: Gauge<i64, AtomicI64>,
+    pub(super) connections: Family<Server, Gauge<i64, AtomicI64>>,
+    pub(super) refused_connections: Count<Server>,
     pub(super) busy: Counter<f64, AtomicU64>,
     pub(super) blocked: Family<Stage, Counter<f64, AtomicU64>>,
 }
@@ -82,7 +112,38 @@ impl Metrics {
         r.register("late_samples", "Samples behind the allowed lateness, left out", self.late.clone());
         r.register("refused_values", "Values of series that had no room (series.max)", self.refused.clone());
         r.register("scored_values", "Values that were scored", self.scored.clone());
+        r.register(
+            "evicted_spans",
+            "Spans that stopped waiting for the rest of their trace early, because too many wait (spans.max)",
+            self.evicted_spans.clone(),
+        );
+        r.register(
+            "repeated_spans",
+            "Spans whose id came a second time, left out of calls and self times",
+            self.repeated_spans.clone(),
+        );
+        r.register(
+            "cut_spans",
+            "Spans without a self time, because they began before the window (spans.window) or after spans were evicted",
+            self.cut_spans.clone(),
+        );
         r.register("ticks", "Ticks closed", self.ticks.clone());
+        r.register(
+            "measure_failures",
+            "Ticks in which an SQL measure failed and had no value",
+            self.measure_failures.clone(),
+        );
+        r.register(
+            "measure_dropped_rows",
+            "Rows of SQL results that were left out: repeats of their labels, or more than max_series",
+            self.measure_dropped.clone(),
+        );
+        r.register_with_unit(
+            "measuring",
+            "Time spent in SQL measures, in the engine's thread",
+            Unit::Seconds,
+            self.measuring.clone(),
+        );
         r.register("anomalies", "Anomalies opened", self.anomalies.clone());
         r.register("suppressed_anomalies", "Anomalies that opened no incident", self.suppressed.clone());
         r.register("incidents", "Incidents opened", self.incidents.clone());
@@ -111,11 +172,27 @@ impl Metrics {
             "1 while the engine works through a backlog and only observes",
             self.catching_up.clone(),
         );
+        r.register(
+            "waiting_spans",
+            "Spans that wait for the rest of their trace, at most spans.max",
+            self.waiting_spans.clone(),
+        );
         r.register("series", "Series that have a slot", self.series.clone());
         r.register("warm_series", "Series seen for long enough to be judged", self.warm_series.clone());
         r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         r.register("controllers", "Controllers that are connected", self.controllers.clone());
         r.register("assigned_partitions", "Partitions that this engine reads", self.partitions.clone());
+        r.register("kafka_away", "1 while no broker answers", self.kafka_away.clone());
+        r.register(
+            "connections",
+            "Connections that are open (grpc.max_connections, http.max_connections)",
+            self.connections.clone(),
+        );
+        r.register(
+            "refused_connections",
+            "Connections that were closed at once, for want of room",
+            self.refused_connections.clone(),
+        );
         r.register_with_unit(
             "busy",
             "Time spent working in the engine's thread",
@@ -151,7 +228,12 @@ pub fn markdown() -> Result<String, std::fmt::Error> {
     drop(metrics.records.get_or_create(&topic));
     drop(metrics.bytes.get_or_create(&topic));
     drop(metrics.rejected.get_or_create(&Reason { reason: "" }));
+    let measure = MeasureName::of("");
+    drop(metrics.measure_failures.get_or_create(&measure));
+    drop(metrics.measure_dropped.get_or_create(&measure));
     drop(metrics.signals.get_or_create(&state));
+    drop(metrics.connections.get_or_create(&Server { server: "" }));
+    drop(metrics.refused_connections.get_or_create(&Server { server: "" }));
     drop(metrics.blocked.get_or_create(&Stage { stage: "" }));
     let mut encoded = String::new();
     prometheus_client::encoding::text::encode(&mut encoded, &metrics.register())?;

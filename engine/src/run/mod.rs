@@ -7,20 +7,24 @@
 //! ```
 //!
 //! * `kafka`: records in · `outputs`: topics out · `decisions`: what is written down before it takes effect
+//! * `journals`: read at the start, cleared behind the snapshots
 //! * `core`: the engine's thread · `snapshots`: state on disk
+//! * `measuring`: SQL measures at work
 //! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `metrics`: every name
 
 mod core;
 mod decisions;
 mod handle;
 mod http;
+mod journals;
 mod kafka;
+mod measuring;
 mod metrics;
 mod outputs;
 mod snapshots;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
     thread::JoinHandle,
@@ -34,18 +38,23 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     bus,
     config::{Config, ConfigError, Listen},
-    pipeline::{Counts, Pipeline, SnapshotError},
-    serve,
+    connect::{ConnectError, Connection},
+    pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
+    serve::{self, Limited},
+    sql::{SqlError, SqlMeasures},
+    types::{Id, RemediationSignal, Source},
 };
 
 pub use core::{Observation, Report};
 pub use handle::{Command, Handle, PartitionStatus, Status, Stopped};
 pub use metrics::markdown as metrics_markdown;
 
-use core::Core;
-use decisions::Decision;
+use core::{Core, Reads};
+use decisions::{Decision, Included};
+use journals::Clearing;
 use kafka::{ConsumeOptions, Consumer, Lag};
-use metrics::Metrics;
+use measuring::Measuring;
+use metrics::{Metrics, Server};
 use outputs::Outputs;
 use snapshots::Store;
 
@@ -64,11 +73,14 @@ pub enum RunError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A measure is wrong.
+    #[error(transparent)]
+    Measures(#[from] SqlError),
     /// The policies are wrong.
     #[error("remediation: {0}")]
     Policies(#[from] bus::ConfigError),
     /// Kafka refused something.
-    #[error("cannot {doing}: {source}; is kafka.brokers right, and the broker up?")]
+    #[error("cannot {doing}: {source}; is the broker up, and have we the right to?")]
     Kafka {
         /// What was tried.
         doing: &'static str,
@@ -85,9 +97,42 @@ pub enum RunError {
         /// What the broker said.
         code: RDKafkaErrorCode,
     },
+    /// Kafka cannot be reached, or does not want us.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Output topics are missing, and cannot be made with a token.
+    #[error(
+        "topics {topics} are missing, and the client cannot create topics with a token: create them (docs/topics.md says how they are kept)"
+    )]
+    NoAdmin {
+        /// The topics.
+        topics: String,
+    },
     /// The broker refuses us for good.
-    #[error("kafka refuses to be read: {0}")]
-    Refused(String),
+    #[error(
+        "kafka refuses to be read: {problem}; give this user the rights Describe and Read on {topics}, and Read on group {group:?}"
+    )]
+    Unreadable {
+        /// What it said.
+        problem: String,
+        /// The topics that are read.
+        topics: String,
+        /// The group.
+        group: String,
+    },
+    /// A journal may not be read.
+    #[error("kafka refuses {topic:?}: {source}; give this user the rights Describe, Read and Write on it")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What it said.
+        source: KafkaError,
+    },
+    /// A stop was asked for while Kafka could not be written to.
+    #[error(
+        "kafka is away, and outputs.flush_within is over: what was not written is made again after the next start; nothing was committed that depends on it"
+    )]
+    Away,
     /// Records could not be written, so that no snapshot may be taken.
     #[error(
         "{0} records could not be written: see the log; nothing was committed since, so a restart writes them again"
@@ -158,29 +203,39 @@ impl Engine {
         let http = listen(&runtime, "http.listen", &config.http)?;
         let grpc = listen(&runtime, "grpc.listen", &config.grpc)?;
         let mut store = Store::open(&config.snapshots, runtime.handle().clone())?;
-        let metrics = Metrics::default();
-        let outputs = Outputs::connect(config, &metrics)?;
-        runtime.block_on(outputs::create_topics(config))?;
-        let (pipeline, resume) = restore(config, &mut store)?;
-        let later: VecDeque<Decision> = decisions::read_all::<Decision>(config, &config.outputs.decisions)?
-            .into_iter()
-            .filter(|decision| decision.is_new(&pipeline))
-            .collect();
+        let connection = Connection::new(&config.kafka)?;
+        let there = connection.reach()?;
+        let metrics = Metrics { kafka_away: connection.link().gauge(), ..Metrics::default() };
+        let (stop, stopped) = bounded(1);
+        let outputs = Outputs::connect(config, &connection, &metrics, stopped.clone())?;
+        runtime.block_on(outputs::create_topics(config, &connection, &there))?;
+        let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
+        let Restored { pipeline, resume, signals, decisions, later } =
+            restore(config, &connection, &sql, &mut store)?;
 
         let (input_sender, inputs) = bounded(config.ingest.queue_batches);
         let (command_sender, commands) = unbounded();
-        let (stop, stopped) = bounded(1);
         let (incidents, _) = tokio::sync::broadcast::channel(1024);
         let sessions = Arc::new(AtomicU64::new(1));
-        let handle = Handle { commands: command_sender, incidents: incidents.clone(), sessions, began };
+        let link = connection.link().clone();
+        let handle = Handle {
+            commands: command_sender,
+            incidents: incidents.clone(),
+            sessions,
+            began,
+            away: link.gauge(),
+        };
         let registry = metrics.register();
+        let metrics_of_servers = metrics.clone();
         let consume = ConsumeOptions { resume, until_end: options.until_end };
-        let consumer = Consumer::start(config, consume, input_sender)?;
+        let consumer = Consumer::start(config, &connection, consume, input_sender)?;
         let core = Core {
             pipeline,
+            measuring: Measuring::new(sql, &metrics),
             outputs,
             store,
             consumer,
+            link,
             inputs,
             commands,
             stop: stopped,
@@ -190,6 +245,12 @@ impl Engine {
             observer: options.observer,
             every: config.snapshots.every.std(),
             later,
+            engine: config.kafka.instance.clone(),
+            reads: Reads::of(config),
+            journaled: signals,
+            decisions,
+            clearing_signals: Clearing::new(config.snapshots.keep),
+            clearing_decisions: Clearing::new(config.snapshots.keep),
             lag: Lag::default(),
             catching_up: true,
             counted: Counts::default(),
@@ -203,6 +264,8 @@ impl Engine {
             .map_err(RunError::Thread)?;
         let (servers, ended) = watch::channel(());
         let addresses = (address(&http, "http.listen")?, address(&grpc, "grpc.listen")?);
+        let http = limited(http, "http", &config.http, &metrics_of_servers);
+        let grpc = limited(grpc, "grpc", &config.grpc, &metrics_of_servers);
         runtime.spawn(http::serve(http, handle.clone(), registry, until_dropped(ended.clone())));
         runtime.spawn(serve::grpc(grpc, handle.clone(), until_dropped(ended)));
         Ok(Engine { handle, stop, thread, servers, runtime, http: addresses.0, grpc: addresses.1 })
@@ -263,6 +326,13 @@ fn listen(
     })
 }
 
+fn limited(listener: TcpListener, server: &'static str, config: &Listen, metrics: &Metrics) -> Limited {
+    let label = Server { server };
+    let open = metrics.connections.get_or_create(&label).clone();
+    let refused = metrics.refused_connections.get_or_create(&label).clone();
+    Limited::new(listener, config.max_connections, open, refused)
+}
+
 fn address(listener: &TcpListener, field: &'static str) -> Result<SocketAddr, RunError> {
     listener.local_addr().map_err(|source| RunError::Listen { address: String::new(), field, source })
 }
@@ -272,23 +342,49 @@ async fn until_dropped(mut servers: watch::Receiver<()>) {
     drop(servers.changed().await);
 }
 
-/// The state of the newest snapshot, or a cold start; and where the partitions begin.
+/// What an engine begins with.
+struct Restored {
+    pipeline: Pipeline,
+    /// Where the partitions begin.
+    resume: HashMap<Source, i64>,
+    /// Signals of the journal.
+    signals: BTreeSet<Id>,
+    /// Our decisions of the journal, by key.
+    decisions: BTreeMap<String, Decision>,
+    /// Decisions whose effect the state does not have.
+    later: VecDeque<Decision>,
+}
+
+/// The state of the newest snapshot, or a cold start, and what the journals have beyond it.
 fn restore(
     config: &Config,
+    connection: &Connection,
+    sql: &SqlMeasures,
     store: &mut Store,
-) -> Result<(Pipeline, HashMap<crate::types::Source, i64>), RunError> {
-    let mut resume = HashMap::new();
+) -> Result<Restored, RunError> {
+    let settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
+    let mut included = Included::default();
     let mut pipeline = match store.newest()? {
-        None => Pipeline::new(config.pipeline())?,
+        None => Pipeline::new(settings)?,
         Some(snapshot) => {
-            resume.extend(snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset)));
-            Pipeline::load(config.pipeline(), &snapshot)?
+            included.load(&snapshot.sections).map_err(SnapshotError::from)?;
+            let pipeline = Pipeline::load(settings, &snapshot)?;
+            included.resume = snapshot.resume;
+            included.closed_ms = pipeline.closed_ms();
+            pipeline
         }
     };
-    for signal in decisions::read_all(config, &config.outputs.journal)? {
+    let mut signals = BTreeSet::new();
+    for (_, signal) in journals::read::<RemediationSignal>(config, connection, &config.outputs.journal)? {
+        signals.insert(signal.id);
         pipeline.recover(signal);
     }
-    Ok((pipeline, resume))
+    let all = journals::read::<Decision>(config, connection, &config.outputs.decisions)?;
+    let later = all.iter().filter(|(key, decision)| included.lacks(key, decision));
+    let later = later.map(|(_, decision)| decision.clone()).collect();
+    let ours = all.into_iter().filter(|(key, _)| decisions::is_ours(key, &config.kafka.instance));
+    let resume = included.resume.iter().map(|resume| (resume.source.clone(), resume.offset)).collect();
+    Ok(Restored { pipeline, resume, signals, decisions: ours.collect(), later })
 }
 
 /// A channel for an [`RunOptions::observer`]: holds the engine back when `room` is used up.

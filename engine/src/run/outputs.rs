@@ -8,12 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::Receiver;
 use rdkafka::{
-    ClientConfig, ClientContext, Message,
+    ClientContext, Message,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
+    metadata::Metadata,
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
 use serde::Serialize;
@@ -26,6 +29,7 @@ use super::{
 };
 use crate::{
     config::{Config, OutputTopics},
+    connect::{Connection, Link, Plain},
     types::{Anomaly, Id, Incident, Record, Reject, RemediationSignal, Source},
 };
 
@@ -34,6 +38,8 @@ pub(super) struct Outputs {
     producer: ThreadedProducer<Deliveries>,
     lost: Arc<AtomicU64>,
     topics: OutputTopics,
+    /// Holds something once a stop is asked for; looked at, never taken from.
+    stop: Receiver<()>,
     /// Seconds spent waiting for Kafka.
     blocked: Counter<f64, AtomicU64>,
 }
@@ -41,11 +47,24 @@ pub(super) struct Outputs {
 /// Counts what could not be delivered: a snapshot may only be taken when that is nothing.
 struct Deliveries {
     lost: Arc<AtomicU64>,
+    link: Arc<Link>,
 }
 
 impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka");
+        self.link.error(&error, reason);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
+        self.link.log(level, message);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.link.renew()
     }
 }
 
@@ -62,27 +81,25 @@ impl ProducerContext for Deliveries {
 
 impl Outputs {
     /// Connects. Nothing is written yet.
-    pub(super) fn connect(config: &Config, metrics: &Metrics) -> Result<Outputs, RunError> {
-        let mut client = ClientConfig::new();
-        for (key, value) in [
+    pub(super) fn connect(
+        config: &Config,
+        connection: &Connection,
+        metrics: &Metrics,
+        stop: Receiver<()>,
+    ) -> Result<Outputs, RunError> {
+        let own = [
             ("enable.idempotence", "true"),
             ("linger.ms", "5"),
             ("compression.type", "zstd"),
             ("message.timeout.ms", "0"),
             ("queue.buffering.max.messages", "100000"),
             ("queue.buffering.max.kbytes", "65536"),
-        ] {
-            client.set(key, value);
-        }
-        for (key, value) in config.kafka.connection()? {
-            client.set(key, value);
-        }
+        ];
         let lost = Arc::new(AtomicU64::new(0));
-        let producer = client
-            .create_with_context(Deliveries { lost: lost.clone() })
-            .map_err(|source| RunError::Kafka { doing: "make a producer", source })?;
+        let deliveries = Deliveries { lost: lost.clone(), link: connection.link().clone() };
+        let producer = connection.client(&own, deliveries)?;
         let blocked = metrics.blocked.get_or_create(&Stage { stage: "output" }).clone();
-        Ok(Outputs { producer, lost, topics: config.outputs.clone(), blocked })
+        Ok(Outputs { producer, lost, topics: config.outputs.clone(), stop, blocked })
     }
 
     pub(super) fn anomaly(&self, anomaly: &Anomaly) -> Result<(), RunError> {
@@ -99,10 +116,20 @@ impl Outputs {
     }
 
     /// Writes a decision; it is durable when this returns.
-    pub(super) fn decision(&self, decision: &super::decisions::Decision) -> Result<(), RunError> {
+    pub(super) fn decision(&self, key: &str, decision: &super::decisions::Decision) -> Result<(), RunError> {
         let payload = to_json(decision)?;
-        self.send(BaseRecord::to(&self.topics.decisions).key("decision").payload(payload.as_slice()))?;
-        self.flush()
+        self.send(BaseRecord::to(&self.topics.decisions).key(key).payload(payload.as_slice()))?;
+        self.durable()
+    }
+
+    /// Ends keys of the journal of signals.
+    pub(super) fn forget_signals(&self, keys: &[String]) -> Result<(), RunError> {
+        keys.iter().try_for_each(|key| self.send(BaseRecord::to(&self.topics.journal).key(key.as_str())))
+    }
+
+    /// Ends keys of the journal of decisions.
+    pub(super) fn forget_decisions(&self, keys: &[String]) -> Result<(), RunError> {
+        keys.iter().try_for_each(|key| self.send(BaseRecord::to(&self.topics.decisions).key(key.as_str())))
     }
 
     /// Keeps a refused record, cut where it is too long, with where it came from and why.
@@ -140,6 +167,7 @@ impl Outputs {
     /// Hands a record to librdkafka; waits while its queue is full.
     fn send(&self, record: BaseRecord<'_, str, [u8]>) -> Result<(), RunError> {
         let mut record = record;
+        let mut asked = None;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -148,18 +176,51 @@ impl Outputs {
                     let waiting = Instant::now();
                     self.producer.poll(Duration::from_millis(50));
                     self.blocked.inc_by(waiting.elapsed().as_secs_f64());
+                    self.patience(&mut asked)?;
                 }
                 Err((source, _)) => return Err(RunError::Kafka { doing: "write a record", source }),
             }
         }
     }
 
-    /// Waits until everything is written, or says that it is not.
+    /// Waits until everything is written, however long Kafka is away.
+    pub(super) fn durable(&self) -> Result<(), RunError> {
+        let waiting = Instant::now();
+        let mut asked = None;
+        let flushed = loop {
+            match self.producer.flush(Duration::from_millis(100)) {
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => self.patience(&mut asked)?,
+                flushed => break flushed,
+            }
+        };
+        self.blocked.inc_by(waiting.elapsed().as_secs_f64());
+        flushed.map_err(|source| RunError::Kafka { doing: "finish writing", source })?;
+        self.nothing_lost()
+    }
+
+    /// After a stop was asked for, what waits for Kafka waits `flush_within` longer. `asked` is when that was seen.
+    fn patience(&self, asked: &mut Option<Instant>) -> Result<(), RunError> {
+        if self.stop.is_empty()
+            || asked.get_or_insert_with(Instant::now).elapsed() < self.topics.flush_within.std()
+        {
+            return Ok(());
+        }
+        Err(RunError::Away)
+    }
+
+    /// Waits `flush_within` at most until everything is written, or says that it is not.
     pub(super) fn flush(&self) -> Result<(), RunError> {
         let waiting = Instant::now();
         let flushed = self.producer.flush(self.topics.flush_within.std());
         self.blocked.inc_by(waiting.elapsed().as_secs_f64());
-        flushed.map_err(|source| RunError::Kafka { doing: "finish writing", source })?;
+        match flushed {
+            Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => return Err(RunError::Away),
+            flushed => flushed.map_err(|source| RunError::Kafka { doing: "finish writing", source })?,
+        }
+        self.nothing_lost()
+    }
+
+    fn nothing_lost(&self) -> Result<(), RunError> {
         match self.lost.load(Ordering::Relaxed) {
             0 => Ok(()),
             lost => Err(RunError::Lost(lost)),
@@ -174,26 +235,39 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunError> {
 /// Longest wait for the broker that creates topics.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Makes the output topics that are missing.
-pub(super) async fn create_topics(config: &Config) -> Result<(), RunError> {
+/// Makes the output topics that are missing; `there` are those that exist.
+pub(super) async fn create_topics(
+    config: &Config,
+    connection: &Connection,
+    there: &Metadata,
+) -> Result<(), RunError> {
     let outputs = &config.outputs;
     if !outputs.create {
         return Ok(());
     }
-    let mut client = ClientConfig::new();
-    for (key, value) in config.kafka.connection()? {
-        client.set(key, value);
+    let is_there = |name: &str| there.topics().iter().any(|topic| topic.name() == name);
+    let missing: Vec<&str> = outputs.names().into_iter().filter(|name| !is_there(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
     }
-    let admin: AdminClient<DefaultClientContext> =
-        client.create().map_err(|source| RunError::Kafka { doing: "make an admin client", source })?;
+    if connection.needs_tokens() {
+        return Err(RunError::NoAdmin { topics: missing.join(", ") });
+    }
+    let admin: AdminClient<Plain> = connection.client(&[], connection.plain())?;
     let topic = |name, partitions, key, value| {
         NewTopic::new(name, partitions, TopicReplication::Fixed(outputs.replication)).set(key, value)
     };
+    // Small segments, closed soon: the one that is written to is never compacted, and a start reads it all.
+    let journal = |name| {
+        topic(name, 1, "cleanup.policy", "compact")
+            .set("segment.bytes", "16777216")
+            .set("segment.ms", "3600000")
+            .set("min.cleanable.dirty.ratio", "0.1")
+    };
     let public = [&outputs.anomalies, &outputs.incidents, &outputs.signals, &outputs.dead_letter];
     let public = public.map(|name| topic(name, outputs.partitions, "compression.type", "producer"));
-    let journal = topic(&outputs.journal, 1, "cleanup.policy", "compact");
-    let decisions = topic(&outputs.decisions, 1, "retention.ms", "-1");
-    let wanted: Vec<NewTopic<'_>> = public.into_iter().chain([journal, decisions]).collect();
+    let journals = [journal(&outputs.journal), journal(&outputs.decisions)];
+    let wanted: Vec<NewTopic<'_>> = public.into_iter().chain(journals).collect();
     let options = AdminOptions::new().request_timeout(Some(WAIT)).operation_timeout(Some(WAIT));
     let made = admin
         .create_topics(&wanted, &options)

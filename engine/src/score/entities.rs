@@ -10,7 +10,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::{ScoreConfig, columns::SavedColumns};
-use crate::types::{Entity, EntityKind, SeriesDef};
+use crate::types::{Entity, EntityKind, SeriesDef, anomaly::EDGE};
 
 /// Features of a class.
 pub(super) const FEATURES: usize = 32;
@@ -87,6 +87,10 @@ impl Entities {
 
     /// Gives the series in this slot a place in its entity's row.
     pub(super) fn admit(&mut self, slot: u32, series: &SeriesDef) {
+        // Whom an entity calls is its own: no feature of a class.
+        if series.measure.starts_with(EDGE) {
+            return;
+        }
         let config = &self.config;
         let class = self.classes.entry(series.entity.kind).or_insert_with(|| Class::new(config));
         let measure = series.name.split_once(' ').map_or(series.name.as_str(), |(_, measure)| measure);

@@ -2,10 +2,12 @@
 //!
 //! * `bus`: controllers' streams, signals and decisions · `incidents`: lists, watches, people's word
 //! * `wire`: our types as protobuf messages and back · `limits`: what a client may ask of us at once
+//! * `connections`: how many may be connected
 //!
 //! Decides nothing: every question goes to the engine through [`Handle`].
 
 mod bus;
+mod connections;
 mod incidents;
 mod limits;
 pub mod wire;
@@ -15,12 +17,12 @@ use std::{future::Future, time::Duration};
 use foreshock_proto::v1::{
     self, incidents_server::IncidentsServer, remediation_bus_server::RemediationBusServer,
 };
-use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::watch;
 use tonic::{Status, transport::Server};
 use tonic_health::{ServingStatus, server::health_reporter};
 
 use crate::run::{Handle, Stopped};
+pub use connections::{Connection, Limited};
 use limits::Streams;
 
 /// What a controller may send in one message.
@@ -34,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` ends; then streams end, and what is under way has a second to finish.
 pub async fn grpc(
-    listener: TcpListener,
+    listener: Limited,
     handle: Handle,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
@@ -60,13 +62,12 @@ pub async fn grpc(
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .max_concurrent_streams(MAX_REQUESTS_PER_CONNECTION)
         .concurrency_limit_per_connection(MAX_REQUESTS_PER_CONNECTION as usize)
-        .tcp_nodelay(true)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(bus)
         .add_service(incidents)
         // An error is what is waited for: the sender is gone.
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(listener, async move {
             drop(drained.changed().await);
         });
     let stopping = async {

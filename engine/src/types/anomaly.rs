@@ -63,6 +63,18 @@ pub struct Anomaly {
     pub attribution: Vec<(String, f64)>,
 }
 
+impl Anomaly {
+    /// Whom the entity calls, where the series is about these calls: `span.edge…{callee=service/payment}`.
+    pub fn callee(&self) -> Option<Entity> {
+        let (_, attributes) =
+            self.series.split_once("{callee=").filter(|_| self.measure.starts_with(EDGE))?;
+        attributes.strip_suffix('}').map(Entity::parse)
+    }
+}
+
+/// How the measures of calls from one entity to another begin.
+pub const EDGE: &str = "span.edge";
+
 /// Calls from one entity to another during a tick.
 #[derive(Clone, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Edge {

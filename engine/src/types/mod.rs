@@ -3,6 +3,7 @@
 //! * `record`: what comes from Kafka, and what is refused
 //! * `batch`: the Arrow batches that decoders give, with their schemas
 //! * `series`: entities, series and streams, and their stable keys
+//! * `measured`: what measures that are made outside of the shards read and give
 //! * `sample`: the numbers, log lines and spans that measures take out of batches
 //! * `anomaly`, `change`, `incident`, `signal`: what the engine says
 //! * `hash`: the one stable hash behind every id
@@ -13,6 +14,7 @@ pub mod batch;
 pub mod change;
 pub mod hash;
 pub mod incident;
+pub mod measured;
 pub mod record;
 pub mod sample;
 pub mod section;
@@ -24,6 +26,7 @@ pub use batch::{Batch, Signal as BatchSignal};
 pub use change::Change;
 pub use hash::{Id, stable_hash};
 pub use incident::{Incident, IncidentState, Member, Suspect};
+pub use measured::{Measured, TickRows};
 pub use record::{Record, Reject, RejectReason, Source};
 pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};
 pub use section::Section;

@@ -19,6 +19,10 @@ pub struct Samples {
     pub logs: Vec<LogSample>,
     /// Spans.
     pub spans: Vec<SpanSample>,
+    /// Bounds of the histograms.
+    pub bounds: Vec<f64>,
+    /// Counts of the histograms.
+    pub counts: Vec<u64>,
     /// Bodies of the log lines, redacted; `LogSample::body` points into it.
     pub text: String,
 }
@@ -31,7 +35,18 @@ impl Samples {
         self.histograms.clear();
         self.logs.clear();
         self.spans.clear();
+        self.bounds.clear();
+        self.counts.clear();
         self.text.clear();
+    }
+
+    /// Adds a histogram whose buckets stand in `from`.
+    pub fn push_histogram(&mut self, sample: &HistogramSample, from: &Samples) {
+        let (bounds, counts) = (self.bounds.len(), self.counts.len());
+        self.bounds.extend_from_slice(&from.bounds[sample.bounds.clone()]);
+        self.counts.extend_from_slice(&from.counts[sample.counts.clone()]);
+        let (bounds, counts) = (bounds..self.bounds.len(), counts..self.counts.len());
+        self.histograms.push(HistogramSample { bounds, counts, ..*sample });
     }
 
     /// How many samples of every kind together.
@@ -75,32 +90,17 @@ pub struct HistogramSample {
     pub count: u64,
     /// Sum of the observations; NaN when not given.
     pub sum: f64,
-    /// How they spread.
-    pub buckets: Buckets,
-}
-
-/// How a histogram's observations spread.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Buckets {
-    /// `counts[i]` observations in `(bounds[i-1], bounds[i]]`; one count more than bounds.
-    Explicit {
-        /// Upper bounds, rising.
-        bounds: Arc<[f64]>,
-        /// Counts per bucket.
-        counts: Vec<u64>,
-    },
-    /// OTLP exponential histogram, positive side: bucket `i` holds `(base^(offset+i), base^(offset+i+1)]` with
-    /// `base = 2^(2^-scale)`.
-    Exponential {
-        /// Resolution, -10..=20.
-        scale: i32,
-        /// Observations near zero; negative ones are counted here too.
-        zero_count: u64,
-        /// Index of the first bucket.
-        offset: i32,
-        /// Counts per bucket.
-        counts: Vec<u64>,
-    },
+    /// Resolution of an exponential histogram, -10..=20; `None` for one with explicit bounds. Bucket `i` of an
+    /// exponential one holds `(base^(first+i), base^(first+i+1)]` with `base = 2^(2^-scale)`.
+    pub scale: Option<i32>,
+    /// Index of the first exponential bucket.
+    pub first: i32,
+    /// Observations near zero of an exponential histogram; negative ones are counted here too.
+    pub zero_count: u64,
+    /// Where its explicit upper bounds stand in [`Samples::bounds`], rising; there is one count more.
+    pub bounds: Range<usize>,
+    /// Where its counts per bucket stand in [`Samples::counts`].
+    pub counts: Range<usize>,
 }
 
 /// One log line.

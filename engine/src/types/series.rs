@@ -32,6 +32,17 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [EntityKind; 7] = [
+        EntityKind::Service,
+        EntityKind::Workload,
+        EntityKind::Host,
+        EntityKind::Database,
+        EntityKind::Queue,
+        EntityKind::Model,
+        EntityKind::Other,
+    ];
+
     /// The kind as it stands in names.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,6 +74,15 @@ impl Entity {
         Entity { kind, name: name.into() }
     }
 
+    /// Reads `service/cart`; a text without a known kind before its first slash is an [`EntityKind::Other`].
+    pub fn parse(text: &str) -> Entity {
+        let known = text.split_once('/').and_then(|(kind, name)| {
+            let kind = EntityKind::ALL.into_iter().find(|known| known.name() == kind)?;
+            Some(Entity::new(kind, name))
+        });
+        known.unwrap_or_else(|| Entity::new(EntityKind::Other, text))
+    }
+
     /// Stable key of the canonical name.
     pub fn key(&self) -> u64 {
         stable_hash(self.to_string().as_bytes())
@@ -82,6 +102,8 @@ pub struct SeriesDef {
     pub key: u64,
     /// Whose series it is.
     pub entity: Arc<Entity>,
+    /// [`Entity::key`] of it.
+    pub entity_key: u64,
     /// What is measured: `http.server.requests:rate`, `log.error:rate`, `span.duration:p95`.
     pub measure: String,
     /// The remaining attributes, sorted by key.
@@ -109,7 +131,8 @@ impl SeriesDef {
         if !attributes.is_empty() {
             name.push('}');
         }
-        SeriesDef { key: stable_hash(name.as_bytes()), entity, measure, attributes, name }
+        let (key, entity_key) = (stable_hash(name.as_bytes()), entity.key());
+        SeriesDef { key, entity, entity_key, measure, attributes, name }
     }
 }
 
@@ -137,6 +160,21 @@ pub enum StreamKind {
     },
 }
 
+impl StreamKind {
+    /// The kind as it stands in the identity of a stream.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StreamKind::Gauge => "gauge",
+            StreamKind::CumulativeCounter => "cumulative",
+            StreamKind::DeltaCounter => "delta",
+            StreamKind::CumulativeHistogram => "cumulative histogram",
+            StreamKind::DeltaHistogram => "delta histogram",
+            StreamKind::Logs => "log",
+            StreamKind::Spans { .. } => "span",
+        }
+    }
+}
+
 /// One stream: what a sample's `stream` key stands for.
 ///
 /// For `Logs` and `Spans`, `series` holds the entity and, for spans, the attribute `operation`; the measure
@@ -154,6 +192,17 @@ pub struct StreamDef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entities_are_read_as_they_are_written() {
+        for kind in EntityKind::ALL {
+            let entity = Entity::new(kind, "shop/cart");
+            assert_eq!(Entity::parse(&entity.to_string()), entity);
+        }
+        for text in ["cart", "thing/cart", ""] {
+            assert_eq!(Entity::parse(text), Entity::new(EntityKind::Other, text));
+        }
+    }
 
     #[test]
     fn names_are_canonical() {

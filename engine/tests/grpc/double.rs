@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use foreshock::{
     bus::{Backoff, Bus, BusConfig, Effect, Event, FaultCode, Session},
     run::{Command, Handle},
+    serve::Limited,
     types::*,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -50,8 +51,9 @@ impl Double {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind(address).await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
+                let limited = Limited::new(listener, 1024, Default::default(), Default::default());
                 // On a task of its own, as the engine has it.
-                let serving = foreshock::serve::grpc(listener, handle, async { drop(stopped.await) });
+                let serving = foreshock::serve::grpc(limited, handle, async { drop(stopped.await) });
                 tokio::spawn(serving).await.unwrap().unwrap();
             });
         });

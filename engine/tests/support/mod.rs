@@ -1,7 +1,12 @@
 //! What the tests on a real Kafka share: the broker, topics, engines as processes of their own.
 
+pub mod secure;
+
 use std::{
     collections::{BTreeMap, HashSet},
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -17,23 +22,42 @@ use rdkafka::{
 };
 use serde_json::Value;
 
-/// A real Apache Kafka, or `None` with a word about it. Shared by the tests of a file; stopped by `stop_kafka`.
+/// A real Apache Kafka, or `None` with a word about it. Shared by the tests of a file; stopped once they have ended.
 pub fn kafka() -> Option<&'static str> {
-    static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
-    let broker = BROKER.get_or_init(|| match Broker::start() {
-        Ok(broker) => Some(broker),
-        Err(why) => {
-            let required = std::env::var("FORESHOCK_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
-            assert!(!required, "FORESHOCK_REQUIRE_KAFKA=1, but {why}");
-            eprintln!("skipped: {why}");
-            None
-        }
-    });
-    broker.as_ref().map(|broker| broker.address.as_str())
+    shared().map(|broker| broker.address.as_str())
 }
 
-struct Broker {
-    address: String,
+/// The folder of the broker's data, if it is ours.
+pub fn kafka_data() -> Option<PathBuf> {
+    shared().and_then(|broker| broker.folder.as_ref()).map(|folder| folder.join("data"))
+}
+
+fn shared() -> Option<&'static Broker> {
+    static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
+    let start = || match std::env::var("FORESHOCK_KAFKA") {
+        Ok(address) => Ok(Broker { address, folder: None }),
+        Err(_) => Broker::start("plain", &[]),
+    };
+    BROKER.get_or_init(|| or_skip(start())).as_ref()
+}
+
+/// Says why a test is skipped; where Kafka is required that is a failure.
+pub fn or_skip<T>(started: Result<T, String>) -> Option<T> {
+    let why = match started {
+        Ok(started) => return Some(started),
+        Err(why) => why,
+    };
+    let required = std::env::var("FORESHOCK_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
+    assert!(!required, "FORESHOCK_REQUIRE_KAFKA=1, but {why}");
+    eprintln!("skipped: {why}");
+    None
+}
+
+/// A broker of our own.
+pub struct Broker {
+    pub address: String,
+    /// Where it keeps all it has; `None`: it is somebody else's.
+    pub folder: Option<PathBuf>,
 }
 
 fn script() -> PathBuf {
@@ -41,24 +65,40 @@ fn script() -> PathBuf {
 }
 
 impl Broker {
-    /// Takes the broker that `FORESHOCK_KAFKA` names, or starts one that ends with this process.
-    fn start() -> Result<Broker, String> {
-        if let Ok(address) = std::env::var("FORESHOCK_KAFKA") {
-            return Ok(Broker { address });
-        }
+    /// Starts one that ends with this process at the latest.
+    pub fn start(name: &str, options: &[&str]) -> Result<Broker, String> {
         if !Command::new("java").arg("-version").output().is_ok_and(|output| output.status.success()) {
             return Err("there is no Java for a real Kafka, and FORESHOCK_KAFKA names no broker".to_string());
         }
-        let folder = std::env::temp_dir().join(format!("foreshock-kafka-{}", std::process::id()));
-        let output =
-            Command::new(script()).arg("start").arg(&folder).output().map_err(|error| error.to_string())?;
-        if !output.status.success() {
-            return Err(format!("Kafka does not start: {}", String::from_utf8_lossy(&output.stderr)));
-        }
+        let folder = std::env::temp_dir().join(format!("foreshock-kafka-{name}-{}", std::process::id()));
+        let address = start_in(&folder, options)?;
         stop_with_us(&folder);
-        let address = String::from_utf8_lossy(&output.stdout).trim().to_string();
-        Ok(Broker { address })
+        Ok(Broker { address, folder: Some(folder) })
     }
+
+    /// Stops it; its data stays.
+    pub fn stop(&self) {
+        let folder = self.folder.as_ref().expect("our own");
+        let output = Command::new(script()).arg("stop").arg(folder).output().expect("kafka.sh");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts it again at its port.
+    pub fn start_again(&self) {
+        let port = self.address.rsplit_once(':').expect("a port").1;
+        let address = start_in(self.folder.as_ref().expect("our own"), &["--port", port]).expect("it starts");
+        assert_eq!(address, self.address);
+    }
+}
+
+fn start_in(folder: &Path, options: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(script());
+    let output =
+        command.arg("start").arg(folder).args(options).output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!("Kafka does not start: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
 }
 
 /// Stops the broker once this process has ended, however it ends.
@@ -96,6 +136,8 @@ pub fn create_topics(broker: &str, topics: &[(&str, i32)]) {
 /// A record as it was read back.
 #[derive(Clone, Debug)]
 pub struct Read {
+    pub key: String,
+    /// Empty for a tombstone too.
     pub payload: Vec<u8>,
     pub headers: BTreeMap<String, String>,
 }
@@ -127,7 +169,8 @@ pub fn read_topic(broker: &str, topic: &str) -> Vec<Read> {
                     |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
                 headers.iter().map(|header| (header.key.to_string(), text(header.value))).collect()
             });
-            found.push(Read { payload: message.payload().unwrap_or_default().to_vec(), headers });
+            let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+            found.push(Read { key, payload: message.payload().unwrap_or_default().to_vec(), headers });
         }
         assert_eq!(next, high, "{topic}[{}] was not read to its end", partition.id());
     }
@@ -168,11 +211,23 @@ pub fn foreshock() -> Command {
 ///
 /// The state's name is also the member's, so that a restarted engine has its partitions again at once.
 pub fn write_config(folder: &Path, broker: &str, prefix: &str, state: &str, extra: &str) -> PathBuf {
+    write_secure_config(folder, broker, prefix, state, "{}", extra)
+}
+
+/// The same with a section `kafka.security`.
+pub fn write_secure_config(
+    folder: &Path,
+    broker: &str,
+    prefix: &str,
+    state: &str,
+    security: &str,
+    extra: &str,
+) -> PathBuf {
     let member = state;
     let path = folder.join(format!("{prefix}-{state}.yaml"));
     let state = folder.join(state);
     let text = format!(
-        "kafka: {{brokers: ['{broker}'], group: {prefix}, instance: {member}, start: earliest, options: {{session.timeout.ms: '6000', \
+        "kafka: {{brokers: ['{broker}'], group: {prefix}, instance: {member}, start: earliest, security: {security}, options: {{session.timeout.ms: '6000', \
          heartbeat.interval.ms: '500', fetch.wait.max.ms: '20', fetch.message.max.bytes: '20000000', \
          statistics.interval.ms: '100'}}}}\n\
          topics: [{{name: {prefix}-in, encoding: otlp_metrics}}]\n\
@@ -188,8 +243,33 @@ pub fn write_config(folder: &Path, broker: &str, prefix: &str, state: &str, extr
     path
 }
 
+/// A process that is killed when the test that started it is done with it, however it ends.
+pub struct Running(pub Child);
+
+impl Deref for Running {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// Starts `foreshock run`; its log goes to a file beside the configuration.
-pub fn run(config: &Path, until_end: bool) -> Child {
+pub fn run(config: &Path, until_end: bool) -> Running {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -200,7 +280,27 @@ pub fn run(config: &Path, until_end: bool) -> Child {
     if until_end {
         command.arg("--until-end");
     }
-    command.spawn().expect("foreshock starts")
+    Running(command.spawn().expect("foreshock starts"))
+}
+
+/// What an HTTP server of an engine answers: status and body; `None` while it does not serve.
+pub fn get(config: &Path, path: &str) -> Option<(u16, String)> {
+    let log = log(config);
+    let address = log.rsplit("running http=").next().filter(|rest| rest.len() < log.len())?;
+    let mut stream = TcpStream::connect(address.split_whitespace().next()?).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split_whitespace().nth(1)?.parse().ok()?, body.to_string()))
+}
+
+/// The value of a metric without labels; 0 while nobody answers.
+pub fn metric(config: &Path, name: &str) -> f64 {
+    let text = get(config, "/metrics").map(|(_, body)| body).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0.0, |value| value.parse().expect("number"))
 }
 
 /// What an engine has logged so far.
@@ -218,23 +318,25 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Asks a process to stop, as Kubernetes does.
-pub fn terminate(child: &Child) {
+pub fn terminate(child: &Running) {
     let status = Command::new("kill").arg(child.id().to_string()).status().expect("kill");
     assert!(status.success());
 }
 
 /// Waits for a process that must end well.
-pub fn ends_well(mut child: Child, config: &Path, within: Duration) {
+pub fn ends_well(child: Running, config: &Path, within: Duration) {
+    let code = exit_code(child, config, within);
+    assert_eq!(code, Some(0), "{}", log(config));
+}
+
+/// How a process ends, which it must within a time.
+pub fn exit_code(mut child: Running, config: &Path, within: Duration) -> Option<i32> {
     let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait().expect("status") {
-            assert!(status.success(), "{status}: {}", log(config));
-            return;
+            return status.code();
         }
-        if began.elapsed() > within {
-            child.kill().expect("kill");
-            panic!("not ended within {within:?}: {}", log(config));
-        }
+        assert!(began.elapsed() <= within, "not ended within {within:?}: {}", log(config));
         std::thread::sleep(Duration::from_millis(50));
     }
 }

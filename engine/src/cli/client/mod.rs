@@ -1,11 +1,9 @@
 //! The commands that talk to a running engine over gRPC.
 //!
 //! * `incidents`, `signals`, `controller`: the commands · `story`: incidents as tables and in detail
-//! * `screen`: text that is safe to show, fitted to the terminal
 
 pub(super) mod controller;
 pub(super) mod incidents;
-mod screen;
 pub(super) mod signals;
 mod story;
 
@@ -15,8 +13,10 @@ use anyhow::anyhow;
 use clap::Args;
 use tonic::{Code, Status, transport::Channel};
 
-use super::BadConfig;
-use screen::plain;
+use super::{
+    BadConfig,
+    screen::{self, plain},
+};
 
 /// What an answer may weigh.
 const MAX_ANSWER_BYTES: usize = 64 << 20;

@@ -105,13 +105,13 @@ fn called(callee: &Operation, failure: Option<Failure>) -> (SpanKind, String, Ve
         Trigger::Http(method) => method,
         Trigger::Message => "POST",
     };
-    let peer = SERVICES[callee.service].name;
+    // As instrumentation does: the address it calls, which is not the callee's name. That comes from the callee's span.
+    let address = format!("{}.{NAMESPACE}.svc.cluster.local", SERVICES[callee.service].name);
     let mut attributes = vec![
         text("http.request.method", method),
         text("url.template", callee.route),
-        text("server.address", peer),
+        text("server.address", address),
         integer("server.port", 8_080),
-        text("peer.service", peer),
     ];
     attributes.extend(status(failure));
     (SpanKind::Client, format!("{method} {}", callee.route), attributes)

@@ -1,6 +1,9 @@
 //! Log lines as counts by severity and template, and what was never seen before.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +37,8 @@ struct Known {
     novel: f64,
     /// Ticks with lines, per template.
     seen: Vec<u32>,
-    /// Templates whose rate is a series, with their ids, in the order in which they became one.
+    /// Templates whose rate is a series, with their ids, in the order in which they became one. A template that
+    /// becomes part of another brings it its series.
     series: Vec<(usize, String)>,
 }
 
@@ -118,23 +122,39 @@ impl Known {
             ("log.errors:rate", count.errors),
         ];
         for (part, (measure, lines)) in (1..).zip(rates) {
-            let series = frame.derive(&def.series, part, measure, Vec::new);
+            let series = frame.derive(&def.series, part, || measure.to_string(), Vec::new);
             frame.set(&series, lines as f64 * per_second);
         }
         self.seen.resize(self.miner.len(), 0);
-        for &index in count.templates.keys() {
+        let templates = self.follow(&count.templates);
+        for &index in templates.keys() {
             self.seen[index] += 1;
-            if self.seen[index] == TEMPLATE_TICKS && self.series.len() < TEMPLATE_SERIES {
+            let is_series = self.series.iter().any(|(known, _)| *known == index);
+            if self.seen[index] == TEMPLATE_TICKS && self.series.len() < TEMPLATE_SERIES && !is_series {
                 let id = format!("{:08x}", stable_hash(self.miner.template(index).as_bytes()) >> 32);
                 self.series.push((index, id));
             }
         }
         for (index, id) in &self.series {
-            let lines = count.templates.get(index).copied().unwrap_or(0);
+            let lines = templates.get(index).copied().unwrap_or(0);
             let attributes = || vec![("template".to_string(), id.clone())];
-            let series =
-                frame.derive(&def.series, stable_hash(id.as_bytes()), "log.template:rate", attributes);
+            let measure = || "log.template:rate".to_string();
+            let series = frame.derive(&def.series, stable_hash(id.as_bytes()), measure, attributes);
             frame.set(&series, lines as f64 * per_second);
         }
+    }
+
+    /// Lines by the templates that there are now; series of templates that became one become one, the oldest.
+    fn follow(&mut self, counted: &BTreeMap<usize, u64>) -> BTreeMap<usize, u64> {
+        let mut lines = BTreeMap::new();
+        for (&index, &count) in counted {
+            *lines.entry(self.miner.current(index)).or_insert(0) += count;
+        }
+        let mut kept = BTreeSet::new();
+        self.series.retain_mut(|(index, _)| {
+            *index = self.miner.current(*index);
+            kept.insert(*index)
+        });
+        lines
     }
 }

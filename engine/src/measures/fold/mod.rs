@@ -1,14 +1,17 @@
 //! Fold: the samples of one closed tick of one shard as one value per series.
 //!
 //! * `slots`: which series has which slot, admission and end
+//! * `by_key`: what streams come to in a tick, in memory that is used again
 //! * `numbers`: gauges and counters
-//! * `histograms`: rates and quantiles of bucket counts
+//! * `buckets`, `histograms`: rates and quantiles of bucket counts
 //! * `logs`: counts by severity and template, novelty
-//! * `spans`: rate, errors and durations by operation, edges
+//! * `spans`: rate, errors and durations by operation
 //!
 //! Samples are folded in (partition, offset) order, and what is summed is summed in the order of stream keys:
 //! the result does not depend on how the samples came.
 
+mod buckets;
+mod by_key;
 mod histograms;
 mod logs;
 mod numbers;
@@ -21,12 +24,15 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::templates::TemplateConfig;
-use crate::types::{Edge, Entity, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError};
+use crate::types::{
+    Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError,
+};
 
 use histograms::Histograms;
 use logs::Logs;
 use numbers::Numbers;
 use slots::Slots;
+use spans::Spans;
 
 /// Settings of a fold.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,8 +79,6 @@ pub struct FoldOutput {
     pub forgotten: Vec<u32>,
     /// Slots that hold a new series from this tick on.
     pub admitted: Vec<u32>,
-    /// Calls by (caller, callee), sorted, one per pair.
-    pub edges: Vec<Edge>,
     /// Log templates that were never seen before.
     pub novel: Vec<NewTemplate>,
     /// Values without a slot, because the shard is full.
@@ -106,17 +110,21 @@ pub struct Fold {
     numbers: Numbers,
     histograms: Histograms,
     logs: Logs,
+    spans: Spans,
+    /// The latest tick at which silent streams were forgotten.
+    swept: i64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Saved {
+    swept: i64,
     slots: Slots,
     numbers: Numbers,
     histograms: Histograms,
     logs: Logs,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 3;
 
 /// A series made from a stream: the same entity, another measure.
 ///
@@ -125,11 +133,11 @@ fn derive(
     cache: &mut HashMap<(u64, u64), Arc<SeriesDef>>,
     base: &SeriesDef,
     part: u64,
-    measure: &str,
+    measure: impl FnOnce() -> String,
     attributes: impl FnOnce() -> Vec<(String, String)>,
 ) -> Arc<SeriesDef> {
     let made = cache.entry((base.key, part));
-    made.or_insert_with(|| Arc::new(SeriesDef::new(base.entity.clone(), measure, attributes()))).clone()
+    made.or_insert_with(|| Arc::new(SeriesDef::new(base.entity.clone(), measure(), attributes()))).clone()
 }
 
 impl Fold {
@@ -144,6 +152,8 @@ impl Fold {
             numbers: Numbers::default(),
             histograms: Histograms::default(),
             logs,
+            spans: Spans::default(),
+            swept: i64::MIN,
         }
     }
 
@@ -159,12 +169,18 @@ impl Fold {
         self.slots.series()
     }
 
-    /// Folds one tick; ticks rise from call to call.
-    pub fn fold(&mut self, tick: i64, inputs: &[FrameInput<'_>], out: &mut FoldOutput) {
+    /// Folds one tick; ticks rise from call to call. `measured` are values that were made outside.
+    pub fn fold(
+        &mut self,
+        tick: i64,
+        inputs: &[FrameInput<'_>],
+        measured: &[Measured],
+        out: &mut FoldOutput,
+    ) {
         let tick_seconds = self.config.tick_ns as f64 * 1e-9;
-        out.edges.clear();
         out.novel.clear();
         self.slots.begin(tick, self.config.series_ttl_ticks, out);
+        self.forget(tick);
         let mut frame = Frame {
             defs: &self.defs,
             derived: &mut self.derived,
@@ -177,12 +193,27 @@ impl Fold {
         self.numbers.fold(inputs, &mut frame);
         self.histograms.fold(inputs, &mut frame);
         self.logs.fold(inputs, &mut frame);
-        spans::fold(inputs, &mut frame);
+        self.spans.fold(inputs, &mut frame);
+        for measured in measured {
+            frame.set(&measured.series, measured.value);
+        }
+    }
+
+    /// Forgets, now and then, the points of streams that were silent for twice as long as a series may be.
+    fn forget(&mut self, tick: i64) {
+        if tick < self.swept.saturating_add(self.config.series_ttl_ticks / 4) {
+            return;
+        }
+        self.swept = tick;
+        let before_ns = (tick - 2 * self.config.series_ttl_ticks).saturating_mul(self.config.tick_ns);
+        self.numbers.forget_before(before_ns);
+        self.histograms.forget_before(before_ns);
     }
 
     /// Saves all state but the definitions: those come again with the records.
     pub fn save(&self, name: &str) -> Result<Section, SectionError> {
         let saved = Saved {
+            swept: self.swept,
             slots: self.slots.clone(),
             numbers: self.numbers.clone(),
             histograms: self.histograms.clone(),
@@ -195,6 +226,7 @@ impl Fold {
     pub fn load(config: FoldConfig, section: &Section) -> Result<Option<Fold>, SectionError> {
         let Some(saved) = section.load::<Saved>(VERSION)? else { return Ok(None) };
         let mut fold = Fold::new(config);
+        fold.swept = saved.swept;
         fold.slots = saved.slots.indexed();
         fold.numbers = saved.numbers;
         fold.histograms = saved.histograms;
@@ -227,7 +259,7 @@ impl Frame<'_> {
         &mut self,
         base: &SeriesDef,
         part: u64,
-        measure: &str,
+        measure: impl FnOnce() -> String,
         attributes: impl FnOnce() -> Vec<(String, String)>,
     ) -> Arc<SeriesDef> {
         derive(self.derived, base, part, measure, attributes)

@@ -4,16 +4,25 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, FrameInput};
+use super::{
+    Frame, FrameInput,
+    by_key::{ByKey, Reset},
+};
 use crate::types::{NumberSample, StreamKind};
 
 /// A first point of a cumulative counter counts from its start if that is at most this many ticks ago.
 pub(super) const FRESH_START_TICKS: i64 = 2;
 
-/// The latest point of each cumulative counter.
+/// The latest point of each cumulative counter, and memory for a tick.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Numbers {
     latest: BTreeMap<u64, Latest>,
+    #[serde(skip)]
+    gauges: ByKey<f64>,
+    #[serde(skip)]
+    rates: ByKey<Sum>,
+    #[serde(skip)]
+    series: ByKey<Rolled>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -30,23 +39,47 @@ struct Sum {
     seconds: f64,
 }
 
+/// What the streams of one series came to, and one of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rolled {
+    sum: f64,
+    streams: u32,
+    stream: u64,
+}
+
+impl Reset for f64 {
+    fn reset(&mut self) {
+        *self = 0.0;
+    }
+}
+
+impl Reset for Sum {
+    fn reset(&mut self) {
+        *self = Sum::default();
+    }
+}
+
+impl Reset for Rolled {
+    fn reset(&mut self) {
+        *self = Rolled::default();
+    }
+}
+
 impl Numbers {
     pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
-        let mut gauges: BTreeMap<u64, f64> = BTreeMap::new();
-        let mut rates: BTreeMap<u64, Sum> = BTreeMap::new();
+        self.gauges.clear();
+        self.rates.clear();
         for sample in inputs.iter().flat_map(|input| &input.samples.numbers) {
             match frame.kind(sample.stream) {
-                Some(StreamKind::Gauge) => {
-                    gauges.insert(sample.stream, sample.value);
-                }
+                Some(StreamKind::Gauge) => *self.gauges.entry(sample.stream) = sample.value,
                 Some(StreamKind::DeltaCounter) => {
-                    let sum = rates.entry(sample.stream).or_default();
+                    let sum = self.rates.entry(sample.stream);
                     sum.amount += sample.value;
                     sum.seconds = frame.tick_seconds;
                 }
                 Some(StreamKind::CumulativeCounter) => {
                     if let Some(step) = self.step(sample, frame.tick_ns) {
-                        let sum = rates.entry(sample.stream).or_default();
+                        let sum = self.rates.entry(sample.stream);
                         sum.amount += step.amount;
                         sum.seconds += step.seconds;
                     }
@@ -54,9 +87,16 @@ impl Numbers {
                 _ => {}
             }
         }
-        publish(gauges.into_iter(), true, frame);
-        let rates = rates.into_iter().filter(|(_, sum)| sum.seconds > 0.0);
-        publish(rates.map(|(stream, sum)| (stream, sum.amount / sum.seconds)), false, frame);
+        let Numbers { gauges, rates, series, .. } = self;
+        let gauges = gauges.sorted().iter().map(|(stream, value)| (*stream, *value));
+        publish(gauges, true, series, frame);
+        let rates = rates.sorted().iter().filter(|(_, sum)| sum.seconds > 0.0);
+        publish(rates.map(|(stream, sum)| (*stream, sum.amount / sum.seconds)), false, series, frame);
+    }
+
+    /// Forgets counters whose latest point is older than this.
+    pub(super) fn forget_before(&mut self, time_ns: i64) {
+        self.latest.retain(|_, latest| latest.time_ns >= time_ns);
     }
 
     /// How far a cumulative counter came since its last point. A reset counts from its new start, where that
@@ -87,18 +127,26 @@ impl Numbers {
 }
 
 /// Rolls streams up into their series: the mean of gauges, the sum of rates, added in the order of keys.
-fn publish(streams: impl Iterator<Item = (u64, f64)>, is_mean: bool, frame: &mut Frame<'_>) {
-    let mut series: BTreeMap<u64, (f64, u32, u64)> = BTreeMap::new();
+fn publish(
+    streams: impl Iterator<Item = (u64, f64)>,
+    is_mean: bool,
+    series: &mut ByKey<Rolled>,
+    frame: &mut Frame<'_>,
+) {
+    series.clear();
     for (stream, value) in streams {
         if let Some(def) = frame.defs.get(&stream) {
-            let rolled = series.entry(def.series.key).or_insert((0.0, 0, stream));
-            rolled.0 += value;
-            rolled.1 += 1;
+            let rolled = series.entry(def.series.key);
+            rolled.sum += value;
+            rolled.streams += 1;
+            if rolled.streams == 1 {
+                rolled.stream = stream;
+            }
         }
     }
-    for (sum, count, stream) in series.into_values() {
-        if let Some(def) = frame.stream(stream) {
-            frame.set(&def.series, if is_mean { sum / f64::from(count) } else { sum });
+    for (_, rolled) in series.sorted() {
+        if let Some(def) = frame.stream(rolled.stream) {
+            frame.set(&def.series, if is_mean { rolled.sum / f64::from(rolled.streams) } else { rolled.sum });
         }
     }
 }

@@ -28,7 +28,7 @@ fn step(fold: &mut Fold, tick: i64, points: &[(i64, i64, f64)]) -> FoldOutput {
     });
     let samples = Samples { numbers: numbers.collect(), ..Samples::default() };
     let mut out = FoldOutput::default();
-    fold.fold(tick, &[FrameInput { source: 0, samples: &samples }], &mut out);
+    fold.fold(tick, &[FrameInput { source: 0, samples: &samples }], &[], &mut out);
     out
 }
 

@@ -124,7 +124,9 @@ fn traces_are_whole_and_follow_the_call_graph() {
         assert_eq!(parent.trace_id, span.trace_id);
         assert!(parent.start_time_unix_nano <= span.start_time_unix_nano);
         if span.kind == SpanKind::Server as i32 {
-            assert_eq!(attribute(&parent.attributes, "peer.service"), *service);
+            let address = format!("{service}.shop.svc.cluster.local");
+            assert_eq!(attribute(&parent.attributes, "server.address"), address);
+            assert_eq!(attribute(&parent.attributes, "peer.service"), "", "the callee's span names it");
             assert!(!attribute(&span.attributes, "http.route").is_empty());
             assert!(parent.end_time_unix_nano >= span.end_time_unix_nano);
             edges.insert((caller.as_str(), service.as_str()));

@@ -1,4 +1,7 @@
-//! What the demo says: one line per event in event time on stdout, and the table at the end.
+//! What the demo says: one line per event in event time on stdout, and the table at the end, as wide as the terminal.
+
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write};
 
@@ -9,9 +12,21 @@ use crate::types::{Change, Incident, IncidentState, RemediationSignal, SignalSta
 pub(super) struct Screen<W> {
     out: W,
     colour: bool,
+    /// Columns of the text behind time and word.
+    text: usize,
     /// Unix seconds from which times are counted.
     zero: i64,
 }
+
+/// Columns of a line: as the terminal has, within these bounds. Longer lines are hard to read.
+const NARROW: usize = 80;
+const WIDE: usize = 120;
+
+/// Columns before the text: time, word and blanks.
+const MARGIN: usize = 18;
+
+/// Columns from which a row of the table has room for what came of the repair.
+const REPAIR: usize = 100;
 
 #[derive(Clone, Copy)]
 enum Ink {
@@ -38,12 +53,9 @@ impl Ink {
     }
 }
 
-/// Width of the text behind time and word.
-const TEXT: usize = 62;
-
 impl<W: Write> Screen<W> {
-    pub(super) fn new(out: W, colour: bool, zero: i64) -> Screen<W> {
-        Screen { out, colour, zero }
+    pub(super) fn new(out: W, colour: bool, width: usize, zero: i64) -> Screen<W> {
+        Screen { out, colour, text: width.clamp(NARROW, WIDE) - MARGIN, zero }
     }
 
     fn paint(&self, text: &str, ink: Ink) -> String {
@@ -63,15 +75,23 @@ impl<W: Write> Screen<W> {
     fn line(&mut self, seconds: i64, word: &str, ink: Ink, text: &str) -> io::Result<()> {
         let (clock, word) =
             (self.paint(&self.clock(seconds), Ink::Dim), self.paint(&format!("{word:<8}"), ink));
-        let mut lines = wrap(text, TEXT).into_iter();
-        writeln!(self.out, "{clock} {word} {}", lines.next().unwrap_or_default())?;
-        lines.try_for_each(|rest| writeln!(self.out, "{:17} {rest}", ""))
+        let ink = if matches!(ink, Ink::Red) { Ink::Bold } else { Ink::Plain };
+        self.block(&format!("{clock} {word}"), ink, text)
     }
 
-    fn note(&mut self, text: &str) -> io::Result<()> {
-        for line in wrap(text, TEXT) {
-            let line = self.paint(&line, Ink::Dim);
-            writeln!(self.out, "{:17} {line}", "")?;
+    /// More about the line before, under a word of its own.
+    fn note(&mut self, word: &str, text: &str) -> io::Result<()> {
+        let word = self.paint(&format!("{word:<8}"), Ink::Dim);
+        self.block(&format!("{:8} {word}", ""), Ink::Dim, text)
+    }
+
+    fn block(&mut self, head: &str, ink: Ink, text: &str) -> io::Result<()> {
+        for (index, line) in wrap(text, self.text).iter().enumerate() {
+            let line = self.paint(line, ink);
+            match index {
+                0 => writeln!(self.out, "{head} {line}")?,
+                _ => writeln!(self.out, "{:17} {line}", "")?,
+            }
         }
         Ok(())
     }
@@ -88,36 +108,32 @@ impl<W: Write> Screen<W> {
     }
 
     pub(super) fn change(&mut self, change: &Change) -> io::Result<()> {
-        let text = format!("{} {} {}", change.kind, change.entity.name, change.version);
+        let text = format!("{} {}: {}", change.entity.name, change.version, change.kind);
         self.line(change.time_ms / 1000, "change", Ink::Blue, &text)
     }
 
     pub(super) fn incident(&mut self, incident: &Incident, ms_per_tick: i64) -> io::Result<()> {
         let seconds = (incident.updated_ms + ms_per_tick) / 1000;
         if incident.page {
+            writeln!(self.out)?;
             self.line(seconds, "PAGE", Ink::Red, &incident.title)?;
             if let Some(first) = incident.suspects.first() {
-                let weight = first.weight * 100.0;
-                self.note(&format!(
-                    "first suspect {} ({weight:.0} %): {}",
-                    first.entity,
-                    first.reasons.join("; ")
-                ))?;
+                let (entity, weight) = (&first.entity, first.weight * 100.0);
+                let reasons = first.reasons.join("; ");
+                self.note("suspect", &format!("{entity}, {weight:.0} %: {reasons}"))?;
             }
             if let Some(strongest) = incident.members.first() {
-                self.note(&format!("{}: {}", strongest.anomaly.entity, strongest.anomaly.explanation))?;
+                let anomaly = &strongest.anomaly;
+                self.note("sign", &format!("{}: {}", anomaly.entity, anomaly.explanation))?;
             }
-            return self.note(&incident.why);
+            return self.note("why", &incident.why);
         }
+        // What came of remediation is said by its signal.
         if incident.state == IncidentState::Resolved && incident.remediation.is_none() {
-            return self.line(seconds, "resolved", Ink::Green, &incident.title);
+            let title = incident.title.trim_end_matches(", resolved");
+            return self.line(seconds, "resolved", Ink::Green, title);
         }
-        match &incident.remediation {
-            Some(word) if incident.state == IncidentState::Resolved => {
-                self.line(seconds, "verdict", Ink::Green, &format!("{}: remediation {word}", incident.title))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     pub(super) fn signal(&mut self, signal: &RemediationSignal) -> io::Result<()> {
@@ -151,32 +167,16 @@ impl<W: Write> Screen<W> {
 
     /// The ground truth beside what was found.
     pub(super) fn table(&mut self, verdicts: &[Verdict], false_alarms: &[Incident]) -> io::Result<()> {
+        let has_repair = self.text + MARGIN >= REPAIR;
+        let repair = if has_repair { format!("{:<15} ", "repair") } else { String::new() };
         let head = format!(
-            "{:<17} {:<15} {:>8}  {:<15} {:<15} {:<3}",
-            "what was wrong", "where", "began", "called people", "blamed first", "ok"
+            "{:<17} {:<15} {:>8}  {:<15} {:<15} {repair}ok",
+            "what was wrong", "where", "began", "called people", "blamed first"
         );
         let head = self.paint(&head, Ink::Bold);
         writeln!(self.out, "\n{head}")?;
         for verdict in verdicts {
-            let found = match (verdict.paged_after, verdict.should_page) {
-                (Some(seconds), _) => format!("after {seconds} s"),
-                (None, true) => "never".to_string(),
-                (None, false) => "no, rightly".to_string(),
-            };
-            let ink = if verdict.is_right() { Ink::Green } else { Ink::Red };
-            let ok = self.paint(if verdict.is_right() { "yes" } else { "NO" }, ink);
-            writeln!(
-                self.out,
-                "{:<17} {:<15} {}  {found:<15} {:<15} {ok}",
-                verdict.kind.name(),
-                verdict.service.unwrap_or("everywhere"),
-                self.clock(verdict.start),
-                verdict.suspect.as_deref().unwrap_or("-"),
-            )?;
-            if let Some(word) = &verdict.remediation {
-                let text = self.paint(&format!("  remediation {word}"), Ink::Dim);
-                writeln!(self.out, "{text}")?;
-            }
+            self.verdict(verdict, has_repair)?;
         }
         let right = verdicts.iter().filter(|verdict| verdict.is_right()).count();
         let sum =
@@ -185,15 +185,38 @@ impl<W: Write> Screen<W> {
         let sum = self.paint(&sum, ink);
         writeln!(self.out, "\n{sum}")?;
         for incident in false_alarms {
-            let clock = self.clock(incident.opened_ms / 1000);
-            writeln!(
-                self.out,
-                "false alarm at {} {}",
-                clock.trim(),
-                self.paint(&incident.title, Ink::Plain)
-            )?;
+            self.line(incident.opened_ms / 1000, "false", Ink::Red, &incident.title)?;
         }
         self.out.flush()
+    }
+
+    fn verdict(&mut self, verdict: &Verdict, has_repair: bool) -> io::Result<()> {
+        let called = match (verdict.paged_after, verdict.should_page) {
+            (Some(seconds), _) => format!("after {seconds} s"),
+            (None, true) => "never".to_string(),
+            (None, false) => "no, rightly".to_string(),
+        };
+        let repair = verdict.remediation.as_deref();
+        let column = if has_repair { format!("{:<15} ", repair.unwrap_or("-")) } else { String::new() };
+        let ok = match verdict.is_right() {
+            true => self.paint("yes", Ink::Green),
+            false => self.paint("NO", Ink::Red),
+        };
+        writeln!(
+            self.out,
+            "{:<17} {:<15} {}  {called:<15} {:<15} {column}{ok}",
+            verdict.kind.name(),
+            verdict.service.unwrap_or("everywhere"),
+            self.clock(verdict.start),
+            verdict.suspect.as_deref().unwrap_or("-"),
+        )?;
+        match repair.filter(|_| !has_repair) {
+            Some(word) => {
+                let text = self.paint(&format!("  repair {word}"), Ink::Dim);
+                writeln!(self.out, "{text}")
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+mod otlp;
+
 use super::*;
 use crate::{
     demo::shop::{Shop, ShopConfig},

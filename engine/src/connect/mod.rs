@@ -1,0 +1,182 @@
+//! How every client of ours reaches Kafka: options, rights and tokens in one place, and what librdkafka says meanwhile.
+//!
+//! * `token`: tokens for OAUTHBEARER, from a file or an OIDC endpoint
+//! * `link`: whether brokers answer, and a log in which nothing repeats itself
+//!
+//! Knows no topic, no record and no thread.
+
+mod link;
+mod token;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    client::OAuthToken,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::DeliveryResult,
+    metadata::Metadata,
+    producer::ProducerContext,
+};
+
+use crate::config::{ConfigError, KafkaConfig};
+
+pub(crate) use link::Link;
+use link::Trouble;
+pub use token::TokenError;
+
+/// Why Kafka cannot be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is no token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The client does not take its options.
+    #[error("kafka.options, or another setting of kafka: {0}")]
+    Options(KafkaError),
+    /// The broker does not believe who we are.
+    #[error("kafka refuses us: {0}; check kafka.security.sasl: mechanism, user, password or token")]
+    Refused(String),
+    /// No secure connection.
+    #[error("no secure connection to kafka: {0}; check kafka.security.tls: ca, certificate and key")]
+    Insecure(String),
+    /// Nobody answers.
+    #[error(
+        "no broker of {brokers} answers within {WAIT:?} ({problem}); check kafka.brokers, and whether the listener wants TLS or SASL"
+    )]
+    Silent {
+        /// Where we asked.
+        brokers: String,
+        /// What the client said last.
+        problem: String,
+    },
+}
+
+/// Longest wait for the first answer of a broker.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// Where Kafka is and who we are there.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    brokers: String,
+    options: Vec<(String, String)>,
+    link: Arc<Link>,
+}
+
+/// Anything that makes a client: what it is told of its connection goes to the [`Link`].
+#[derive(Clone, Debug)]
+pub(crate) struct Plain(Arc<Link>);
+
+impl Connection {
+    /// Reads passwords and gets a first token, so that what is wrong with them is said here.
+    pub(crate) fn new(kafka: &KafkaConfig) -> Result<Connection, ConnectError> {
+        let link = Arc::new(Link::new(token::Tokens::new(&kafka.security)?));
+        link.token()?;
+        let options = kafka.connection()?.into_iter().collect();
+        Ok(Connection { brokers: kafka.brokers.join(","), options, link })
+    }
+
+    /// What is known of the brokers; one for all clients of this connection.
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// A context for clients that need nothing else of theirs.
+    pub(crate) fn plain(&self) -> Plain {
+        Plain(self.link.clone())
+    }
+
+    /// A client with options of its own; those of `kafka` win.
+    pub(crate) fn client<C, T>(&self, own: &[(&str, &str)], context: C) -> Result<T, ConnectError>
+    where
+        C: ClientContext,
+        T: FromClientConfigAndContext<C>,
+    {
+        let mut client = ClientConfig::new();
+        for (key, value) in own {
+            client.set(*key, *value);
+        }
+        for (key, value) in &self.options {
+            client.set(key, value);
+        }
+        client.create_with_context(context).map_err(ConnectError::Options)
+    }
+
+    /// Whether clients get in with tokens. They get theirs while they are polled, and rdkafka's `AdminClient` never is.
+    pub(crate) fn needs_tokens(&self) -> bool {
+        self.link.needs_tokens()
+    }
+
+    /// Asks the brokers for their topics. A refusal is an error at once, silence after [`WAIT`].
+    pub(crate) fn reach(&self) -> Result<Metadata, ConnectError> {
+        let client: BaseConsumer<Plain> =
+            self.client(&[("allow.auto.create.topics", "false")], self.plain())?;
+        let began = Instant::now();
+        loop {
+            let answer = client.fetch_metadata(None, Duration::from_millis(500));
+            // Serves the callbacks: what is wrong is said there.
+            while client.poll(Duration::from_millis(20)).is_some() {}
+            match (answer, self.link.trouble()) {
+                (Ok(metadata), _) => return Ok(metadata),
+                (_, Some(Trouble::Refused(why))) => return Err(ConnectError::Refused(why)),
+                (_, Some(Trouble::Insecure(why))) => return Err(ConnectError::Insecure(why)),
+                (Err(error), trouble) if began.elapsed() > WAIT => {
+                    let problem = match trouble {
+                        Some(Trouble::Other(why)) => why,
+                        _ => error.to_string(),
+                    };
+                    return Err(ConnectError::Silent { brokers: self.brokers.clone(), problem });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl ClientContext for Plain {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
+        self.0.log(level, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(&error, reason);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.0.renew()
+    }
+}
+
+impl ConsumerContext for Plain {}
+
+impl ProducerContext for Plain {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.0.error(error, "a record could not be written");
+        }
+    }
+}
+
+/// Whether an error says that we lack a right, rather than that something does not work.
+pub(crate) fn is_refusal(error: &KafkaError) -> bool {
+    let refusals = [
+        RDKafkaErrorCode::TopicAuthorizationFailed,
+        RDKafkaErrorCode::GroupAuthorizationFailed,
+        RDKafkaErrorCode::ClusterAuthorizationFailed,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| refusals.contains(&code))
+}

@@ -1,8 +1,18 @@
 //! Speed and accuracy of Foreshock, always beside a peer in the same run.
 //!
-//! `nab` scores detectors on the Numenta Anomaly Benchmark, `logs` templates and sessions on labelled logs. The timing
-//! benches live in `benches/`.
+//! | module | what |
+//! |---|---|
+//! | `nab` | the Numenta Anomaly Benchmark |
+//! | `tssb` | change points on the Time Series Segmentation Benchmark |
+//! | `asd` | application servers: core tier, forest and joint detector |
+//! | `generated` | generated series and fleets with known truth |
+//! | `logs` | templates and sessions on labelled logs |
+//!
+//! Results are recorded in `record/`. The timing benches live in `benches/`.
 
+pub mod asd;
+pub mod generated;
 pub mod logs;
 pub mod nab;
 pub mod paths;
+pub mod tssb;

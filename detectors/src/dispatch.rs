@@ -4,6 +4,7 @@
 //! multiply-add, so all of them give the same bits.
 
 use crate::core::{self, Block, Tick, Work};
+use crate::segment::{self, Pass};
 
 /// An instruction set that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,4 +67,29 @@ fn core_step_avx2(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreC
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 fn core_step_avx512(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
     core::step(b, w, tick, config);
+}
+
+/// Compares one subsequence of the deep tier with all before it.
+pub(crate) fn correlate(isa: Isa, pass: &mut Pass<'_>) {
+    match isa {
+        Isa::Baseline => segment::correlate(pass),
+        // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { correlate_avx2(pass) },
+        // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { correlate_avx512(pass) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn correlate_avx2(pass: &mut Pass<'_>) {
+    segment::correlate(pass);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+fn correlate_avx512(pass: &mut Pass<'_>) {
+    segment::correlate(pass);
 }

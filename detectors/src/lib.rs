@@ -9,6 +9,9 @@
 //! | `columns` | the snapshot form of a bank's state |
 //! | `core` | the core tier: decomposition, change point and calibration in one pass |
 //! | `forest` | the streaming isolation forest over entities |
+//! | `joint` | the deep tier's view of an entity: measures that part from one another |
+//! | `pool` | how loud a fleet gets when all is well: what a false-alarm budget is spent on |
+//! | `segment` | the deep tier's change points: shapes, in a window per series |
 //! | `session` | sequences of events: unknown events, counts and orders |
 
 mod bank;
@@ -16,11 +19,17 @@ mod columns;
 mod core;
 mod dispatch;
 mod forest;
+mod joint;
 mod kernels;
+mod pool;
+mod segment;
 mod session;
 
 pub use bank::{EntityBank, EntityScores, Frame, Scores, SeriesBank, Speaker, score_of};
 pub use columns::{ColumnData, Columns, LoadError};
 pub use core::{CoreBank, CoreConfig};
 pub use forest::{ForestBank, ForestConfig};
+pub use joint::{JointBank, JointConfig};
+pub use pool::TailPool;
+pub use segment::{SegmentBank, SegmentConfig};
 pub use session::{SessionBank, SessionConfig, SessionScore, SessionSpeaker};

@@ -1,6 +1,6 @@
 //! What every entity bank promises, whatever it computes. Says nothing about accuracy.
 
-use foreshock_detectors::{EntityBank, EntityScores, ForestBank, ForestConfig};
+use foreshock_detectors::{EntityBank, EntityScores, ForestBank, ForestConfig, JointBank, JointConfig};
 use ndarray::Array2;
 
 const FEATURES: usize = 5;
@@ -113,4 +113,41 @@ fn a_forgotten_row_is_a_new_row() {
         grown.advance(tick, moved.view(), &mut b);
         assert_eq!(a.nlp[2].to_bits(), b.nlp[3].to_bits(), "tick {tick}");
     }
+}
+
+#[test]
+fn the_joint_bank_keeps_the_same_promises() {
+    let extremes = [0.0, 5e-324, -1e-310, 1e9, -1e150, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    let rows = 4;
+    let bank = |rows| JointBank::new(JointConfig::default(), FEATURES, rows);
+    let (mut straight, mut restored, mut alone) = (bank(rows), bank(rows), bank(1));
+    let (mut a, mut b, mut c) = (EntityScores::default(), EntityScores::default(), EntityScores::default());
+    for tick in 0..900_usize {
+        let mut values = matrix(rows, tick as u64);
+        // Row 3 is made of extremes; row 1 is forgotten on the way.
+        values
+            .row_mut(3)
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, cell)| *cell = extremes[(tick + at) % extremes.len()]);
+        if tick == 300 {
+            straight.forget(1);
+            restored.forget(1);
+        }
+        straight.advance(tick as i64 * 60, values.view(), &mut a);
+        let saved = restored.save();
+        restored = bank(0);
+        restored.load(&saved).unwrap();
+        assert_eq!(restored.save(), saved);
+        restored.advance(tick as i64 * 60, values.view(), &mut b);
+        assert_eq!(bits(&a), bits(&b), "tick {tick}");
+        assert!(a.nlp.iter().all(|nlp| nlp.is_finite() && *nlp >= 0.0), "tick {tick}: {:?}", a.nlp);
+        assert!(a.attribution.iter().all(|share| share.is_finite()));
+        if tick >= 300 {
+            let own = values.row(1).insert_axis(ndarray::Axis(0)).to_owned();
+            alone.advance(tick as i64 * 60, own.view(), &mut c);
+            assert_eq!(a.nlp[1].to_bits(), c.nlp[0].to_bits(), "a forgotten row is a new one, tick {tick}");
+        }
+    }
+    assert!(a.warm[0] && restored.load(&ForestBank::new(small(), FEATURES, 1).save()).is_err());
 }

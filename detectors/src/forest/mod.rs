@@ -23,7 +23,8 @@ use crate::bank::{EntityBank, EntityScores, score_of};
 use crate::columns::{Columns, LoadError};
 use crate::kernels::math::exp;
 use hash::Sequence;
-use tail::Tail;
+
+pub(crate) use tail::Tail;
 
 /// Most features of a bank.
 const MAX_FEATURES: usize = 256;

@@ -1,0 +1,389 @@
+//! The window of one series: its values since the last change, and each subsequence's nearest neighbours.
+//!
+//! Streaming k-nearest neighbours with k = 3: the dot product of two subsequences follows from that of their
+//! predecessors, so a new subsequence costs one pass over the window. Likeness is Pearson's correlation. Dot products are kept by
+//! lag; in every pass one lag is computed afresh, so that rounding does not pile up.
+
+use crate::dispatch::{self, Isa};
+
+/// Neighbours of a subsequence.
+pub(super) const NEIGHBOURS: usize = 3;
+/// Values are held within this many scales of the centre, so that sums of products stay exact enough.
+const LIMIT: f64 = 1e3;
+/// A subsequence whose deviation is below this share of the segment's is flat.
+const FLAT: f64 = 1e-3;
+/// Positions that are looked at together.
+const TOGETHER: usize = 16;
+
+/// The values of the current segment and the neighbourhoods of its subsequences.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Window {
+    /// Most values that are kept.
+    pub(super) capacity: usize,
+    /// Values of a subsequence; 0 while unknown.
+    pub(super) width: usize,
+    /// Values and their times, oldest first.
+    pub(super) values: Vec<f64>,
+    pub(super) times: Vec<i64>,
+    /// What values are standardised with: the same for the whole segment.
+    pub(super) centre: f64,
+    pub(super) scale: f64,
+    /// Standardised values.
+    pub(super) standard: Vec<f32>,
+    /// Mean and inverse deviation of each subsequence that has its neighbours; the inverse is 0 where it is flat.
+    pub(super) mean: Vec<f64>,
+    pub(super) inverse: Vec<f64>,
+    /// Dot product of the latest subsequence with the one `lag` before it, at `capacity - lag`.
+    pub(super) dots: Vec<f64>,
+    /// Nearest neighbours and their likeness, best first, one column per rank.
+    pub(super) near: [Vec<u32>; NEIGHBOURS],
+    pub(super) like: [Vec<f32>; NEIGHBOURS],
+    /// Subsequences processed in all: says which lag is computed afresh.
+    pub(super) turn: u64,
+}
+
+/// What the kernel works on: one new subsequence against all before it.
+pub(crate) struct Pass<'a> {
+    /// Dot products, aligned with the earlier subsequences.
+    pub dots: &'a mut [f64],
+    /// The value before each earlier subsequence but the first; one shorter than `dots`.
+    pub before: &'a [f32],
+    /// The last value of each earlier subsequence.
+    pub last: &'a [f32],
+    /// Means and inverse deviations of the earlier subsequences.
+    pub mean: &'a [f64],
+    pub inverse: &'a [f64],
+    /// The same of the new one: value before it, last value, mean, inverse deviation, width.
+    pub new: [f64; 5],
+    /// Out: correlations.
+    pub likeness: &'a mut [f32],
+}
+
+/// The body that `dispatch` compiles for each instruction set.
+#[inline(always)]
+pub(crate) fn correlate(pass: &mut Pass<'_>) {
+    let [before, last, mean, inverse, width] = pass.new;
+    let count = pass.dots.len();
+    let (olds, ends) = (&pass.before[..count - 1], &pass.last[1..count]);
+    for ((dot, old), end) in pass.dots[1..].iter_mut().zip(olds).zip(ends) {
+        *dot += f64::from(*end) * last - f64::from(*old) * before;
+    }
+    let share = 1.0 / width;
+    let flat = inverse == 0.0;
+    let (means, inverses) = (&pass.mean[..count], &pass.inverse[..count]);
+    for (((like, dot), m), i) in pass.likeness[..count].iter_mut().zip(&*pass.dots).zip(means).zip(inverses) {
+        let correlation = (dot * share - m * mean) * (i * inverse);
+        *like = if flat & (*i == 0.0) { 1.0 } else { correlation as f32 };
+    }
+}
+
+impl Window {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, ..Self::default() }
+    }
+
+    /// Subsequences that have their neighbours.
+    pub(super) fn done(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Whether every complete subsequence has its neighbours.
+    pub(super) fn caught_up(&self) -> bool {
+        self.done() + self.width > self.values.len()
+    }
+
+    /// Subsequences nearer than this overlap too much to be neighbours.
+    pub(super) fn exclusion(&self) -> usize {
+        (self.width / 2).max(1)
+    }
+
+    pub(super) fn push(&mut self, time: i64, value: f64) {
+        if self.values.len() == self.capacity {
+            self.drop_oldest(self.capacity / 8);
+        }
+        self.values.push(value);
+        self.times.push(time);
+        if self.width > 0 {
+            self.standard.push(self.standardise(value));
+        }
+    }
+
+    fn standardise(&self, value: f64) -> f32 {
+        ((value - self.centre) / self.scale).clamp(-LIMIT, LIMIT) as f32
+    }
+
+    /// Begins anew with another width and the same values: neighbours are found again, a few per tick.
+    pub(super) fn restart(&mut self, width: usize) {
+        self.width = width;
+        self.dots.resize(self.capacity + 1, 0.0);
+        (self.centre, self.scale) = centre_and_scale(&self.values);
+        self.standard = self.values.iter().map(|value| self.standardise(*value)).collect();
+        self.mean.clear();
+        self.inverse.clear();
+        self.near.iter_mut().for_each(Vec::clear);
+        self.like.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Forgets everything before a position.
+    pub(super) fn cut(&mut self, at: usize) {
+        self.values.drain(..at);
+        self.times.drain(..at);
+        self.restart(self.width);
+    }
+
+    /// Drops the oldest values. Neighbours among them count as the first that is left: they are older than any split.
+    fn drop_oldest(&mut self, count: usize) {
+        self.values.drain(..count);
+        self.times.drain(..count);
+        self.standard.drain(..count.min(self.standard.len()));
+        let known = count.min(self.done());
+        self.mean.drain(..known);
+        self.inverse.drain(..known);
+        self.like.iter_mut().for_each(|column| {
+            column.drain(..known);
+        });
+        for column in &mut self.near {
+            column.drain(..known);
+            column.iter_mut().for_each(|at| *at = at.saturating_sub(count as u32));
+        }
+    }
+
+    /// Finds the neighbours of the next subsequence, which must be complete.
+    pub(super) fn step(&mut self, isa: Isa, likeness: &mut Vec<f32>) {
+        let (at, width) = (self.done(), self.width);
+        let (mean, inverse) = shape(&self.standard[at..at + width]);
+        let from = self.capacity - at;
+        self.dots[from] = self.dot(0, at);
+        let first = self.exclusion();
+        let mut best = Best::default();
+        if at >= first {
+            let count = at - first + 1;
+            likeness.resize(likeness.len().max(count), 0.0);
+            let previous = if at > 0 { self.standard[at - 1] } else { 0.0 };
+            let afresh = (self.turn % count as u64) as usize;
+            dispatch::correlate(
+                isa,
+                &mut Pass {
+                    dots: &mut self.dots[from..from + count],
+                    before: &self.standard,
+                    last: &self.standard[width - 1..],
+                    mean: &self.mean,
+                    inverse: &self.inverse,
+                    new: [
+                        f64::from(previous),
+                        f64::from(self.standard[at + width - 1]),
+                        mean,
+                        inverse,
+                        width as f64,
+                    ],
+                    likeness,
+                },
+            );
+            self.dots[from + afresh] = self.dot(afresh, at);
+            best = self.compare(&likeness[..count], at as u32);
+        }
+        self.mean.push(mean);
+        self.inverse.push(inverse);
+        for rank in 0..NEIGHBOURS {
+            self.near[rank].push(best.near[rank]);
+            self.like[rank].push(best.like[rank]);
+        }
+        self.turn += 1;
+    }
+
+    /// How many lags have a dot product that is still needed.
+    pub(super) fn lag_count(width: usize, done: usize) -> usize {
+        done.saturating_sub((width / 2).max(1))
+    }
+
+    /// The dot products that are still needed, longest lag first.
+    pub(super) fn lags(&self) -> &[f64] {
+        let count = Self::lag_count(self.width, self.done());
+        if count == 0 {
+            return &[];
+        }
+        let from = self.capacity + 1 - self.done();
+        &self.dots[from..from + count]
+    }
+
+    /// Computes again what a snapshot leaves out, for a window of which `done` subsequences have their neighbours.
+    pub(super) fn rebuild(&mut self, done: usize, lags: &[f64]) {
+        if self.width > 0 {
+            self.standard = self.values.iter().map(|value| self.standardise(*value)).collect();
+            self.dots.resize(self.capacity + 1, 0.0);
+        }
+        for at in 0..done {
+            let (mean, inverse) = shape(&self.standard[at..at + self.width]);
+            self.mean.push(mean);
+            self.inverse.push(inverse);
+        }
+        if !lags.is_empty() {
+            let from = self.capacity + 1 - done;
+            self.dots[from..from + lags.len()].copy_from_slice(lags);
+        }
+    }
+
+    fn dot(&self, a: usize, b: usize) -> f64 {
+        let (left, right) = (&self.standard[a..a + self.width], &self.standard[b..b + self.width]);
+        left.iter().zip(right).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+    }
+
+    /// Gives the new subsequence its neighbours, and itself to those for which it is one.
+    fn compare(&mut self, likeness: &[f32], at: u32) -> Best {
+        let mut best = Best::default();
+        let mut start = 0;
+        for chunk in likeness.chunks(TOGETHER) {
+            let worst = &self.like[NEIGHBOURS - 1][start..start + chunk.len()];
+            let bar = best.like[NEIGHBOURS - 1];
+            let news =
+                chunk.iter().zip(worst).fold(false, |any, (new, old)| any | (new > old) | (*new > bar));
+            if news {
+                for (offset, &like) in chunk.iter().enumerate() {
+                    best.take(like, (start + offset) as u32);
+                    self.offer(start + offset, like, at);
+                }
+            }
+            start += chunk.len();
+        }
+        best
+    }
+
+    /// Offers a subsequence a later neighbour.
+    fn offer(&mut self, to: usize, like: f32, at: u32) {
+        let mut place = NEIGHBOURS;
+        while place > 0 && like > self.like[place - 1][to] {
+            if place < NEIGHBOURS {
+                self.like[place][to] = self.like[place - 1][to];
+                self.near[place][to] = self.near[place - 1][to];
+            }
+            place -= 1;
+        }
+        if place < NEIGHBOURS {
+            self.like[place][to] = like;
+            self.near[place][to] = at;
+        }
+    }
+}
+
+/// The best neighbours found so far.
+#[derive(Debug, Clone, Copy)]
+struct Best {
+    near: [u32; NEIGHBOURS],
+    like: [f32; NEIGHBOURS],
+}
+
+impl Default for Best {
+    /// None: less alike than anything, and older than any split.
+    fn default() -> Self {
+        Self { near: [0; NEIGHBOURS], like: [-2.0; NEIGHBOURS] }
+    }
+}
+
+impl Best {
+    fn take(&mut self, like: f32, at: u32) {
+        let mut place = NEIGHBOURS;
+        while place > 0 && like > self.like[place - 1] {
+            if place < NEIGHBOURS {
+                self.like[place] = self.like[place - 1];
+                self.near[place] = self.near[place - 1];
+            }
+            place -= 1;
+        }
+        if place < NEIGHBOURS {
+            self.like[place] = like;
+            self.near[place] = at;
+        }
+    }
+}
+
+/// Mean and inverse deviation of a subsequence.
+fn shape(values: &[f32]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / n;
+    let square =
+        values.iter().map(|value| (f64::from(*value) - mean) * (f64::from(*value) - mean)).sum::<f64>() / n;
+    let deviation = square.sqrt();
+    (mean, if deviation > FLAT { 1.0 / deviation } else { 0.0 })
+}
+
+/// Median and deviation of the values; the deviation is never zero.
+fn centre_and_scale(values: &[f64]) -> (f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(&centre) = sorted.get(sorted.len() / 2) else { return (0.0, 1.0) };
+    let (low, high) = (sorted[sorted.len() / 20], sorted[sorted.len() - 1 - sorted.len() / 20]);
+    // The middle nine tenths of a normal span 3.29 deviations.
+    let mut scale = (high - low) / 3.29;
+    if scale <= 1e-9 * centre.abs() {
+        scale = (sorted[sorted.len() - 1] - sorted[0]) / 3.29;
+    }
+    (centre, if scale > 1e-9 * centre.abs() + 1e-120 { scale } else { 1e-9 * centre.abs() + 1e-120 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two waves, one after the other, with a little noise.
+    fn value(t: usize) -> f64 {
+        let noise = ((t as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / (1_u64 << 24) as f64;
+        let period = if t < 300 { 23.0 } else { 41.0 };
+        (t as f64 * std::f64::consts::TAU / period).sin() * 3.0 + noise + 100.0
+    }
+
+    fn correlation(a: &[f32], b: &[f32]) -> f64 {
+        let ((mean_a, inverse_a), (mean_b, inverse_b)) = (shape(a), shape(b));
+        let products = a.iter().zip(b).map(|(x, y)| (f64::from(*x) - mean_a) * (f64::from(*y) - mean_b));
+        products.sum::<f64>() / a.len() as f64 * inverse_a * inverse_b
+    }
+
+    #[test]
+    fn streaming_neighbours_are_those_of_a_full_search() {
+        let mut window = Window::new(2_000);
+        let mut likeness = Vec::new();
+        (0..128).for_each(|t| window.push(t as i64, value(t)));
+        window.restart(30);
+        for t in 128..700 {
+            window.push(t as i64, value(t));
+            while !window.caught_up() {
+                window.step(Isa::best(), &mut likeness);
+            }
+        }
+        assert_eq!(window.done(), 671);
+        for at in (0..window.done()).step_by(7) {
+            let this = &window.standard[at..at + 30];
+            let mut all: Vec<f64> = (0..window.done())
+                .filter(|other| other.abs_diff(at) >= window.exclusion())
+                .map(|other| correlation(this, &window.standard[other..other + 30]))
+                .collect();
+            all.sort_by(|a, b| b.total_cmp(a));
+            for (rank, want) in all.iter().enumerate().take(NEIGHBOURS) {
+                let got = f64::from(window.like[rank][at]);
+                assert!((got - want).abs() < 1e-5, "at {at} rank {rank}: {got} not {want}");
+                let near = window.near[rank][at] as usize;
+                let there = correlation(this, &window.standard[near..near + 30]);
+                assert!((got - there).abs() < 1e-5, "at {at}: neighbour {near} is as like as {there}");
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_does_not_pile_up() {
+        let mut window = Window::new(512);
+        let mut likeness = Vec::new();
+        (0..128).for_each(|t| window.push(t as i64, value(t)));
+        window.restart(20);
+        for t in 128..20_000 {
+            // Wild values now and then: products of a million come and go.
+            window.push(t as i64, if t % 701 == 0 { 1e9 } else { value(t) });
+            while !window.caught_up() {
+                window.step(Isa::best(), &mut likeness);
+            }
+        }
+        let last = window.done() - 1;
+        for at in 0..=last - window.exclusion() {
+            let (got, want) = (window.dots[window.capacity - last + at], window.dot(at, last));
+            assert!((got - want).abs() < 1e-6, "lag {}: {got} not {want}", last - at);
+        }
+    }
+}

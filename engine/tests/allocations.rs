@@ -116,7 +116,7 @@ fn metrics(pod: usize, time_unix_nano: u64) -> Vec<u8> {
     ExportMetricsServiceRequest { resource_metrics: vec![group] }.encode_to_vec()
 }
 
-/// Spans of one pod at one time.
+/// Spans of one pod at one time; enough of each operation for a percentile, whichever the number of pods.
 fn spans(pod: usize, time_unix_nano: u64) -> Vec<u8> {
     let span = |index: u64| Span {
         trace_id: vec![index as u8 + 1; 16],
@@ -127,7 +127,7 @@ fn spans(pod: usize, time_unix_nano: u64) -> Vec<u8> {
         end_time_unix_nano: time_unix_nano,
         ..Span::default()
     };
-    let scope = ScopeSpans { spans: (0..8).map(span).collect(), ..ScopeSpans::default() };
+    let scope = ScopeSpans { spans: (0..48).map(span).collect(), ..ScopeSpans::default() };
     let group =
         ResourceSpans { resource: resource(pod), scope_spans: vec![scope], ..ResourceSpans::default() };
     ExportTraceServiceRequest { resource_spans: vec![group] }.encode_to_vec()

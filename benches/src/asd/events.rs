@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn a_long_episode_counts_once_and_silence_is_nothing() {
         let labels: Vec<bool> =
-            (0..100).map(|row| (10..40).contains(&row) || (60..62).contains(&row)).collect();
-        let mut scores = vec![0.0; 100];
+            (0..400).map(|row| (10..40).contains(&row) || (60..62).contains(&row)).collect();
+        let mut scores = vec![0.0; 400];
         scores[35] = 5.0;
         scores[90] = 4.0;
         let both = tally(&[(&labels, &scores)], 4.0);

@@ -75,11 +75,13 @@ fn softened(labels: &[bool], events: &[(usize, usize)], buffer: usize) -> Vec<f6
     let (half, width, rows) = (buffer / 2, buffer as f64, labels.len());
     let mut soft: Vec<f64> = labels.iter().map(|on| f64::from(u8::from(*on))).collect();
     for &(first, last) in events {
-        for row in last..(last + half + 1).min(rows) {
-            soft[row] += (1.0 - (row - last) as f64 / width.max(1.0)).sqrt();
+        let from = first.saturating_sub(half);
+        let fallen = |distance: usize| (1.0 - distance as f64 / width.max(1.0)).sqrt();
+        for (distance, label) in soft[last..(last + half + 1).min(rows)].iter_mut().enumerate() {
+            *label += fallen(distance);
         }
-        for row in first.saturating_sub(half)..first {
-            soft[row] += (1.0 - (first - row) as f64 / width.max(1.0)).sqrt();
+        for (distance, label) in (1..).zip(soft[from..first].iter_mut().rev()) {
+            *label += fallen(distance);
         }
     }
     soft.iter_mut().for_each(|label| *label = label.min(1.0));

@@ -23,8 +23,8 @@ fn main() {
     for kind in CHANGING.into_iter().chain(STEADY) {
         let all: Vec<Series> = (0..SERIES).map(|seed| changes::series(kind, seed)).collect();
         let name = format!("{kind:?}").to_lowercase();
-        line(&name, "deep tier", &all, |values| tssb::segment_changes(values));
-        line(&name, "core tier", &all, |values| tssb::core_changes(values));
+        line(&name, "deep tier", &all, tssb::segment_changes);
+        line(&name, "core tier", &all, tssb::core_changes);
         line(&name, "augurs", &all[..FOR_AUGURS as usize], |values| {
             let rows = NormalGammaDetector::default().detect_changepoints(values);
             // It sees the whole series, so a change has no time of report.

@@ -99,7 +99,7 @@ pub fn robust_speaks(series: &Series) -> Vec<bool> {
     ticks
         .map(|(tick, value)| {
             if tick % RENEW == 0 && past.len() > DAY {
-                centre = median(past.iter().copied().collect());
+                centre = median(past.to_vec());
                 scale = 1.4826 * median(past.iter().map(|value| (value - centre).abs()).collect());
             }
             if !value.is_nan() {

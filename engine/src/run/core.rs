@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, select_biased};
@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::{
     RunError,
-    decisions::{Decision, Included},
-    handle::{Command, Handle, PartitionStatus, Status},
+    decisions::Decision,
+    handle::{Command, Handle},
     journals::Clearing,
     kafka::{Consumer, Input, Lag},
     measuring::Measuring,
@@ -24,8 +24,8 @@ use crate::{
     bus,
     config::Config,
     connect::Link,
-    pipeline::{Counts, Effect, Event, Pipeline, Snapshot, SnapshotError},
-    types::{Id, Incident, IncidentState, Record, Source},
+    pipeline::{Counts, Effect, Event, Pipeline},
+    types::{Id, Incident, Record, Source},
 };
 
 /// What somebody who looks on from inside the process is told, in order. For the demo and for tests.
@@ -98,7 +98,7 @@ pub struct Report {
 
 /// Whether to go on.
 #[derive(PartialEq, Eq)]
-enum Going {
+pub(super) enum Going {
     On,
     Ends,
 }
@@ -153,7 +153,7 @@ impl Core {
         timer.map_or(due, |timer| timer.min(due))
     }
 
-    fn waited(&self, stage: &'static str, since: Instant) {
+    pub(super) fn waited(&self, stage: &'static str, since: Instant) {
         self.metrics.blocked.get_or_create(&Stage { stage }).inc_by(since.elapsed().as_secs_f64());
     }
 
@@ -216,7 +216,7 @@ impl Core {
     }
 
     /// Gives an event to the pipeline and carries out what it gives. `records` are those of the event.
-    fn event(&mut self, event: Event<'_>, records: &[Record]) -> Result<(), RunError> {
+    pub(super) fn event(&mut self, event: Event<'_>, records: &[Record]) -> Result<(), RunError> {
         let Core { pipeline, measuring, .. } = self;
         let effects = pipeline.on_event_measured(event, |rows| measuring.measure(rows));
         for effect in effects {
@@ -226,18 +226,18 @@ impl Core {
         self.apply_later()
     }
 
-    fn tell_bus(&mut self, event: bus::Event) -> Result<(), RunError> {
+    pub(super) fn tell_bus(&mut self, event: bus::Event) -> Result<(), RunError> {
         self.event(Event::Bus(event), &[])
     }
 
-    fn observe(&self, what: impl FnOnce() -> Observation) {
+    pub(super) fn observe(&self, what: impl FnOnce() -> Observation) {
         if let Some(observer) = &self.observer {
             // An observer that went away wants to know nothing more.
             drop(observer.send(what()));
         }
     }
 
-    fn effect(&mut self, effect: Effect, records: &[Record]) -> Result<(), RunError> {
+    pub(super) fn effect(&mut self, effect: Effect, records: &[Record]) -> Result<(), RunError> {
         match effect {
             Effect::Anomaly(anomaly) => {
                 self.metrics.anomalies.inc_by(u64::from(anomaly.revision == 1));
@@ -314,143 +314,8 @@ impl Core {
         self.tell_bus(bus::Event::Disconnect { session, at: self.handle.lease_ms() })
     }
 
-    fn command(&mut self, command: Command) -> Result<Going, RunError> {
-        match command {
-            Command::Incidents(reply) => {
-                drop(reply.send(self.pipeline.correlator().list().into_iter().cloned().collect()));
-            }
-            Command::Incident(id, reply) => drop(reply.send(self.pipeline.correlator().get(id).cloned())),
-            Command::Acknowledge { id, by, reply } => {
-                self.decide_on(id, |after_ms| Decision::Acknowledge { incident: id, by, after_ms })?;
-                drop(reply.send(self.pipeline.correlator().get(id).cloned()));
-            }
-            Command::Feedback { id, by, real, cause, comment, reply } => {
-                self.decide_on(id, |after_ms| Decision::Feedback {
-                    incident: id,
-                    by,
-                    real,
-                    cause,
-                    comment,
-                    after_ms,
-                })?;
-                drop(reply.send(self.pipeline.correlator().get(id).cloned()));
-            }
-            Command::Signals(reply) => {
-                drop(reply.send(self.pipeline.bus().signals().into_iter().cloned().collect()));
-            }
-            Command::Decide { id, approve, by, comment, reply } => {
-                let event = bus::Event::Decide { signal: id, approve, by, comment };
-                drop(reply.send(self.decide(id, event)?));
-            }
-            Command::Connect { session, hello, outbox } => {
-                self.outboxes.insert(session, outbox);
-                self.tell_bus(bus::Event::Connect { session, hello, at: self.handle.lease_ms() })?;
-            }
-            Command::Controller(event) => {
-                if let bus::Event::Disconnect { session, .. } = &event {
-                    self.outboxes.remove(session);
-                }
-                self.tell_bus(event)?;
-            }
-            Command::Status(reply) => drop(reply.send(self.status())),
-        }
-        self.count();
-        Ok(Going::On)
-    }
-
-    /// Writes a decision about a known incident, then lets it take effect.
-    fn decide_on(&mut self, id: Id, decision: impl FnOnce(i64) -> Decision) -> Result<(), RunError> {
-        if self.pipeline.correlator().get(id).is_none() {
-            return Ok(());
-        }
-        let decision = decision(self.pipeline.closed_ms().unwrap_or(i64::MIN));
-        self.write_down(&decision)?;
-        self.apply(decision)
-    }
-
-    /// A decision is durable before it takes effect.
-    fn write_down(&mut self, decision: &Decision) -> Result<(), RunError> {
-        let key = decision.key(&self.engine).map_err(RunError::Json)?;
-        self.outputs.decision(&key, decision)?;
-        self.decisions.insert(key, decision.clone());
-        Ok(())
-    }
-
-    fn apply(&mut self, decision: Decision) -> Result<(), RunError> {
-        match decision {
-            Decision::Idle(idle) => self.event(Event::Idle(&idle), &[]),
-            Decision::Acknowledge { incident, by, .. } => {
-                self.event(Event::Acknowledge { id: incident, by }, &[])
-            }
-            Decision::Feedback { .. } => Ok(()),
-        }
-    }
-
-    /// Decisions from before a restart take effect after the tick after which they were made.
-    fn apply_later(&mut self) -> Result<(), RunError> {
-        let closed = self.pipeline.closed_ms().unwrap_or(i64::MIN);
-        let due = |decision: &mut Decision| decision.after_ms().is_none_or(|after| after <= closed);
-        while let Some(decision) = self.later.pop_front_if(due) {
-            self.apply(decision)?;
-        }
-        Ok(())
-    }
-
-    /// A person's word on a signal; the answer leaves once it is durable.
-    fn decide(
-        &mut self,
-        id: Id,
-        event: bus::Event,
-    ) -> Result<Result<crate::types::RemediationSignal, String>, RunError> {
-        let effects = self.pipeline.on_event(Event::Bus(event));
-        let mut refused = None;
-        for effect in effects {
-            if let Effect::Bus(bus::Effect::Refused { why, .. }) = &effect {
-                refused = Some(why.clone());
-            }
-            self.observe(|| Observation::Effect(effect.clone()));
-            self.effect(effect, &[])?;
-        }
-        self.outputs.durable()?;
-        self.undurable = false;
-        self.tell_bus(bus::Event::LeaseTimer { at: self.handle.lease_ms() })?;
-        let signal = self.pipeline.bus().signal(id).cloned();
-        Ok(match refused {
-            Some(why) => Err(why),
-            None => signal.ok_or_else(|| "there is no such signal".to_string()),
-        })
-    }
-
-    fn status(&self) -> Status {
-        let counts = self.pipeline.counts();
-        let partitions = self.pipeline.progress().map(|progress| PartitionStatus {
-            topic: progress.source.topic.to_string(),
-            partition: progress.source.partition,
-            next_offset: progress.next_offset,
-            newest_ms: progress.newest_ns.map(|newest_ns| newest_ns / 1_000_000),
-        });
-        Status {
-            tick_ms: self.pipeline.closed_ms(),
-            lag_records: self.lag.records,
-            catching_up: self.catching_up,
-            series: self.pipeline.series() as u64,
-            warm_series: self.pipeline.warm_series(),
-            open_incidents: self.open_incidents(),
-            controllers: self.pipeline.bus().controllers().count() as u64,
-            records: counts.records,
-            rejected: self.rejected,
-            late: counts.late,
-            partitions: partitions.collect(),
-        }
-    }
-
-    fn open_incidents(&self) -> u64 {
-        let incidents = self.pipeline.correlator().list();
-        incidents.iter().filter(|incident| incident.state == IncidentState::Open).count() as u64
-    }
-
     /// Brings the metrics up to date, once per batch or command.
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         let (now, before) = (self.pipeline.counts(), self.counted);
         let metrics = &self.metrics;
         metrics.samples.inc_by(now.samples - before.samples);
@@ -472,78 +337,5 @@ impl Core {
             metrics.open_incidents.set(self.open_incidents() as i64);
         }
         self.counted = now;
-    }
-
-    /// Takes a snapshot; one that fails is counted and tried again later, and nothing is committed.
-    fn try_snapshot(&mut self) -> Result<(), RunError> {
-        if self.link.is_away() {
-            // It could not be written, and waiting for that would keep everybody else waiting.
-            return Ok(());
-        }
-        match self.snapshot() {
-            Ok(()) => Ok(()),
-            Err(RunError::Lost(lost)) => Err(RunError::Lost(lost)),
-            Err(error) => {
-                self.metrics.snapshot_failures.inc();
-                tracing::error!(%error, "no snapshot");
-                Ok(())
-            }
-        }
-    }
-
-    /// Everything that was given is written, then the state, then the offsets are committed: in this order nothing
-    /// is lost.
-    fn snapshot(&mut self) -> Result<(), RunError> {
-        let began = Instant::now();
-        self.outputs.flush()?;
-        let mut snapshot = self.pipeline.save()?;
-        self.mark_unneeded(&mut snapshot)?;
-        let bytes = self.store.write(&snapshot)?;
-        let resume = snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset));
-        if self.link.is_away() {
-            tracing::warn!("kafka is away: offsets not committed; the snapshot has them");
-        } else if let Err(error) = self.consumer.commit(resume) {
-            tracing::warn!(%error, "offsets not committed; the snapshot has them");
-        }
-        self.clear_journals()?;
-        self.metrics.snapshots.inc();
-        self.metrics.snapshot_bytes.set(bytes as i64);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.metrics.snapshot_timestamp.set(now.as_secs_f64());
-        self.waited("snapshot", began);
-        Ok(())
-    }
-
-    /// Notes what the snapshot does not need of the journals, and in it which of the latest decisions it has.
-    fn mark_unneeded(&mut self, snapshot: &mut Snapshot) -> Result<(), SnapshotError> {
-        let closed_ms = self.pipeline.closed_ms();
-        // What still waits for its turn has no effect yet.
-        let latest = |decision: &Decision| {
-            decision.after_ms().is_some()
-                && decision.after_ms() == closed_ms
-                && !self.later.contains(decision)
-        };
-        let latest = self.decisions.iter().filter(|(_, decision)| latest(decision));
-        let keys = latest.map(|(key, _)| key.clone()).collect();
-        let included = Included { resume: snapshot.resume.clone(), closed_ms, keys };
-        for (key, _) in self.decisions.iter().filter(|(key, decision)| !included.lacks(key, decision)) {
-            self.clearing_decisions.unneeded(key);
-        }
-        let bus = self.pipeline.bus();
-        for id in self.journaled.iter().filter(|id| bus.signal(**id).is_none()) {
-            self.clearing_signals.unneeded(&id.to_string());
-        }
-        snapshot.sections.push(included.save()?);
-        Ok(())
-    }
-
-    /// Ends the keys that no snapshot needs of those that are kept.
-    fn clear_journals(&mut self) -> Result<(), RunError> {
-        let decisions = self.clearing_decisions.snapshot_written();
-        self.decisions.retain(|key, _| !decisions.contains(key));
-        self.outputs.forget_decisions(&decisions)?;
-        let signals = self.clearing_signals.snapshot_written();
-        self.journaled.retain(|id| !signals.contains(&id.to_string()));
-        self.outputs.forget_signals(&signals)
     }
 }

@@ -8,10 +8,11 @@
 //!
 //! * `kafka`: records in · `outputs`: topics out · `decisions`: what is written down before it takes effect
 //! * `journals`: read at the start, cleared behind the snapshots
-//! * `core`: the engine's thread · `snapshots`: state on disk
+//! * `core`: the engine's thread · `commands`: what servers ask of it · `saving`, `snapshots`: state on disk
 //! * `measuring`: SQL measures at work
 //! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `metrics`: every name
 
+mod commands;
 mod core;
 mod decisions;
 mod handle;
@@ -21,6 +22,7 @@ mod kafka;
 mod measuring;
 mod metrics;
 mod outputs;
+mod saving;
 mod snapshots;
 
 use std::{

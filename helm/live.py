@@ -19,8 +19,15 @@ import urllib.request
 import yaml
 
 # Metrics that a healthy demo never touches.
-SILENT = ("foreshock_rejected_records", "foreshock_snapshot_failures", "foreshock_refused_values", "ALERTS")
-PATIENCE_SECONDS = 90
+SILENT = (
+    "foreshock_rejected_records",
+    "foreshock_snapshot_failures",
+    "foreshock_refused_values",
+    "foreshock_measure_failures",
+    "foreshock_measure_dropped_rows",
+    "ALERTS",
+)
+PATIENCE_SECONDS = 240
 
 
 def free_port():

@@ -11,6 +11,7 @@
 //! Results are recorded in `record/`. The timing benches live in `benches/`.
 
 pub mod asd;
+mod corpus;
 pub mod generated;
 pub mod logs;
 pub mod nab;

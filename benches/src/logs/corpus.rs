@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::corpus::CorpusError;
 use serde::Deserialize;
-use thiserror::Error;
 
 /// One system's lines.
 #[derive(Debug, Clone)]
@@ -23,27 +23,6 @@ pub struct Session {
     pub label: u8,
     /// Its events, in order.
     pub templates: Vec<String>,
-}
-
-/// Why the data could not be read.
-#[derive(Debug, Error)]
-pub enum CorpusError {
-    /// A file or folder could not be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file does not have the form of its data set.
-    #[error("{path}: {what}")]
-    Form {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        what: String,
-    },
 }
 
 /// All systems, by name.

@@ -14,7 +14,8 @@ mod grouping;
 mod python;
 mod sessions;
 
-pub use corpus::{CorpusError, Session, System, read_sessions, read_systems};
+pub use crate::corpus::CorpusError;
+pub use corpus::{Session, System, read_sessions, read_systems};
 pub use drain::Drain;
 pub use grouping::{Mined, grouping_accuracy, mine, mine_with_drain};
 pub use python::{Drain3Error, drain3};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use thiserror::Error;
+use crate::corpus::CorpusError;
 
 /// One series with its labelled windows.
 #[derive(Debug, Clone)]
@@ -16,27 +16,6 @@ pub struct Series {
     pub values: Vec<f64>,
     /// Labelled windows as first and last row.
     pub windows: Vec<(usize, usize)>,
-}
-
-/// Why the benchmark could not be read.
-#[derive(Debug, Error)]
-pub enum CorpusError {
-    /// A file could not be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file does not have the benchmark's form.
-    #[error("{path}: {what}")]
-    Form {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        what: String,
-    },
 }
 
 /// All series of the benchmark, by name.

@@ -10,6 +10,7 @@ mod core;
 mod corpus;
 mod scorer;
 
+pub use crate::corpus::CorpusError;
 pub use core::core_scores;
-pub use corpus::{CorpusError, Series, published, read};
+pub use corpus::{Series, published, read};
 pub use scorer::{Fitted, PROFILES, Profile, Rows, crossed, fit, rows};

@@ -74,13 +74,16 @@ impl Entity {
         Entity { kind, name: name.into() }
     }
 
-    /// Reads `service/cart`; a text without a known kind before its first slash is an [`EntityKind::Other`].
+    /// Reads `service/cart`; `None` without a known kind before the first slash.
+    pub fn from_name(text: &str) -> Option<Entity> {
+        let (kind, name) = text.split_once('/')?;
+        let kind = EntityKind::ALL.into_iter().find(|known| known.name() == kind)?;
+        Some(Entity::new(kind, name))
+    }
+
+    /// The same; a text without a known kind is an [`EntityKind::Other`].
     pub fn parse(text: &str) -> Entity {
-        let known = text.split_once('/').and_then(|(kind, name)| {
-            let kind = EntityKind::ALL.into_iter().find(|known| known.name() == kind)?;
-            Some(Entity::new(kind, name))
-        });
-        known.unwrap_or_else(|| Entity::new(EntityKind::Other, text))
+        Entity::from_name(text).unwrap_or_else(|| Entity::new(EntityKind::Other, text))
     }
 
     /// Stable key of the canonical name.

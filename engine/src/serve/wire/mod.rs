@@ -9,7 +9,7 @@ mod signal;
 #[cfg(test)]
 mod tests;
 
-use crate::types::{Entity, EntityKind, Id};
+use crate::types::{Entity, Id};
 
 pub use incident::{incident, incident_from, incident_state, optional_incident_state};
 pub use signal::{
@@ -43,19 +43,7 @@ pub fn id(text: &str) -> Result<Id, Invalid> {
 
 /// An entity, from its canonical name.
 pub fn entity(text: &str) -> Result<Entity, Invalid> {
-    const KINDS: [EntityKind; 7] = [
-        EntityKind::Service,
-        EntityKind::Workload,
-        EntityKind::Host,
-        EntityKind::Database,
-        EntityKind::Queue,
-        EntityKind::Model,
-        EntityKind::Other,
-    ];
-    let invalid = || Invalid::Entity(text.chars().take(64).collect());
-    let (kind, name) = text.split_once('/').ok_or_else(invalid)?;
-    let kind = KINDS.into_iter().find(|known| known.name() == kind).ok_or_else(invalid)?;
-    Ok(Entity::new(kind, name))
+    Entity::from_name(text).ok_or_else(|| Invalid::Entity(text.chars().take(64).collect()))
 }
 
 /// Empty text stands for nothing.

@@ -14,10 +14,10 @@ use crate::kernels::math::ln;
 const LATE: f64 = 1.5;
 /// Values before a gap is judged.
 const WARM: f32 = 30.0;
-/// Values after which the past counts for a third: of how often gaps come, and of how long they last (two days of ten-second values,
-/// so that nights are known).
+/// Values after which the past counts for a third: of how often gaps come, and of how long they last (eleven days of ten-second
+/// values, so that nights are known).
 const MEMORY: f32 = 2_000.0;
-const LONG_MEMORY: f32 = 20_000.0;
+const LONG_MEMORY: f32 = 100_000.0;
 /// A gap is taken to come at least this often.
 const RAREST: f64 = 0.01;
 /// Prior of the tail: mean log length of a gap in units of [`LATE`] cadences, and its weight in gaps.

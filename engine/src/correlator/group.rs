@@ -43,8 +43,14 @@ pub(super) fn lasts(anomaly: &Anomaly) -> bool {
 /// Evidence of one anomaly.
 pub(super) fn strength(anomaly: &Anomaly) -> f64 {
     let news = MOST_NEWS * (1.0 - (-(anomaly.neg_log_p - NEWS).max(0.0) / MOST_NEWS).exp());
-    let weight = if anomaly.kind == AnomalyKind::Entity { JOINT } else { 1.0 };
-    weight * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
+    match anomaly.kind {
+        // How long a silence lasts is in its p already.
+        AnomalyKind::Absence => (anomaly.neg_log_p - NEWS).clamp(0.0, MOST),
+        AnomalyKind::Entity => JOINT * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST),
+        AnomalyKind::Series | AnomalyKind::NewTemplate => {
+            (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
+        }
+    }
 }
 
 /// What ties anomalies of different entities together.
@@ -52,6 +58,12 @@ pub(super) fn strength(anomaly: &Anomaly) -> f64 {
 pub(super) struct Ties<'a> {
     pub(super) graph: &'a Graph,
     pub(super) surges: &'a Surges,
+}
+
+impl Ties<'_> {
+    fn surge(&self, a: &Anomaly, b: &Anomaly) -> bool {
+        a.opened_ms == b.opened_ms && self.surges.contains(a.opened_ms)
+    }
 }
 
 /// How the entity of one anomaly is related to that of another, in words.
@@ -69,14 +81,13 @@ fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<String> {
     if from.kind == AnomalyKind::Absence && to.kind == AnomalyKind::Absence {
         return Some(format!("{} and {} fell silent together", from.entity, to.entity));
     }
-    if from.opened_ms == to.opened_ms && ties.surges.contains(from.opened_ms) {
-        return Some(format!("{} and {} began in the same tick as many others", from.entity, to.entity));
-    }
     let by_calls = along(&from.entity, &to.entity).or_else(|| along(&to.entity, &from.entity));
-    by_calls.or_else(|| {
+    let by_callee = || {
         let callee = from.callee().filter(|callee| to.callee().as_ref() == Some(callee))?;
         Some(format!("{} and {} call {callee}", from.entity, to.entity))
-    })
+    };
+    let together = || format!("{} and {} began in the same tick as many others", from.entity, to.entity);
+    by_calls.or_else(by_callee).or_else(|| ties.surge(from, to).then(together))
 }
 
 fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
@@ -93,7 +104,8 @@ pub(super) fn joins(incident: &Incident, anomaly: &Anomaly, ties: Ties<'_>, wind
     })
 }
 
-/// The waiting anomalies by connected groups: near in time, and the same entity or at most two calls apart.
+/// The waiting anomalies by connected groups: near in time, and the same entity or at most two calls apart. What has not
+/// lasted yet is a group of its own, but for surges.
 pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, ties: Ties<'_>, window_ms: i64) -> Vec<Vec<Anomaly>> {
     let mut ordered: Vec<&Anomaly> = waiting.values().collect();
     ordered.sort_by_key(|anomaly| (anomaly.onset_ms, anomaly.id));
@@ -102,6 +114,7 @@ pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, ties: Ties<'_>, window_ms:
         let belongs = |group: &Vec<Anomaly>| {
             group.iter().any(|other| {
                 is_near(anomaly, other.onset_ms, other.opened_ms, window_ms)
+                    && (lasts(anomaly) && lasts(other) || ties.surge(anomaly, other))
                     && relation(anomaly, other, ties).is_some()
             })
         };

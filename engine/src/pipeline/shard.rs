@@ -73,6 +73,11 @@ impl Shard {
         self.scorer.deep()
     }
 
+    /// Series that have been silent for longer than they ever are.
+    pub(super) fn silent(&self) -> usize {
+        self.scorer.silent()
+    }
+
     /// Closes a tick.
     pub(super) fn close(&mut self, tick: &ShardTick<'_>) -> Closed {
         let ShardTick { time_ms, shows_scores, .. } = *tick;

@@ -203,6 +203,10 @@ impl OpenAnomalies {
                 }
                 Some(open) if open.anomaly.kind == AnomalyKind::Absence => {
                     let tell = open.lasts(frame.time_ms);
+                    let opened_ms = open.anomaly.opened_ms;
+                    let now = open_silence(series, silence, *strength, opened_ms);
+                    let Anomaly { score, neg_log_p, value, explanation, .. } = now;
+                    open.anomaly = Anomaly { score, neg_log_p, value, explanation, ..open.anomaly.clone() };
                     revisions.extend(tell.then(|| open.anomaly.clone()));
                 }
                 Some(_) => {}

@@ -24,8 +24,9 @@ const USUAL_GAIN: f64 = 0.001;
 const PRIOR: f64 = 1.0;
 const PRIOR_WEIGHT: f64 = 2.0;
 const FORGET: f64 = 0.995;
-/// Largest log exceedance that is learnt.
+/// Largest log exceedance that is learnt, at all and in units of the tail index: one wild value must not make the tail heavy.
 const LARGEST: f64 = 10.0;
+const LARGEST_SHARE: f64 = 3.0;
 /// Weight of the second loudest statistic, the correction for their number, and the largest −ln p.
 const SECOND: f64 = 0.2;
 const SEVERAL: f64 = 1.8;
@@ -33,15 +34,20 @@ const LOUDEST: f64 = 16.0;
 /// A growing spread repeats what the values that made it grow have said: it counts for a little less.
 const GROWING: usize = 4;
 const GROWING_WEIGHT: f64 = 0.8;
+/// Number, from one, of the statistic that a run outside the band is told as: the mean over a few values.
+const LASTING: f64 = 3.0;
 /// The habit fades over this share of the slot's past, at least at this rate per value.
 const FADE_SHARE: f64 = 3.0;
 const FADE_LEAST: f64 = 0.0005;
 /// The same for news: share above the threshold, pace, prior mean excess and its weight, forgetting.
 const NEWS: f64 = 0.001;
-const NEWS_PACE: f64 = 0.07;
+const NEWS_PACE: f64 = 0.1;
 const NEWS_PRIOR: f64 = 2.0;
 const NEWS_WEIGHT: f64 = 10.0;
 const NEWS_FORGET: f64 = 0.98;
+/// A run of values outside the band speaks once, when its −ln p less the correction for the number of ways to speak reaches this.
+const RUN: f64 = 7.0;
+const RUN_SEVERAL: f64 = 3.0;
 
 /// Scores one block's statistics and learns from them.
 #[inline(always)]
@@ -104,10 +110,13 @@ fn learn(b: &mut Block, w: &Work, f: usize) {
         let new_threshold = if cold { MULTIPLE * new_usual } else { tracked };
         let counted = if cold { 0.0 } else { heard * over };
         let kept = 1.0 - counted * (1.0 - FORGET);
+        let (heavy, count) = (f64::from(b.heavy[f][i]), f64::from(b.count[f][i]));
+        let index = (PRIOR * PRIOR_WEIGHT + heavy) / (PRIOR_WEIGHT + count);
+        let excess = smaller(w.excess[i], smaller(LARGEST, LARGEST_SHARE * index));
         b.usual[f][i] = new_usual as f32;
         b.threshold[f][i] = (threshold + heard * (new_threshold - threshold)) as f32;
-        b.heavy[f][i] = (f64::from(b.heavy[f][i]) * kept + counted * smaller(w.excess[i], LARGEST)) as f32;
-        b.count[f][i] = (f64::from(b.count[f][i]) * kept + counted) as f32;
+        b.heavy[f][i] = (heavy * kept + counted * excess) as f32;
+        b.count[f][i] = (count * kept + counted) as f32;
     }
 }
 
@@ -128,8 +137,17 @@ fn news(b: &mut Block, w: &mut Work) {
         let share = if u > 0.0 { smaller(fresh / u, 1.0) } else { 0.0 };
         let inside = -ln(1.0 - (1.0 - NEWS) * share);
         let nlp = if over { body + (fresh - u) / mean } else { inside };
-        w.nlp[i] = if scored { nlp } else { 0.0 };
-        w.loudest[i] = if scored & (fresh > 0.0) { w.loudest[i] } else { 0.0 };
+        // No habit here: the same outage again is worth the same word again.
+        let reached = (w.run[i] - RUN_SEVERAL >= RUN) & (w.run_before[i] - RUN_SEVERAL < RUN);
+        w.nlp[i] = if scored { if reached { larger(nlp, RUN) } else { nlp } } else { 0.0 };
+        let loudest = if fresh > 0.0 {
+            w.loudest[i]
+        } else if reached {
+            LASTING
+        } else {
+            0.0
+        };
+        w.loudest[i] = if scored { loudest } else { 0.0 };
 
         let learnt = scored & over;
         let moved = u + NEWS_PACE * mean * (if over { 1.0 } else { 0.0 } - NEWS);

@@ -5,9 +5,15 @@
 //!
 //! A season is a ring of knots in calendar time, interpolated linearly, and speaks only in so far as it has
 //! lowered the error of this very series. Updates are clipped (Huber), so that one wild point moves neither
-//! level nor scale; the clip widens with a lasting deviation, so that a new level is adopted.
+//! level nor scale; the clip widens with a lasting deviation, so that a new level is adopted (`outage.rs` says when).
+//!
+//! The band is four robust standard deviations, widened by what is not known yet: by 1 + 18/m² when the scale comes from m errors, close to what
+//! Student's t asks for at 99.9 % (m from 3 to 10), and by a share of the value itself that falls off with m². The first value has no band. Where a season is steep,
+//! knots half an hour apart cannot say when in it the values jump: the band has the height of the step as leeway, as far as it
+//! exceeds the spread.
 
 use super::block::{Block, LANES};
+use super::outage;
 use super::work::{Tick, Work};
 use crate::kernels::math::{clip, larger, smaller};
 
@@ -26,6 +32,12 @@ const COLD: f64 = 10.0;
 /// Seconds between knots.
 const DAILY_KNOT: f64 = 1_800.0;
 const WEEKLY_KNOT: f64 = 7_200.0;
+/// The band of a young series: by how much its scale is widened, the share of the value that is a guess at the scale, and until when.
+const WIDER: f64 = 18.0;
+const GUESS: f64 = 0.25;
+const EARLY: f64 = 30.0;
+/// A step between knots below this many spreads is no jump.
+const STEEP: f64 = 2.0;
 /// Memory of everything that is long-run, in seconds (and within 100 to 2000 values).
 const LONG: f64 = DAY / 10.0;
 
@@ -34,9 +46,11 @@ const LONG: f64 = DAY / 10.0;
 pub(crate) fn step(b: &mut Block, w: &mut Work, tick: &Tick, band: f64) {
     place(b, w, tick);
     expect(b, w, tick, band);
+    outage::judge(b, w);
     learn_seasons(b, w, tick);
     compare(b, w);
     learn_levels(b, w);
+    outage::settle(b, w, FAST_GAIN);
     for i in 0..LANES {
         let new = b.seen[i] == 0.0;
         let keep = |new: f64, old: f64| if w.live[i] { new } else { old };
@@ -77,6 +91,7 @@ fn expect(b: &Block, w: &mut Work, tick: &Tick, band: f64) {
     let (dw, kw) = (tick.daily.2, tick.weekly.2);
     w.knots =
         [b.daily[tick.daily.0], b.daily[tick.daily.1], b.weekly[tick.weekly.0], b.weekly[tick.weekly.1]];
+    let (step_daily, step_weekly) = (steepest(&b.daily, tick.daily), steepest(&b.weekly, tick.weekly));
     for i in 0..LANES {
         let first = b.seen[i] == 0.0;
         let x = w.value[i];
@@ -90,7 +105,10 @@ fn expect(b: &Block, w: &mut Work, tick: &Tick, band: f64) {
         let (error_slow, error_fast) = (b.error_slow[i], b.error_fast[i]);
         let ratio = if error_slow > 0.0 { smaller(error_fast / error_slow, 100.0) } else { 0.0 };
         let mix = 1.0 / (1.0 + ratio * ratio * ratio * ratio);
-        let expected = season + slow + mix * (ahead - slow);
+        let level = slow + mix * (ahead - slow);
+        let expected = season + if b.outside[i] > 0.0 { b.kept[i] } else { level };
+        let steep = gate_daily * step_daily[i] + gate_weekly * step_weekly[i];
+        let leeway = larger(steep - STEEP * b.spread[i], 0.0);
         let floor = 1e-9 * slow.abs() + 1e-120;
         let scale = larger(b.scale[i], floor);
         let spread = larger(b.spread[i], floor);
@@ -104,7 +122,14 @@ fn expect(b: &Block, w: &mut Work, tick: &Tick, band: f64) {
         w.scale[i] = scale;
         w.spread[i] = spread;
         w.expected[i] = expected;
-        w.half[i] = band * scale * w.wider[i];
+        let known = larger(b.seen[i] - 1.0, 0.0);
+        let unknown = 1.0 / larger(known * known, 1e-300);
+        let guess = if b.seen[i] < EARLY { GUESS * slow.abs() } else { 0.0 };
+        let wide = scale + unknown * (WIDER * scale + guess);
+        w.half[i] = if known > 0.0 { band * wide * w.wider[i] + leeway } else { f64::INFINITY };
+        w.leeway[i] = leeway;
+        w.level[i] = level;
+        w.mix[i] = mix;
         w.residual[i] = clip((x - expected) / (scale * w.wider[i]), -1e9, 1e9);
         w.deviation[i] = clip(w.from_slow[i] / spread, -1e9, 1e9);
     }
@@ -115,7 +140,7 @@ fn expect(b: &Block, w: &mut Work, tick: &Tick, band: f64) {
 fn learn_seasons(b: &mut Block, w: &mut Work, tick: &Tick) {
     let (dw, kw) = (tick.daily.2, tick.weekly.2);
     for i in 0..LANES {
-        let open = w.live[i] & (b.seen[i] >= COLD);
+        let open = w.live[i] & (b.seen[i] >= COLD) & !(w.held[i] & (w.days[i] >= 2.0));
         let cap = if b.seen[i] < COLD { LIMIT } else { 4.0 * w.spread[i] };
         let plain = w.value[i] - w.slow[i];
         let left = clip(plain - w.daily[i], -cap, cap);
@@ -147,9 +172,12 @@ fn compare(b: &mut Block, w: &Work) {
         b.error_level[i] += gain * (smaller(plain.abs(), cap) - b.error_level[i]);
         b.error_daily[i] += gain * (smaller(with_daily, cap) - b.error_daily[i]);
         b.error_weekly[i] += gain * (smaller(with_weekly, cap) - b.error_weekly[i]);
+        let heard = if w.held[i] { 0.0 } else { heard };
         let gain = heard * larger(1.0 / (b.seen[i] + 1.0), SCALE_GAIN);
-        b.error_slow[i] += gain * (smaller(w.from_slow[i].abs(), cap) - b.error_slow[i]);
-        b.error_fast[i] += gain * (smaller(w.from_fast[i].abs(), cap) - b.error_fast[i]);
+        let slow = larger(w.from_slow[i].abs() - w.leeway[i], 0.0);
+        let fast = larger(w.from_fast[i].abs() - w.leeway[i], 0.0);
+        b.error_slow[i] += gain * (smaller(slow, cap) - b.error_slow[i]);
+        b.error_fast[i] += gain * (smaller(fast, cap) - b.error_fast[i]);
     }
 }
 
@@ -175,8 +203,10 @@ fn learn_levels(b: &mut Block, w: &mut Work) {
         let clip_slow = larger(free, larger(3.0 * spread, 0.3 * drift.abs()));
         let moved = clip(from_fast, -clip_fast, clip_fast);
         let slow_gain = slow_gain(w.step[i], seen);
-        let scale_gain = larger(early, SCALE_GAIN);
-        let size = NORMAL * smaller(w.error[i].abs(), limit_jump);
+        // The first value has no error to learn from.
+        let scale_gain = larger(1.0 / larger(seen, 1.0), SCALE_GAIN);
+        let scale_gain = if w.held[i] & (b.outside[i] > 0.0) { 0.0 } else { scale_gain };
+        let size = NORMAL * smaller(larger(w.error[i].abs() - w.leeway[i], 0.0), limit_jump);
         let width = NORMAL * smaller(away, limit_away);
         let hop = if seen == 0.0 { 0.0 } else { (w.value[i] - b.last[i]).abs() };
         let shown = smaller(hop, 2.0 * limit_jump);
@@ -218,4 +248,22 @@ fn slow_gain(step: f64, seen: f64) -> f64 {
 fn gate(with: f64, without: f64, old_enough: bool) -> f64 {
     let gain = if without > 0.0 { 1.0 - with / without } else { 0.0 };
     if old_enough { clip(4.0 * gain, 0.0, 1.0) } else { 0.0 }
+}
+
+/// The largest step of a season between neighbouring knots, around the tick.
+#[inline(always)]
+fn steepest<const N: usize>(
+    ring: &[[f32; LANES]; N],
+    (first, second, _): (usize, usize, f64),
+) -> [f64; LANES] {
+    let before = if first == 0 { N - 1 } else { first - 1 };
+    let after = if second + 1 == N { 0 } else { second + 1 };
+    let mut steepest = [0.0; LANES];
+    for i in 0..LANES {
+        let here = f64::from((ring[second][i] - ring[first][i]).abs());
+        let left = f64::from((ring[first][i] - ring[before][i]).abs());
+        let right = f64::from((ring[after][i] - ring[second][i]).abs());
+        steepest[i] = larger(here, larger(left, right));
+    }
+    steepest
 }

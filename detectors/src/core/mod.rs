@@ -5,6 +5,7 @@
 //! | `block.rs` | the state, one column per variable |
 //! | `work.rs` | scratch space of one tick, place in the calendar |
 //! | `decomposition.rs` | level, trend, seasons, scale: expected value, band, statistics |
+//! | `outage.rs` | values outside the band: an outage that passes, or a change that lasts |
 //! | `changepoint.rs` | Bayesian online change point with pruned run lengths |
 //! | `calibration.rs` | statistics to −ln p, and the habit |
 
@@ -12,6 +13,7 @@ mod block;
 mod calibration;
 mod changepoint;
 mod decomposition;
+mod outage;
 mod work;
 
 pub(crate) use block::Block;
@@ -123,8 +125,8 @@ fn emit(work: &Work, known: &[bool; LANES], time: f64, at: usize, len: usize, ou
         let (expected, half) = (work.expected[lane], work.half[lane]);
         let scored = work.live[lane] && work.warm[lane];
         out.expected[slot] = blank(expected, *known);
-        out.lower[slot] = blank(expected - half, *known);
-        out.upper[slot] = blank(expected + half, *known);
+        out.lower[slot] = blank(expected - half, *known && half.is_finite());
+        out.upper[slot] = blank(expected + half, *known && half.is_finite());
         out.usual[slot] = blank(work.value[lane] - work.from_slow[lane], *known);
         out.spread[slot] = blank(work.spread[lane], *known);
         out.residual[slot] = blank(work.residual[lane], scored);

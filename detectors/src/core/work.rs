@@ -80,6 +80,19 @@ work! {
     /// Scales before this value, never zero.
     scale: Lane = ZERO,
     spread: Lane = ZERO,
+    /// Weight of the local level in the expected value; the level that it gives, season removed.
+    mix: Lane = ZERO,
+    level: Lane = ZERO,
+    /// How far the seasons may be off because they are steep here.
+    leeway: Lane = ZERO,
+    /// Whether the value is outside the band, and whether that is not accepted yet.
+    outside: [bool; LANES] = [false; LANES],
+    held: [bool; LANES] = [false; LANES],
+    /// How much of an old normal there is to go back to, 0 to 1.
+    settled: Lane = ZERO,
+    /// −ln p of the run of values outside the band, with this value and before it.
+    run: Lane = ZERO,
+    run_before: Lane = ZERO,
     /// Expected value and half width of the band.
     expected: Lane = ZERO,
     half: Lane = ZERO,

@@ -35,6 +35,8 @@ pub enum Speaker {
     ChangePoint = 5,
     /// The isolation forest (entities).
     Forest = 6,
+    /// A shape that never came, or a value that the series' own repetition did not lead to.
+    Shape = 7,
     /// Values that no longer come.
     Absence = 8,
     /// Measures of an entity that part from one another (entities).
@@ -51,6 +53,7 @@ impl Speaker {
             4 => Self::Dispersion,
             5 => Self::ChangePoint,
             6 => Self::Forest,
+            7 => Self::Shape,
             8 => Self::Absence,
             9 => Self::Joint,
             _ => Self::None,
@@ -67,6 +70,7 @@ impl Speaker {
             Self::Dispersion => "dispersion",
             Self::ChangePoint => "change-point",
             Self::Forest => "forest",
+            Self::Shape => "shape",
             Self::Absence => "absence",
             Self::Joint => "joint",
         }

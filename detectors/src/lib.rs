@@ -13,7 +13,7 @@
 //! | `forest` | the streaming isolation forest over entities |
 //! | `joint` | the deep tier's view of an entity: measures that part from one another |
 //! | `pool` | how loud a fleet gets when all is well: what a false-alarm budget is spent on |
-//! | `segment` | the deep tier's change points: shapes, in a window per series |
+//! | `segment` | the deep tier of a series: change points and shapes, in a window |
 //! | `session` | sequences of events: unknown events, counts and orders |
 
 mod absence;

@@ -1,4 +1,5 @@
-//! The deep tier's change points: a window per series, split where the series changes in kind.
+//! The deep tier of a series: a window of its values, split where the series changes in kind, and whether the newest values repeat
+//! what came before.
 //!
 //! Ermshaus, Schäfer & Leser 2024, "Raising the ClaSS of Streaming Time Series Segmentation" (VLDB 17(8)), for shapes, with that
 //! paper's constants; a test of means (`means.rs`) for what shapes are blind to. A change point is reported once, after
@@ -9,6 +10,7 @@
 //! | `width.rs` | how long a subsequence must be, from the values |
 //! | `window.rs` | values since the last change, nearest neighbours of every subsequence |
 //! | `profile.rs` | the best split and its significance |
+//! | `shape.rs` | shapes that never came, values that the past did not lead to |
 //! | `means.rs` | levels, spreads and slopes, to which shapes are blind |
 //! | `state.rs` | save and load |
 //!
@@ -18,6 +20,7 @@
 
 mod means;
 mod profile;
+mod shape;
 mod state;
 mod width;
 mod window;
@@ -29,6 +32,7 @@ use crate::columns::{Columns, LoadError};
 use crate::dispatch::Isa;
 use means::Means;
 use profile::Profile;
+use shape::{Said, Shape};
 use window::Window;
 
 /// Values are held within this magnitude.
@@ -42,9 +46,6 @@ const CATCH_UP: usize = 8;
 const JUMP: u64 = 5;
 /// Shortest segment, in widths.
 const SHORTEST: usize = 5;
-/// −ln p of a change point: false ones come less than once in 100,000 values on the generated series without a
-/// change (`changes` in the benches), random walks apart.
-const FOUND_NLP: f64 = 11.5;
 
 /// Settings of the deep tier's change points; the defaults serve every series.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,8 +66,8 @@ impl Default for SegmentConfig {
     }
 }
 
-/// Change points of a bounded number of series. Of the scores only `change`, `onset`, `nlp`, `score`, `speaker` and `warm` speak:
-/// `change` is 1 in the frame in which a change point is reported, `onset` the begin of the current segment.
+/// Change points and shapes of a bounded number of series. `change` is 1 in the frame in which a change point is reported, `onset` the begin
+/// of the current segment. −ln p and the band are those of the shape, NaN where the series has none; `usual` and `spread` are not known here.
 #[derive(Debug, Clone)]
 pub struct SegmentBank {
     config: SegmentConfig,
@@ -86,6 +87,7 @@ struct Series {
     seen: u64,
     /// Seconds since the Unix epoch; NaN before the first change point.
     onset: f64,
+    shape: Shape,
 }
 
 impl SegmentBank {
@@ -107,15 +109,15 @@ impl SegmentBank {
         bank
     }
 
-    /// Takes a value; says whether it completes the evidence for a change point.
-    fn take(&mut self, slot: usize, time: i64, value: f64) -> bool {
+    /// Takes a value; says whether it completes the evidence for a change point, and how it fits what came before.
+    fn take(&mut self, slot: usize, time: i64, value: f64) -> (bool, Said) {
         let series = &mut self.series[slot];
         series.seen += 1;
         series.window.push(time, value);
         series.find_width();
         let window = &mut series.window;
         if window.width == 0 {
-            return false;
+            return (false, Said::NOTHING);
         }
         for _ in 0..CATCH_UP {
             if window.caught_up() {
@@ -123,8 +125,9 @@ impl SegmentBank {
             }
             window.step(self.isa, &mut self.likeness);
         }
+        let said = series.shape.judge(window);
         if !window.caught_up() || !series.seen.is_multiple_of(JUMP) {
-            return false;
+            return (false, said);
         }
         let split = self.profile.best(window, SHORTEST * window.width);
         let split = split.filter(|split| split.z >= self.config.split).map(|split| split.at);
@@ -137,13 +140,13 @@ impl SegmentBank {
             series.onset = window.times[at] as f64;
             window.cut(at);
         }
-        at.is_some()
+        (at.is_some(), said)
     }
 }
 
 impl Series {
     fn cold(capacity: usize) -> Self {
-        Self { window: Window::new(capacity), seen: 0, onset: f64::NAN }
+        Self { window: Window::new(capacity), seen: 0, onset: f64::NAN, shape: Shape::cold() }
     }
 
     /// Finds the width when it is time to. A constant series has the shortest.
@@ -178,22 +181,22 @@ impl SeriesBank for SegmentBank {
     fn advance(&mut self, frame: &Frame<'_>, out: &mut Scores) {
         assert_eq!(frame.values.len(), self.series.len(), "one value per slot");
         out.resize(self.series.len());
-        for column in [
-            &mut out.expected,
-            &mut out.lower,
-            &mut out.upper,
-            &mut out.usual,
-            &mut out.spread,
-            &mut out.residual,
-        ] {
-            column.fill(f64::NAN);
-        }
+        out.usual.fill(f64::NAN);
+        out.spread.fill(f64::NAN);
         for (slot, &value) in frame.values.iter().enumerate() {
-            let found = !value.is_nan() && self.take(slot, frame.time, value.clamp(-LIMIT, LIMIT));
+            let (found, said) = if value.is_nan() {
+                (false, Said::NOTHING)
+            } else {
+                self.take(slot, frame.time, value.clamp(-LIMIT, LIMIT))
+            };
             out.change[slot] = if found { 1.0 } else { 0.0 };
-            out.nlp[slot] = if found { FOUND_NLP } else { 0.0 };
-            out.score[slot] = score_of(out.nlp[slot]);
-            out.speaker[slot] = if found { Speaker::ChangePoint } else { Speaker::None };
+            out.expected[slot] = said.expected;
+            out.lower[slot] = said.expected - said.half;
+            out.upper[slot] = said.expected + said.half;
+            out.residual[slot] = said.residual;
+            out.nlp[slot] = said.nlp;
+            out.score[slot] = score_of(said.nlp);
+            out.speaker[slot] = if said.nlp > 0.0 { Speaker::Shape } else { Speaker::None };
             out.onset[slot] = self.series[slot].onset;
             out.warm[slot] = self.series[slot].window.width > 0;
         }

@@ -1,11 +1,12 @@
 //! The bank's state as columns: what cannot be computed again from the rest.
 
+use super::shape::{COLUMNS, Shape};
 use super::window::{NEIGHBOURS, Window};
 use super::{SegmentBank, Series};
 use crate::columns::{ColumnData, Columns, LoadError};
 
 const NAME: &str = "segment";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 pub(super) fn save(bank: &SegmentBank) -> Columns {
     let all = &bank.series;
@@ -26,6 +27,7 @@ pub(super) fn save(bank: &SegmentBank) -> Columns {
         ("width".to_owned(), count(|w| w.width)),
         ("length".to_owned(), count(|w| w.values.len())),
         ("done".to_owned(), count(Window::done)),
+        ("shape".to_owned(), ColumnData::F64(all.iter().flat_map(|s| s.shape.to_row()).collect())),
         (
             "values".to_owned(),
             ColumnData::F64(all.iter().flat_map(|s| s.window.values.iter().copied()).collect()),
@@ -55,6 +57,7 @@ pub(super) fn load(columns: &Columns, capacity: usize) -> Result<Vec<Series>, Lo
     let scale = columns.f64(NAME, "scale", rows)?;
     let (width, length) = (columns.u32(NAME, "width", rows)?, columns.u32(NAME, "length", rows)?);
     let done = columns.u32(NAME, "done", rows)?;
+    let shape = columns.f64(NAME, "shape", rows * COLUMNS)?;
     let sum = |counts: &[u32]| counts.iter().map(|count| *count as usize).sum::<usize>();
     let values = columns.f64(NAME, "values", sum(length))?;
     let times = columns.u64(NAME, "times", sum(length))?;
@@ -89,7 +92,8 @@ pub(super) fn load(columns: &Columns, capacity: usize) -> Result<Vec<Series>, Lo
         let count = Window::lag_count(width, done);
         window.rebuild(done, &dots[lags..lags + count]);
         (at, at_done, lags) = (at + length, at_done + done, lags + count);
-        series.push(Series { window, seen: seen[row], onset: onset[row] });
+        let shape = Shape::from_row(&shape[row * COLUMNS..(row + 1) * COLUMNS]);
+        series.push(Series { window, seen: seen[row], onset: onset[row], shape });
     }
     Ok(series)
 }

@@ -3,14 +3,24 @@
 //! A series asks for a place once it has varied [`VARIED`] times: what stands still needs no window. Places are given in the
 //! order of slots, as many per frame as the caller has room for, and kept until the series ends. A series without one has
 //! the core tier alone.
+//!
+//! What the deep tier says of a value joins the core tier's: its expectation and band where it has predicted this very series clearly
+//! better, its −ln p where it is louder although it is held back: a second look must not double the false alarms.
 
-use foreshock_detectors::{Frame, LoadError, Scores, SegmentBank, SegmentConfig, SeriesBank};
+use foreshock_detectors::{Frame, LoadError, Scores, SegmentBank, SegmentConfig, SeriesBank, score_of};
 use serde::{Deserialize, Serialize};
 
 use super::columns::SavedColumns;
 
 /// Times that a value differed from the one before it.
 const VARIED: u8 = 8;
+/// The deep tier's expectation stands when its error is below this share of the core tier's, after so many values; gain of the errors.
+const BETTER: f64 = 0.8;
+const COMPARED: f64 = 100.0;
+const GAIN: f64 = 0.002;
+/// What is taken from the deep tier's −ln p, and where the core tier's calibration begins to call something news.
+const HELD_BACK: f64 = 4.0;
+const NEWS: f64 = 6.9;
 
 /// The deep tier of one shard.
 #[derive(Debug)]
@@ -19,7 +29,39 @@ pub(super) struct Deep {
     scores: Scores,
     /// Values of the frame, by place.
     values: Vec<f64>,
+    /// Which tier has expected better, by place.
+    rivals: Vec<Rivals>,
     given: Given,
+}
+
+/// Faded absolute errors of the two tiers, and the number of values that were compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Rivals {
+    core: f64,
+    deep: f64,
+    seen: f64,
+}
+
+impl Rivals {
+    fn learn(&mut self, core: f64, deep: f64) {
+        self.seen += 1.0;
+        let gain = GAIN.max(1.0 / self.seen);
+        for (error, size) in [(&mut self.core, core), (&mut self.deep, deep)] {
+            // What is abnormal says little about who expects well.
+            let most = if self.seen < COMPARED { f64::INFINITY } else { 3.0 * *error };
+            *error += gain * (size.min(most) - *error);
+        }
+    }
+
+    fn deep_is_better(&self) -> bool {
+        self.seen >= COMPARED && self.deep < BETTER * self.core
+    }
+}
+
+/// The deep tier's −ln p on the core tier's scale: held back, and what is no news kept below [`NEWS`] as there.
+fn joined(neg_log_p: f64) -> f64 {
+    let held = (neg_log_p - HELD_BACK).max(0.0);
+    if held < NEWS { -(1.0 - 0.999 * held / NEWS).ln() } else { held }
 }
 
 /// Who has a place, and who wants one.
@@ -39,6 +81,7 @@ struct Given {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Saved {
     segments: SavedColumns,
+    rivals: Vec<Rivals>,
     given: Given,
 }
 
@@ -54,7 +97,13 @@ pub struct ChangePoint {
 impl Deep {
     pub(super) fn new() -> Deep {
         let segments = SegmentBank::new(SegmentConfig::default(), 0);
-        Deep { segments, scores: Scores::new(0), values: Vec::new(), given: Given::default() }
+        Deep {
+            segments,
+            scores: Scores::new(0),
+            values: Vec::new(),
+            rivals: Vec::new(),
+            given: Given::default(),
+        }
     }
 
     /// Series that have a place.
@@ -70,6 +119,7 @@ impl Deep {
     pub(super) fn forget(&mut self, slot: u32) {
         if let Some(place) = self.given.forget(slot) {
             self.segments.forget(place as usize);
+            self.rivals[place as usize] = Rivals::default();
         }
     }
 
@@ -80,10 +130,39 @@ impl Deep {
         let places = self.given.slots.len();
         self.segments.grow(places);
         self.scores.resize(places);
+        self.rivals.resize(places, Rivals::default());
         self.values.clear();
         let value = |slot: &Option<u32>| slot.map_or(f64::NAN, |slot| frame.values[slot as usize]);
         self.values.extend(self.given.slots.iter().map(value));
         self.segments.advance(&Frame { time: frame.time, values: &self.values }, &mut self.scores);
+    }
+
+    /// Joins what the deep tier says of the frame to the core tier's scores.
+    pub(super) fn join(&mut self, core: &mut Scores) {
+        let deep = &self.scores;
+        let taken = self.given.slots.iter().enumerate();
+        for (place, slot) in taken.filter_map(|(place, slot)| Some((place, (*slot)? as usize))) {
+            let (value, rivals) = (self.values[place], &mut self.rivals[place]);
+            if value.is_nan() {
+                continue;
+            }
+            let errors = ((value - core.expected[slot]).abs(), (value - deep.expected[place]).abs());
+            if errors.0.is_finite() && errors.1.is_finite() {
+                if rivals.deep_is_better() {
+                    core.expected[slot] = deep.expected[place];
+                    core.lower[slot] = deep.lower[place];
+                    core.upper[slot] = deep.upper[place];
+                    core.residual[slot] = deep.residual[place];
+                }
+                rivals.learn(errors.0, errors.1);
+            }
+            let strength = joined(deep.nlp[place]);
+            if strength > core.nlp[slot] && core.warm[slot] {
+                core.nlp[slot] = strength;
+                core.score[slot] = score_of(strength);
+                core.speaker[slot] = deep.speaker[place];
+            }
+        }
     }
 
     /// What the deep tier says of a change in the latest frame; `None` for a series without a place.
@@ -93,12 +172,13 @@ impl Deep {
     }
 
     pub(super) fn save(&self) -> Saved {
-        Saved { segments: self.segments.save().into(), given: self.given.clone() }
+        let (rivals, given) = (self.rivals.clone(), self.given.clone());
+        Saved { segments: self.segments.save().into(), rivals, given }
     }
 
     pub(super) fn load(&mut self, saved: Saved) -> Result<(), LoadError> {
         self.segments.load(&saved.segments.into())?;
-        self.given = saved.given;
+        (self.rivals, self.given) = (saved.rivals, saved.given);
         self.scores.resize(self.given.slots.len());
         Ok(())
     }
@@ -177,6 +257,29 @@ mod tests {
         advance(&mut deep, 21, &[f64::NAN, 7.0, 2.0, 2.0], 1);
         assert_eq!((deep.used(), deep.waiting()), (2, 0));
         assert!(deep.change(0).is_none() && deep.change(3).is_some());
+    }
+
+    #[test]
+    fn a_missing_beat_is_heard_and_the_band_knows_the_beat() {
+        let mut deep = Deep::new();
+        let mut core = Scores::new(1);
+        let beat = |tick: i64| if tick % 37 < 4 { 90.0 } else { 50.0 + (tick % 5) as f64 * 0.1 };
+        let mut loudest = (0.0, 0);
+        for tick in 0..2_200 {
+            let value = if tick / 37 == 52 { 50.0 } else { beat(tick) };
+            advance(&mut deep, tick, &[value], 1);
+            // A core tier that knows no beat.
+            (core.expected[0], core.lower[0], core.upper[0]) = (55.0, 0.0, 120.0);
+            (core.nlp[0], core.warm[0]) = (0.0, true);
+            deep.join(&mut core);
+            if core.nlp[0] > loudest.0 {
+                loudest = (core.nlp[0], tick);
+            }
+            if tick > 1_000 && tick % 37 == 2 && tick / 37 < 52 {
+                assert!((core.expected[0] - 90.0).abs() < 5.0, "tick {tick}: {}", core.expected[0]);
+            }
+        }
+        assert!(loudest.0 >= 6.95 && loudest.1 / 37 == 52, "{loudest:?}");
     }
 
     #[test]

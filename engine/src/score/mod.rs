@@ -177,6 +177,7 @@ impl Scorer {
         self.core.advance(&column, &mut self.scores);
         self.absence.advance(&column, &mut self.silences);
         self.deep.advance(&column, frame.deep_room);
+        self.deep.join(&mut self.scores);
         self.open.series(&self.config, &frame, &self.scores, &self.ages, &mut revisions);
         self.open.silences(&self.config, &frame, &self.absence, &self.silences, &self.ages, &mut revisions);
         for (age, value) in self.ages.iter_mut().zip(frame.values) {

@@ -12,5 +12,5 @@ mod scorer;
 
 pub use crate::corpus::CorpusError;
 pub use core::core_scores;
-pub use corpus::{Series, published, read};
+pub use corpus::{Series, published, read, scores_of_peer};
 pub use scorer::{Fitted, PROFILES, Profile, Rows, crossed, fit, rows};

@@ -14,7 +14,7 @@ mod plot;
 mod records;
 mod table;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     correlator::{self, Correlator},
@@ -42,18 +42,14 @@ pub struct Summary {
 }
 
 /// Scores every row of the table, in order, with the detectors and incidents of this configuration; row *t*'s output
-/// depends on rows up to *t* alone. The table is a service that is named like its file, as `produce` has it.
+/// depends on rows up to *t* alone. The table is a service that is named like its file, as `produce` has it, or a fleet of
+/// the services that its columns name.
 pub fn replay_table(
     table: &Table,
     config: &PipelineConfig,
     outputs: &mut Outputs,
 ) -> Result<Summary, OutputError> {
-    let entity = Arc::new(Entity::new(EntityKind::Service, table.name.clone()));
-    let slots: Vec<Option<Arc<SeriesDef>>> = table
-        .series
-        .iter()
-        .map(|name| Some(Arc::new(SeriesDef::new(entity.clone(), name.clone(), Vec::new()))))
-        .collect();
+    let slots = slots(table);
     let admitted: Vec<u32> = (0..slots.len() as u32).collect();
     let mut scorer = Scorer::new(config.score.clone());
     let mut correlator = Correlator::new(config.correlator.clone());
@@ -81,6 +77,19 @@ pub fn replay_table(
     }
     outputs.draw(table)?;
     Ok(summary)
+}
+
+/// The series of a table, in the order of its columns.
+fn slots(table: &Table) -> Vec<Option<Arc<SeriesDef>>> {
+    let mut entities: BTreeMap<&str, Arc<Entity>> = BTreeMap::new();
+    let series = table.series.iter().map(|name| {
+        let (entity, measure) = table.entity_and_measure(name);
+        let entity = entities
+            .entry(entity)
+            .or_insert_with(|| Arc::new(Entity::new(EntityKind::Service, entity.to_string())));
+        Some(Arc::new(SeriesDef::new(entity.clone(), measure.to_string(), Vec::new())))
+    });
+    series.collect()
 }
 
 /// A row as the correlator is told it; in the order of series, like the pipeline does.

@@ -1,0 +1,207 @@
+//! Drifting streams: a naive Bayes classifier's errors as a series, its change points as drifts. An adapter: the set is no telemetry.
+//!
+//! The classifier is judged and then taught by every row, and begins anew where a drift is told, as the streams' own framework
+//! (Tornado) does it. A change point is a drift when errors are more frequent since its onset than before it. The
+//! engine is causal, so that a longer series is replayed from its beginning after each drift and says the same up to there.
+
+use std::{fmt::Write as _, path::Path};
+
+use rayon::prelude::*;
+
+use super::{AccuracyError, Context, Figure, Section, Tier, changes::found, mean, replay::ReplayError};
+use crate::nab::CorpusError;
+
+/// The streams: files of two seeds each, rows between drifts, rows within which a drift must be told, and what is published for two
+/// files: true, missed, false, mean delay.
+const STREAMS: [(&str, [&str; 2], usize, usize, &str); 3] = [
+    (
+        "SINE1",
+        ["sine1_w_50_n_0.1_101", "sine1_w_50_n_0.1_102"],
+        20_000,
+        250,
+        "ADWIN 8/0/0, 63; HDDM_W 8/0/0, 37; DDM 8/0/0, 140",
+    ),
+    (
+        "MIXED",
+        ["mixed_w_50_n_0.1_101", "mixed_w_50_n_0.1_102"],
+        20_000,
+        250,
+        "ADWIN 8/0/0, 63; HDDM_W 8/0/4, 32; DDM 8/0/0, 167",
+    ),
+    (
+        "CIRCLES",
+        ["circles_w_500_n_0.1_101", "circles_w_500_n_0.1_102"],
+        25_000,
+        1_000,
+        "ADWIN 6/0/0, 170; HDDM_W 6/3/96; DDM 5/1/5, 521",
+    ),
+];
+
+/// Drifts after which a stream is given up: it is nothing but false alarms then.
+const MOST: usize = 30;
+
+/// Rows of numbers and whether each is of the first class. Nominal attributes are numbers of their values.
+struct Stream {
+    rows: Vec<(Vec<f64>, bool)>,
+}
+
+fn read(path: &Path) -> Result<Stream, CorpusError> {
+    let shown = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|source| CorpusError::Read { path: shown.clone(), source })?;
+    let bad = |line: &str| CorpusError::Form { path: shown.clone(), what: format!("bad row {line:?}") };
+    let mut first_class = None;
+    let mut rows = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(attribute) = line.strip_prefix('@') {
+            let values = attribute.split_once('{').and_then(|(_, values)| values.split([',', '}']).next());
+            first_class = values.map(|value| value.trim().to_string()).or(first_class);
+            continue;
+        }
+        let (cells, class) = line.rsplit_once(',').ok_or_else(|| bad(line))?;
+        let number = |cell: &str| match cell.trim() {
+            word if word.eq_ignore_ascii_case("true") => Ok(1.0),
+            word if word.eq_ignore_ascii_case("false") => Ok(0.0),
+            number => number.parse().map_err(|_| bad(line)),
+        };
+        let values = cells.split(',').map(number).collect::<Result<_, _>>()?;
+        rows.push((values, Some(class.trim()) == first_class.as_deref()));
+    }
+    Ok(Stream { rows })
+}
+
+/// A Gaussian naive Bayes classifier of two classes (Welford's means and variances).
+struct Bayes {
+    counts: [f64; 2],
+    /// Mean and sum of squares of each attribute, per class.
+    moments: [Vec<(f64, f64)>; 2],
+}
+
+impl Bayes {
+    fn new(attributes: usize) -> Bayes {
+        Bayes { counts: [0.0; 2], moments: [vec![(0.0, 0.0); attributes], vec![(0.0, 0.0); attributes]] }
+    }
+
+    /// Whether the row is of the first class rather than of the second.
+    fn judge(&self, row: &[f64]) -> bool {
+        let likelihood = |class: usize| {
+            let count = self.counts[class];
+            let parts = row.iter().zip(&self.moments[class]).map(|(value, (mean, squares))| {
+                let variance = (squares / (count - 1.0).max(1.0)).max(1e-3);
+                -0.5 * ((value - mean).powi(2) / variance + variance.ln())
+            });
+            (count + 1.0).ln() + parts.sum::<f64>()
+        };
+        likelihood(1) > likelihood(0)
+    }
+
+    fn learn(&mut self, row: &[f64], is_first: bool) {
+        let class = usize::from(is_first);
+        self.counts[class] += 1.0;
+        for (value, (mean, squares)) in row.iter().zip(&mut self.moments[class]) {
+            let before = value - *mean;
+            *mean += before / self.counts[class];
+            *squares += before * (value - *mean);
+        }
+    }
+}
+
+/// The classifier's errors (1) row by row, when it begins anew after each of these rows.
+fn errors(stream: &Stream, drifts: &[usize]) -> Vec<f64> {
+    let attributes = stream.rows.first().map_or(0, |(values, _)| values.len());
+    let mut bayes = Bayes::new(attributes);
+    let rows = stream.rows.iter().enumerate().map(|(row, (values, class))| {
+        let wrong = bayes.judge(values) != *class;
+        bayes.learn(values, *class);
+        if drifts.contains(&row) {
+            bayes = Bayes::new(attributes);
+        }
+        f64::from(u8::from(wrong))
+    });
+    rows.collect()
+}
+
+/// Rows at which a drift is told.
+fn drifts(stream: &Stream) -> Result<Vec<usize>, ReplayError> {
+    let mut told: Vec<usize> = Vec::new();
+    while told.len() < MOST {
+        let errors = errors(stream, &told);
+        let begin = told.last().map_or(0, |row| row + 1);
+        let rises = |onset: usize, announced: usize| {
+            let onset = onset.clamp(begin, announced);
+            mean(errors[onset..=announced].iter().copied()) > mean(errors[begin..onset].iter().copied())
+        };
+        let report = found(&errors)?;
+        let next =
+            report.iter().find(|found| found.announced >= begin && rises(found.onset, found.announced));
+        match next {
+            Some(found) => told.push(found.announced),
+            None => break,
+        }
+    }
+    Ok(told)
+}
+
+/// True, missed and false drifts, and the delays of the true ones.
+fn judged(told: &[usize], rows: usize, apart: usize, within: usize) -> (usize, usize, usize, Vec<usize>) {
+    let truth: Vec<usize> = (1..).map(|number| number * apart).take_while(|row| *row < rows).collect();
+    let delay = |drift: &usize| {
+        told.iter().find(|row| (*drift..=drift + within).contains(row)).map(|row| row - drift)
+    };
+    let delays: Vec<usize> = truth.iter().filter_map(delay).collect();
+    (delays.len(), truth.len() - delays.len(), told.len() - delays.len(), delays)
+}
+
+pub(super) fn score(context: &Context) -> Result<Section, AccuracyError> {
+    let folder = context.folder("drift")?;
+    let mut details = format!(
+        "Adapter: a naive Bayes classifier's errors, row by row, as a series a minute apart; its change points (`--changes`) since whose onset errors \
+         are more frequent are drifts, and the classifier begins anew there. Two files per stream; a stream with {MOST} drifts told is given up. \
+         True / missed / false drifts, mean delay in rows.\n\n| stream | tolerance | foreshock | published |\n|---|---:|---|---|\n"
+    );
+    let (mut hits, mut missed, mut false_drifts) = (0, 0, 0);
+    for (name, files, apart, within, published) in STREAMS {
+        let judge = |file: &&str| -> Result<_, AccuracyError> {
+            let stream = read(&folder.join(format!("{file}.arff")))?;
+            Ok(judged(&drifts(&stream)?, stream.rows.len(), apart, within))
+        };
+        let both: Vec<_> = files.par_iter().map(judge).collect::<Result<Vec<_>, _>>()?;
+        let sum = |of: fn(&(usize, usize, usize, Vec<usize>)) -> usize| both.iter().map(of).sum::<usize>();
+        let (right, gone, wrong) = (sum(|one| one.0), sum(|one| one.1), sum(|one| one.2));
+        let delay = mean(both.iter().flat_map(|one| one.3.iter().map(|delay| *delay as f64)));
+        let delay = if delay.is_nan() { "-".to_string() } else { format!("{delay:.0}") };
+        let _ = writeln!(details, "| {name} | {within} | {right}/{gone}/{wrong}, {delay} | {published} |");
+        hits += right;
+        missed += gone;
+        false_drifts += wrong;
+    }
+    let f1 = 2.0 * hits as f64 / (2 * hits + missed + false_drifts).max(1) as f64;
+    let figure = Figure::new("F1 of drifts told in time, three streams (adapter)", Tier::Deep, f1, 2);
+    let peers = "ADWIN 1.00, HDDM_W 0.30, DDM 0.88 (from the published counts)";
+    Ok(Section { figures: vec![figure.peers(peers)], details })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drifts_are_judged_by_hand() {
+        let (right, missed, wrong, delays) = judged(&[10, 105, 150, 290], 400, 100, 20);
+        assert_eq!((right, missed, wrong, delays), (1, 2, 3, vec![5]));
+    }
+
+    #[test]
+    fn the_classifier_learns_and_begins_anew() {
+        // The class is the sign of the first attribute, from row 600 on the other sign.
+        let row = |at: usize| {
+            let value = if at.is_multiple_of(2) { 1.0 } else { -1.0 } + (at % 7) as f64 / 20.0;
+            (vec![value, (at % 5) as f64], (value > 0.0) == (at < 600))
+        };
+        let stream = Stream { rows: (0..1_200).map(row).collect() };
+        let rate = |errors: &[f64]| mean(errors.iter().copied());
+        let stuck = errors(&stream, &[]);
+        assert!(rate(&stuck[50..600]) < 0.01 && rate(&stuck[600..900]) > 0.9);
+        assert!(rate(&errors(&stream, &[650])[700..]) < 0.01);
+    }
+}

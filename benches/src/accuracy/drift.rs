@@ -2,7 +2,7 @@
 //!
 //! The classifier is judged and then taught by every row, and begins anew where a drift is told, as the streams' own framework
 //! (Tornado) does it. A change point is a drift when errors are more frequent since its onset than before it. The
-//! engine is causal, so that a longer series is replayed from its beginning after each drift and says the same up to there.
+//! engine is causal: after each drift the series, which goes on otherwise then, is replayed from its beginning and says the same up to there.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -39,6 +39,8 @@ const STREAMS: [(&str, [&str; 2], usize, usize, &str); 3] = [
 
 /// Drifts after which a stream is given up: it is nothing but false alarms then.
 const MOST: usize = 30;
+/// Rows behind a drift that are shown first.
+const AHEAD: usize = 4_000;
 
 /// Rows of numbers and whether each is of the first class. Nominal attributes are numbers of their values.
 struct Stream {
@@ -125,21 +127,33 @@ fn errors(stream: &Stream, drifts: &[usize]) -> Vec<f64> {
 fn drifts(stream: &Stream) -> Result<Vec<usize>, ReplayError> {
     let mut told: Vec<usize> = Vec::new();
     while told.len() < MOST {
-        let errors = errors(stream, &told);
-        let begin = told.last().map_or(0, |row| row + 1);
-        let rises = |onset: usize, announced: usize| {
-            let onset = onset.clamp(begin, announced);
-            mean(errors[onset..=announced].iter().copied()) > mean(errors[begin..onset].iter().copied())
-        };
-        let report = found(&errors)?;
-        let next =
-            report.iter().find(|found| found.announced >= begin && rises(found.onset, found.announced));
-        match next {
-            Some(found) => told.push(found.announced),
+        match next_drift(stream, &told)? {
+            Some(row) => told.push(row),
             None => break,
         }
     }
     Ok(told)
+}
+
+/// The row at which the next drift is told after these. The engine is causal, so it need not see the rows behind that: it is
+/// shown twice as many until it tells one.
+fn next_drift(stream: &Stream, told: &[usize]) -> Result<Option<usize>, ReplayError> {
+    let errors = errors(stream, told);
+    let begin = told.last().map_or(0, |row| row + 1);
+    let rises = |onset: usize, announced: usize| {
+        let onset = onset.clamp(begin, announced);
+        mean(errors[onset..=announced].iter().copied()) > mean(errors[begin..onset].iter().copied())
+    };
+    let mut ahead = AHEAD;
+    loop {
+        let shown = (begin + ahead).min(errors.len());
+        let report = found(&errors[..shown])?;
+        let next = report.iter().find(|one| one.announced >= begin && rises(one.onset, one.announced));
+        if next.is_some() || shown == errors.len() {
+            return Ok(next.map(|one| one.announced));
+        }
+        ahead *= 2;
+    }
 }
 
 /// True, missed and false drifts, and the delays of the true ones.

@@ -11,9 +11,9 @@ fn scores_stay_above_those_of_the_peers() {
     let servers = asd::read(&data.join("asd")).unwrap();
     let scores: Vec<asd::ServerScores> = servers.iter().map(asd::scores).collect();
     let volumes =
-        servers.iter().zip(&scores).map(|(server, own)| asd::vus_pr(&server.labels, &own.joint, 100));
+        servers.iter().zip(&scores).map(|(server, own)| asd::vus_pr(&server.labels, &own.entity, 100));
     let volume = volumes.sum::<f64>() / servers.len() as f64;
-    assert!(volume > 0.295, "VUS-PR of the joint detector {volume:.3}");
+    assert!(volume > 0.29, "VUS-PR of the engine's entity score {volume:.3}");
 
     let marks: Vec<(&[bool], &[f64])> =
         servers.iter().zip(&scores).map(|(server, own)| (&server.labels[..], &own.entity[..])).collect();
@@ -21,6 +21,6 @@ fn scores_stay_above_those_of_the_peers() {
     let (first, second) = (half(0), half(1));
     let crossed = asd::tally(&second, asd::best_threshold(&first))
         .plus(&asd::tally(&first, asd::best_threshold(&second)));
-    assert!(crossed.f1() > 0.5, "event F1 of the engine's entity score {:.3}", crossed.f1());
-    assert!(crossed.alarms_per_day() < 0.7, "{:.2} alarms a day", crossed.alarms_per_day());
+    assert!(crossed.f1() > 0.42, "event F1 of the engine's entity score {:.3}", crossed.f1());
+    assert!(crossed.alarms_per_day() < 0.5, "{:.2} alarms a day", crossed.alarms_per_day());
 }

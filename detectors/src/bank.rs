@@ -35,6 +35,10 @@ pub enum Speaker {
     ChangePoint = 5,
     /// The isolation forest (entities).
     Forest = 6,
+    /// Values that no longer come.
+    Absence = 8,
+    /// Measures of an entity that part from one another (entities).
+    Joint = 9,
 }
 
 impl Speaker {
@@ -47,6 +51,8 @@ impl Speaker {
             4 => Self::Dispersion,
             5 => Self::ChangePoint,
             6 => Self::Forest,
+            8 => Self::Absence,
+            9 => Self::Joint,
             _ => Self::None,
         }
     }
@@ -61,6 +67,8 @@ impl Speaker {
             Self::Dispersion => "dispersion",
             Self::ChangePoint => "change-point",
             Self::Forest => "forest",
+            Self::Absence => "absence",
+            Self::Joint => "joint",
         }
     }
 }

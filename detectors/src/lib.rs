@@ -5,6 +5,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `absence` | series that no longer report |
 //! | `bank` | the contracts: frames in, scores out |
 //! | `columns` | the snapshot form of a bank's state |
 //! | `core` | the core tier: decomposition, change point and calibration in one pass |
@@ -14,6 +15,7 @@
 //! | `segment` | the deep tier's change points: shapes, in a window per series |
 //! | `session` | sequences of events: unknown events, counts and orders |
 
+mod absence;
 mod bank;
 mod columns;
 mod core;
@@ -25,6 +27,7 @@ mod pool;
 mod segment;
 mod session;
 
+pub use absence::AbsenceBank;
 pub use bank::{EntityBank, EntityScores, Frame, Scores, SeriesBank, Speaker, score_of};
 pub use columns::{ColumnData, Columns, LoadError};
 pub use core::{CoreBank, CoreConfig};

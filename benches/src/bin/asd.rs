@@ -27,9 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         |of: fn(&asd::ServerScores) -> &Vec<f64>| ours.iter().map(|s| of(s).clone()).collect::<Vec<_>>();
     print(&servers, "core tier, strongest", &column(|s| &s.core), Some(OPEN));
     print(&servers, "forest on residuals", &column(|s| &s.forest), Some(OPEN));
-    print(&servers, "entity (engine)", &column(|s| &s.entity), Some(OPEN));
     print(&servers, "joint (deep tier)", &column(|s| &s.joint), Some(OPEN));
-    print(&servers, "core plus joint", &column(|s| &s.with_joint), Some(OPEN));
+    print(&servers, "entity (engine)", &column(|s| &s.entity), Some(OPEN));
     if let Some(folder) = std::env::args().nth(1) {
         for (peer, name) in [("iforest", "scikit isolation forest"), ("pca", "scikit PCA")] {
             let scores: Result<Vec<_>, _> =

@@ -21,6 +21,9 @@ const FEWEST: f64 = 1_000.0;
 /// A row this many times as far as usual weighs less; gain of what is usual.
 const FAR: f64 = 4.0;
 const USUAL_GAIN: f64 = 0.01;
+/// A measure that sets a record this often, of late, has no usual level yet: it only counts, or grows for ever. Gain of that share.
+const RECORDS: f64 = 0.1;
+const RECORDS_GAIN: f64 = 0.01;
 /// The tail's prior is that of the forest's scores; a logarithm of a distance varies ten times as much.
 const TO_TAIL: f64 = 0.1;
 
@@ -35,6 +38,10 @@ pub(super) struct Row {
     /// Standard deviations and lower Cholesky factor of the correlations, of the latest factorisation.
     pub(super) deviation: Vec<f64>,
     pub(super) factor: Vec<f64>,
+    /// Least and most of each measure so far, and how often one of both is new.
+    pub(super) least: Vec<f64>,
+    pub(super) most: Vec<f64>,
+    pub(super) records: Vec<f64>,
     /// The usual squared distance.
     pub(super) usual: f64,
     pub(super) tail: Tail,
@@ -49,16 +56,20 @@ impl Row {
             covariance: vec![0.0; features * features],
             deviation: vec![1.0; features],
             factor: vec![0.0; features * features],
+            least: vec![f64::INFINITY; features],
+            most: vec![f64::NEG_INFINITY; features],
+            records: vec![1.0; features],
             usual: features as f64,
             tail: Tail::default(),
         }
     }
 
-    /// Standardised deviations of the values; a missing value is as usual.
+    /// Standardised deviations of the values; a missing one is as usual, and so is one of a measure without a level.
     pub(super) fn deviate(&self, values: ArrayView1<'_, f64>, away: &mut [f64]) {
         for (at, (to, value)) in away.iter_mut().zip(values).enumerate() {
             let d = (tame(*value) - self.mean[at]) / self.deviation[at];
-            *to = if value.is_nan() { 0.0 } else { d.clamp(-FARTHEST, FARTHEST) };
+            let known = !value.is_nan() && self.records[at] < RECORDS;
+            *to = if known { d.clamp(-FARTHEST, FARTHEST) } else { 0.0 };
         }
     }
 
@@ -123,6 +134,10 @@ impl Row {
             if off[i].is_nan() {
                 continue;
             }
+            let value = tame(values[i]);
+            let record = if value < self.least[i] || value > self.most[i] { 1.0 } else { 0.0 };
+            self.records[i] += RECORDS_GAIN * (record - self.records[i]);
+            (self.least[i], self.most[i]) = (self.least[i].min(value), self.most[i].max(value));
             self.mean[i] += gain * weight * off[i];
             for k in (0..=i).filter(|k| !off[*k].is_nan()) {
                 let old = self.covariance[i * n + k];

@@ -5,7 +5,7 @@ use crate::columns::{ColumnData, Columns, LoadError};
 use crate::forest::Tail;
 
 const NAME: &str = "joint";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 pub(super) fn save(rows: &[Row], features: usize) -> Columns {
     let wide = |of: fn(&Row) -> &[f64]| ColumnData::F64(rows.iter().flat_map(of).copied().collect());
@@ -18,6 +18,9 @@ pub(super) fn save(rows: &[Row], features: usize) -> Columns {
         ("covariance".to_owned(), wide(|row| &row.covariance)),
         ("deviation".to_owned(), wide(|row| &row.deviation)),
         ("factor".to_owned(), wide(|row| &row.factor)),
+        ("least".to_owned(), wide(|row| &row.least)),
+        ("most".to_owned(), wide(|row| &row.most)),
+        ("records".to_owned(), wide(|row| &row.records)),
         ("tail".to_owned(), wide(|row| &row.tail.0)),
     ];
     Columns { name: NAME.to_owned(), version: VERSION, rows: rows.len(), columns }
@@ -35,6 +38,9 @@ pub(super) fn load(columns: &Columns, features: usize) -> Result<Vec<Row>, LoadE
     let covariance = columns.f64(NAME, "covariance", rows * square)?;
     let deviation = columns.f64(NAME, "deviation", rows * features)?;
     let factor = columns.f64(NAME, "factor", rows * square)?;
+    let least = columns.f64(NAME, "least", rows * features)?;
+    let most = columns.f64(NAME, "most", rows * features)?;
+    let records = columns.f64(NAME, "records", rows * features)?;
     let tail = columns.f64(NAME, "tail", rows * 6)?;
     let part = |values: &[f64], row: usize, len: usize| values[row * len..(row + 1) * len].to_vec();
     let all = (0..rows).map(|row| {
@@ -47,6 +53,9 @@ pub(super) fn load(columns: &Columns, features: usize) -> Result<Vec<Row>, LoadE
             covariance: part(covariance, row, square),
             deviation: part(deviation, row, features),
             factor: part(factor, row, square),
+            least: part(least, row, features),
+            most: part(most, row, features),
+            records: part(records, row, features),
             usual: usual[row],
             tail: own,
         }

@@ -51,7 +51,10 @@ fn screen(status: &Status, width: usize) -> String {
             "tick        {}",
             status.tick_ms.map_or_else(|| "nothing yet".to_string(), |ms| format!("{} UTC", time(ms)))
         ),
-        format!("series      {} known, {} warm", status.series, status.warm_series),
+        format!(
+            "series      {} known, {} warm, {} silent; {} deep, {} without room there",
+            status.series, status.warm_series, status.silent_series, status.deep_series, status.shallow_series
+        ),
         format!("incidents   {} open", status.open_incidents),
         format!("controllers {} connected", status.controllers),
         format!(
@@ -102,6 +105,8 @@ mod tests {
             tick_ms: Some(1_772_420_400_000),
             series: 304,
             warm_series: 290,
+            deep_series: 280,
+            silent_series: 2,
             records: 98_051,
             partitions: vec![
                 partition("otlp_metrics", Some(1_772_420_410_000)),

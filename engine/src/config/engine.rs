@@ -82,6 +82,11 @@ pub struct DetectConfig {
     pub calm_ticks: u32,
     /// Values that a series must have had before an anomaly of it opens.
     pub learn_ticks: u32,
+    /// Most series in the deep tier: change points and shapes in a window of 4,096 values each (up to 0.3 MB). The others have the core
+    /// tier alone.
+    pub deep_series: usize,
+    /// Most entities of a kind whose measures are modelled jointly (18 kB each).
+    pub deep_entities: usize,
 }
 
 /// When incidents open, resolve and reopen. Event time.
@@ -153,8 +158,9 @@ impl Default for SpansConfig {
 
 impl Default for DetectConfig {
     fn default() -> DetectConfig {
-        let ScoreConfig { open, close, calm_ticks, learn_ticks, .. } = ScoreConfig::default();
-        DetectConfig { open, close, calm_ticks, learn_ticks }
+        let PipelineConfig { score, deep_series, .. } = PipelineConfig::default();
+        let ScoreConfig { open, close, calm_ticks, learn_ticks, deep_entities, .. } = score;
+        DetectConfig { open, close, calm_ticks, learn_ticks, deep_series, deep_entities }
     }
 }
 
@@ -282,15 +288,17 @@ impl Config {
                 close: detect.close,
                 calm_ticks: detect.calm_ticks,
                 learn_ticks: detect.learn_ticks,
+                deep_entities: detect.deep_entities.div_ceil(time.shards),
                 ..ScoreConfig::default()
             },
+            deep_series: detect.deep_series,
             correlator: CorrelatorConfig {
                 window_ms: incidents.window.millis(),
                 resolve_after_ms: incidents.resolve_after.millis(),
                 reopen_within_ms: incidents.reopen_within.millis(),
                 change_before_ms: incidents.change_before.millis(),
                 false_alarms_per_day: incidents.false_alarms_per_day,
-                chance_per_day: 86_400_000.0 / time.tick.millis() as f64 * (-detect.open).exp(),
+                open: detect.open,
                 max_open: incidents.max_open,
                 keep_resolved: incidents.keep_resolved,
                 ..CorrelatorConfig::default()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     graph::Graph,
+    surge::Surges,
     symptom::{self, Symptom},
 };
 use crate::types::{Anomaly, AnomalyKind, Entity, Id, Incident, anomaly::EDGE};
@@ -18,6 +19,9 @@ const LASTING_TICKS: u32 = 3;
 /// outside is outside too, because series wander.
 const PER_TICK: f64 = 1.2;
 
+/// Most evidence of how far out a value was; approached, so that farther is always more.
+const MOST_NEWS: f64 = 3.0;
+
 /// Most evidence of one symptom of one entity.
 const MOST: f64 = 12.0;
 
@@ -25,8 +29,8 @@ const MOST: f64 = 12.0;
 /// a sign beside it.
 const JOINT: f64 = 0.5;
 
-/// Evidence without which no incident opens, however few series there are.
-pub(super) const LEAST_EVIDENCE: f64 = 4.0;
+/// Weight of one silent series: its measure may have been removed. Every further one of the same entity halves the doubt.
+const SILENT: f64 = 0.5;
 
 /// Errors that rise no more than this times as much as the traffic follow it.
 const FOLLOWS: f64 = 1.5;
@@ -38,13 +42,33 @@ pub(super) fn lasts(anomaly: &Anomaly) -> bool {
 
 /// Evidence of one anomaly.
 pub(super) fn strength(anomaly: &Anomaly) -> f64 {
-    let news = (anomaly.neg_log_p - NEWS).clamp(0.0, 3.0);
-    let weight = if anomaly.kind == AnomalyKind::Entity { JOINT } else { 1.0 };
-    weight * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
+    let news = MOST_NEWS * (1.0 - (-(anomaly.neg_log_p - NEWS).max(0.0) / MOST_NEWS).exp());
+    match anomaly.kind {
+        // How long a silence lasts is in its p already.
+        AnomalyKind::Absence => (anomaly.neg_log_p - NEWS).clamp(0.0, MOST),
+        AnomalyKind::Entity => JOINT * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST),
+        AnomalyKind::Series | AnomalyKind::NewTemplate => {
+            (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
+        }
+    }
+}
+
+/// What ties anomalies of different entities together.
+#[derive(Clone, Copy)]
+pub(super) struct Ties<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) surges: &'a Surges,
+}
+
+impl Ties<'_> {
+    fn surge(&self, a: &Anomaly, b: &Anomaly) -> bool {
+        a.opened_ms == b.opened_ms && self.surges.contains(a.opened_ms)
+    }
 }
 
 /// How the entity of one anomaly is related to that of another, in words.
-fn relation(from: &Anomaly, to: &Anomaly, graph: &Graph) -> Option<String> {
+fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<String> {
+    let graph = ties.graph;
     let along = |caller: &Entity, callee: &Entity| {
         graph.path(caller, callee).map(|between| match between.first() {
             None => format!("{caller} calls {callee}"),
@@ -54,11 +78,16 @@ fn relation(from: &Anomaly, to: &Anomaly, graph: &Graph) -> Option<String> {
     if from.entity == to.entity {
         return Some(format!("{} itself", from.entity));
     }
+    if from.kind == AnomalyKind::Absence && to.kind == AnomalyKind::Absence {
+        return Some(format!("{} and {} fell silent together", from.entity, to.entity));
+    }
     let by_calls = along(&from.entity, &to.entity).or_else(|| along(&to.entity, &from.entity));
-    by_calls.or_else(|| {
+    let by_callee = || {
         let callee = from.callee().filter(|callee| to.callee().as_ref() == Some(callee))?;
         Some(format!("{} and {} call {callee}", from.entity, to.entity))
-    })
+    };
+    let together = || format!("{} and {} began in the same tick as many others", from.entity, to.entity);
+    by_calls.or_else(by_callee).or_else(|| ties.surge(from, to).then(together))
 }
 
 fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
@@ -66,25 +95,27 @@ fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
 }
 
 /// Why this anomaly joins the incident, or `None`.
-pub(super) fn joins(incident: &Incident, anomaly: &Anomaly, graph: &Graph, window_ms: i64) -> Option<String> {
+pub(super) fn joins(incident: &Incident, anomaly: &Anomaly, ties: Ties<'_>, window_ms: i64) -> Option<String> {
     let only_traffic = symptom::of(anomaly) == Symptom::Traffic;
     incident.members.iter().filter(|member| member.anomaly.active).find_map(|member| {
         let near = is_near(anomaly, member.anomaly.onset_ms, member.anomaly.opened_ms, window_ms);
         let same = member.anomaly.entity == anomaly.entity;
-        if same || near && !only_traffic { relation(anomaly, &member.anomaly, graph) } else { None }
+        if same || near && !only_traffic { relation(anomaly, &member.anomaly, ties) } else { None }
     })
 }
 
-/// The waiting anomalies by connected groups: near in time, and the same entity or at most two calls apart.
-pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, graph: &Graph, window_ms: i64) -> Vec<Vec<Anomaly>> {
-    let mut ordered: Vec<&Anomaly> = waiting.values().filter(|anomaly| lasts(anomaly)).collect();
+/// The waiting anomalies by connected groups: near in time, and the same entity or at most two calls apart. What has not
+/// lasted yet is a group of its own, but for surges.
+pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, ties: Ties<'_>, window_ms: i64) -> Vec<Vec<Anomaly>> {
+    let mut ordered: Vec<&Anomaly> = waiting.values().collect();
     ordered.sort_by_key(|anomaly| (anomaly.onset_ms, anomaly.id));
     let mut groups: Vec<Vec<Anomaly>> = Vec::new();
     for anomaly in ordered {
         let belongs = |group: &Vec<Anomaly>| {
             group.iter().any(|other| {
                 is_near(anomaly, other.onset_ms, other.opened_ms, window_ms)
-                    && relation(anomaly, other, graph).is_some()
+                    && (lasts(anomaly) && lasts(other) || ties.surge(anomaly, other))
+                    && relation(anomaly, other, ties).is_some()
             })
         };
         let (joined, mut apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(belongs);
@@ -96,24 +127,60 @@ pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, graph: &Graph, window_ms: 
     groups
 }
 
-/// How much speaks for a group: of each symptom of each entity the strongest sign. Traffic that moves without any
-/// symptom is no evidence at all.
+/// The anomalies of a group that open its incident: those that have lasted, or all when none has; and, of these, the weakest,
+/// for which an incident has no room.
+pub(super) fn founders(mut group: Vec<Anomaly>, most: usize) -> (Vec<Anomaly>, Vec<Anomaly>) {
+    if group.iter().any(lasts) {
+        group.retain(lasts);
+    }
+    let strongest = |a: &Anomaly, b: &Anomaly| strength(b).total_cmp(&strength(a)).then(a.id.cmp(&b.id));
+    group.sort_by(strongest);
+    let beyond = group.split_off(most.min(group.len()));
+    (group, beyond)
+}
+
+/// The anomaly that opened first; `None` for no group at all.
+pub(super) fn first(group: &[Anomaly]) -> Option<Id> {
+    group.iter().min_by_key(|anomaly| (anomaly.opened_ms, anomaly.id)).map(|anomaly| anomaly.id)
+}
+
+/// How much speaks for a group, see [`evidence_of`].
 pub(super) fn evidence(group: &[Anomaly]) -> f64 {
+    evidence_of(|| group.iter())
+}
+
+/// How much speaks for these anomalies together: of each symptom of each entity the strongest sign, added up over those
+/// that have lasted; at least the strongest of all. Traffic that moves without any symptom is no evidence at all.
+pub(super) fn evidence_of<'a, I: Iterator<Item = &'a Anomaly>>(group: impl Fn() -> I) -> f64 {
     let mut symptoms: BTreeMap<(&Entity, Symptom, AnomalyKind), f64> = BTreeMap::new();
-    for anomaly in group {
+    let mut strongest: f64 = 0.0;
+    for anomaly in group() {
         let symptom = symptom::of(anomaly);
-        if symptom > Symptom::Traffic && !follows_traffic(anomaly, group) {
-            let strongest = symptoms.entry((&anomaly.entity, symptom, anomaly.kind)).or_insert(0.0);
-            *strongest = strongest.max(strength(anomaly));
+        if symptom > Symptom::Traffic && !follows_traffic(anomaly, group()) {
+            let strength = strength(anomaly) * certainty(anomaly, group());
+            strongest = strongest.max(strength);
+            if lasts(anomaly) {
+                let sign = symptoms.entry((&anomaly.entity, symptom, anomaly.kind)).or_insert(0.0);
+                *sign = sign.max(strength);
+            }
         }
     }
-    symptoms.values().sum()
+    symptoms.values().sum::<f64>().max(strongest)
+}
+
+/// How sure it is that a silence is more than one measure that is gone.
+fn certainty<'a>(anomaly: &Anomaly, group: impl Iterator<Item = &'a Anomaly>) -> f64 {
+    if anomaly.kind != AnomalyKind::Absence {
+        return 1.0;
+    }
+    let silent = group.filter(|other| other.kind == anomaly.kind && other.entity == anomaly.entity);
+    1.0 - SILENT.powi(silent.count() as i32)
 }
 
 /// Whether an anomaly of errors is no more than what its entity's traffic brings with it.
-fn follows_traffic(anomaly: &Anomaly, group: &[Anomaly]) -> bool {
+fn follows_traffic<'a>(anomaly: &Anomaly, group: impl Iterator<Item = &'a Anomaly>) -> bool {
     let rise = |anomaly: &Anomaly| anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE);
-    let traffic = group.iter().filter(|other| {
+    let traffic = group.filter(|other| {
         other.entity == anomaly.entity
             && other.measure.ends_with(":rate")
             // Calls that it makes itself are not what comes in: it may be trying again and again.
@@ -125,11 +192,11 @@ fn follows_traffic(anomaly: &Anomaly, group: &[Anomaly]) -> bool {
 }
 
 /// Why each anomaly of a new group is in it.
-pub(super) fn reasons(group: &[Anomaly], graph: &Graph) -> Vec<String> {
+pub(super) fn reasons(group: &[Anomaly], ties: Ties<'_>) -> Vec<String> {
     let Some(first) = group.iter().min_by_key(|anomaly| (anomaly.onset_ms, anomaly.id)) else {
         return Vec::new();
     };
-    let reason = |anomaly: &Anomaly| match relation(anomaly, first, graph) {
+    let reason = |anomaly: &Anomaly| match relation(anomaly, first, ties) {
         _ if anomaly.id == first.id => "began first".to_string(),
         Some(words) => words,
         None => "near in time to a related one".to_string(),

@@ -3,14 +3,18 @@
 //! * `symptom`: which measures hurt somebody, and which only follow traffic
 //! * `graph`: who calls whom, forgetting slowly
 //! * `group`: anomalies that belong together, and why
+//! * `budget`: what the false-alarm budget buys on this fleet
+//! * `surge`: ticks in which far more opens than chance brings
 //! * `suspects`: who is to blame, and why
 //! * `words`: titles
 //!
 //! Takes closed ticks and changes in the order of event time; knows neither series values nor controllers.
 
+mod budget;
 mod graph;
 mod group;
 mod suspects;
+mod surge;
 mod symptom;
 mod words;
 
@@ -22,7 +26,10 @@ use crate::types::{
     Anomaly, Change, Id, Incident, IncidentState, Member, Section, TickClosed, section::SectionError,
 };
 
+use budget::Budget;
 use graph::Graph;
+use group::Ties;
+use surge::Surges;
 
 /// Settings of the correlator. Times are event time, milliseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +44,8 @@ pub struct CorrelatorConfig {
     pub change_before_ms: i64,
     /// Incidents per day, over the whole fleet, that chance alone may open.
     pub false_alarms_per_day: f64,
-    /// Anomalies per day that chance alone opens on one series.
-    pub chance_per_day: f64,
+    /// −ln p at which anomalies open: how often chance alone opens one, until this fleet is known.
+    pub open: f64,
     /// Most open incidents; beyond it anomalies are suppressed, with the reason.
     pub max_open: usize,
     /// Most members of an incident.
@@ -55,7 +62,7 @@ impl Default for CorrelatorConfig {
             reopen_within_ms: 900_000,
             change_before_ms: 1_800_000,
             false_alarms_per_day: 1.0,
-            chance_per_day: 8.3,
+            open: 6.95,
             max_open: 1000,
             max_members: 200,
             keep_resolved: 1000,
@@ -107,10 +114,12 @@ pub struct Correlator {
     state: State,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct State {
     time_ms: i64,
     warm_series: u64,
+    budget: Budget,
+    surges: Surges,
     graph: Graph,
     changes: VecDeque<Change>,
     /// Anomalies without an incident, by id.
@@ -124,17 +133,44 @@ struct State {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Story {
     incident: Incident,
+    /// The anomaly that began it, and the most evidence so far: an episode of the budget.
+    first: Id,
+    evidence: f64,
     /// Event time at which a member was last active.
     last_active_ms: i64,
     changed: bool,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// An anomaly waits for others of its kind this many windows long.
+const PATIENCE: i64 = 6;
+
+impl State {
+    fn ties(&self) -> Ties<'_> {
+        Ties { graph: &self.graph, surges: &self.surges }
+    }
+
+    fn new(config: &CorrelatorConfig) -> State {
+        State {
+            time_ms: 0,
+            warm_series: 0,
+            budget: Budget::new(config.open),
+            surges: Surges::default(),
+            graph: Graph::default(),
+            changes: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            open: BTreeMap::new(),
+            resolved: VecDeque::new(),
+        }
+    }
+}
 
 impl Correlator {
     /// A correlator that knows nothing yet.
     pub fn new(config: CorrelatorConfig) -> Correlator {
-        Correlator { config, state: State::default() }
+        let state = State::new(&config);
+        Correlator { config, state }
     }
 
     /// Takes an event and gives what follows from it.
@@ -174,7 +210,7 @@ impl Correlator {
 
     /// Restores what [`Correlator::save`] gave; a section of another version gives a cold correlator.
     pub fn load(config: CorrelatorConfig, section: &Section) -> Result<Correlator, SectionError> {
-        let state = section.load(VERSION)?.unwrap_or_default();
+        let state = section.load(VERSION)?.unwrap_or_else(|| State::new(&config));
         Ok(Correlator { config, state })
     }
 
@@ -198,7 +234,11 @@ impl Correlator {
     fn tick(&mut self, tick: TickClosed) -> Vec<Effect> {
         self.state.time_ms = tick.time_ms;
         self.state.warm_series = tick.warm_series;
+        self.state.budget.tick(tick.time_ms, tick.warm_series);
         self.state.graph.tick(&tick.edges);
+        let opened = tick.anomalies.iter().filter(|anomaly| anomaly.revision == 1).count();
+        let oldest_ms = tick.time_ms - PATIENCE * self.config.window_ms;
+        self.state.surges.tick(tick.time_ms, opened, oldest_ms);
         self.forget_changes();
         let mut effects = Vec::new();
         for anomaly in tick.anomalies {
@@ -215,11 +255,9 @@ impl Correlator {
         self.state.changes.retain(|change| change.time_ms >= oldest);
     }
 
-    /// Evidence at which an incident opens: as many anomalies as chance opens on this many series are not to
-    /// open more incidents than the budget allows.
+    /// Evidence at which an incident opens: chance alone is not to open more than the budget allows.
     fn opens_at(&self) -> f64 {
-        let by_chance = self.state.warm_series as f64 * self.config.chance_per_day;
-        (by_chance / self.config.false_alarms_per_day).ln().max(group::LEAST_EVIDENCE)
+        self.state.budget.opens_at(self.state.warm_series, self.config.false_alarms_per_day)
     }
 
     /// Puts a revision of an anomaly where it belongs: into the incident that has it, or among those that wait.
@@ -240,12 +278,13 @@ impl Correlator {
 
     /// Adds what waits, and has lasted, to the open incidents that it is related to.
     fn join_incidents(&mut self, effects: &mut Vec<Effect>) {
-        let State { open, waiting, graph, .. } = &mut self.state;
+        let State { open, waiting, graph, surges, .. } = &mut self.state;
+        let ties = Ties { graph, surges };
         let CorrelatorConfig { window_ms, max_members, .. } = self.config;
         let lasting: Vec<Id> = waiting.values().filter(|a| group::lasts(a)).map(|a| a.id).collect();
         for id in lasting {
             let found = open.values_mut().find_map(|story| {
-                let because = group::joins(&story.incident, &waiting[&id], graph, window_ms)?;
+                let because = group::joins(&story.incident, &waiting[&id], ties, window_ms)?;
                 Some((story, because))
             });
             let Some((story, because)) = found else { continue };
@@ -262,7 +301,7 @@ impl Correlator {
     /// Opens an incident for every group of waiting anomalies whose evidence is enough.
     fn open_incidents(&mut self, effects: &mut Vec<Effect>) {
         let time_ms = self.state.time_ms;
-        let stale = |anomaly: &Anomaly| time_ms - anomaly.opened_ms > 6 * self.config.window_ms;
+        let stale = |anomaly: &Anomaly| time_ms - anomaly.opened_ms > PATIENCE * self.config.window_ms;
         let over: Vec<Id> = self.state.waiting.values().filter(|a| stale(a)).map(|a| a.id).collect();
         for id in over {
             self.state.waiting.remove(&id);
@@ -270,10 +309,18 @@ impl Correlator {
             effects.push(Effect::Suppressed { anomaly: id, why });
         }
         let opens_at = self.opens_at();
-        for found in group::groups(&self.state.waiting, &self.state.graph, self.config.window_ms) {
+        let groups = group::groups(&self.state.waiting, self.state.ties(), self.config.window_ms);
+        self.count_episodes(&groups);
+        for found in groups {
             let evidence = group::evidence(&found);
-            if evidence < opens_at {
+            if evidence < opens_at || evidence <= 0.0 {
                 continue;
+            }
+            let (found, beyond) = group::founders(found, self.config.max_members);
+            for anomaly in beyond {
+                self.state.waiting.remove(&anomaly.id);
+                let why = "the incident that it belongs to is full".to_string();
+                effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
             }
             if self.state.open.len() >= self.config.max_open {
                 for anomaly in &found {
@@ -290,6 +337,14 @@ impl Correlator {
         }
     }
 
+    /// Tells the budget of what waits and of what is open.
+    fn count_episodes(&mut self, groups: &[Vec<Anomaly>]) {
+        let State { open, budget, .. } = &mut self.state;
+        let waiting = groups.iter().filter_map(|group| Some((group::first(group)?, group::evidence(group))));
+        let told = open.values().map(|story| (story.first, story.evidence));
+        budget.episodes(waiting.chain(told));
+    }
+
     fn open_story(&mut self, found: Vec<Anomaly>, evidence: f64) {
         let time_ms = self.state.time_ms;
         if let Some(mut story) = self.reopened(&found) {
@@ -299,7 +354,8 @@ impl Correlator {
             self.state.open.insert(story.incident.id, story);
             return;
         }
-        let because = group::reasons(&found, &self.state.graph);
+        let Some(beginning) = group::first(&found) else { return };
+        let because = group::reasons(&found, self.state.ties());
         let members: Vec<Member> =
             found.into_iter().zip(because).map(|(anomaly, because)| Member { anomaly, because }).collect();
         let window_ms = self.config.window_ms;
@@ -330,7 +386,7 @@ impl Correlator {
                 self.config.false_alarms_per_day
             ),
         };
-        let story = Story { incident, last_active_ms: time_ms, changed: true };
+        let story = Story { incident, first: beginning, evidence, last_active_ms: time_ms, changed: true };
         self.state.open.insert(story.incident.id, story);
     }
 
@@ -365,6 +421,8 @@ impl Correlator {
             }
             story.attach(&state.changes, config.change_before_ms);
             if std::mem::take(&mut story.changed) {
+                let members = || story.incident.members.iter().map(|member| &member.anomaly);
+                story.evidence = story.evidence.max(group::evidence_of(members));
                 suspects::rank(&mut story.incident, &state.graph, config.change_before_ms);
                 effects.push(Effect::Incident(story.revise(time_ms)));
             }

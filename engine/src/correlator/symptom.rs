@@ -11,6 +11,8 @@ pub(super) enum Symptom {
     Traffic,
     /// Something may be going wrong.
     Unknown,
+    /// It no longer reports.
+    Silent,
     /// Memory, disks and pools that fill.
     Saturation,
     /// It takes longer.
@@ -25,6 +27,7 @@ impl Symptom {
         match self {
             Symptom::Traffic => "traffic up",
             Symptom::Unknown => "abnormal",
+            Symptom::Silent => "silent",
             Symptom::Saturation => "saturated",
             Symptom::Slow => "slow",
             Symptom::Failing => "failing",
@@ -43,6 +46,7 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
     match anomaly.kind {
         AnomalyKind::NewTemplate if anomaly.neg_log_p >= NEWS => return Symptom::Failing,
         AnomalyKind::NewTemplate => return Symptom::Unknown,
+        AnomalyKind::Absence => return Symptom::Silent,
         AnomalyKind::Entity => return of_entity(&anomaly.attribution),
         AnomalyKind::Series => {}
     }

@@ -108,6 +108,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn engine_config(demo: &DemoConfig, state: &std::path::Path) -> Config {
     let mut config = Config::default();
     config.kafka.start = crate::config::Start::Earliest;
+    // A story takes six hours: one in twenty may have a false alarm.
+    config.incidents.false_alarms_per_day = 0.2;
     for (key, value) in
         [("fetch.wait.max.ms", "5"), ("fetch.error.backoff.ms", "5"), ("statistics.interval.ms", "100")]
     {

@@ -35,7 +35,7 @@ use crate::{
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
 pub use scores::SeriesScore;
-use shard::{Closed, Shard};
+use shard::{Closed, Shard, ShardTick};
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot, SnapshotError};
 use threads::Threads;
 pub use threads::ThreadsConfig;
@@ -61,6 +61,8 @@ pub struct PipelineConfig {
     pub traces: TraceConfig,
     /// Detectors.
     pub score: ScoreConfig,
+    /// Most series of the engine in the deep tier.
+    pub deep_series: usize,
     /// Incidents.
     pub correlator: CorrelatorConfig,
     /// Policies and leases.
@@ -80,6 +82,7 @@ impl Default for PipelineConfig {
             traces: TraceConfig { tick_ns: fold.tick_ns, ..TraceConfig::default() },
             fold,
             score: ScoreConfig::default(),
+            deep_series: 2048,
             correlator: CorrelatorConfig::default(),
             bus: BusConfig::default(),
         }
@@ -320,6 +323,16 @@ impl Pipeline {
         self.shards.iter().map(Shard::series).sum()
     }
 
+    /// Series in the deep tier, and that wait for room in it.
+    pub fn deep_series(&self) -> (usize, usize) {
+        self.shards.iter().map(Shard::deep).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// Series that have been silent for longer than they ever are.
+    pub fn silent_series(&self) -> usize {
+        self.shards.iter().map(Shard::silent).sum()
+    }
+
     /// How far each partition was read.
     pub fn progress(&self) -> impl Iterator<Item = Progress<'_>> {
         self.partitions.values().map(Partition::progress)
@@ -415,6 +428,7 @@ impl Pipeline {
         let mut told = TickClosed { time_ms: start_ms, edges: traced.edges, ..TickClosed::default() };
         let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
         let shows_scores = self.shows_scores;
+        let rooms = self.deep_rooms();
         let closed = self.threads.each(&mut self.shards, samples, |index, shard| {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
@@ -422,12 +436,18 @@ impl Pipeline {
                 .filter(|input| !input.samples.is_empty())
                 .collect();
             let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
-            let is_idle = inputs.is_empty() && measured.is_empty();
+            let is_idle = inputs.is_empty() && measured.is_empty() && shard.series() == 0;
             if is_idle {
-                Closed::default()
-            } else {
-                shard.close(tick, start_ms, &inputs, measured, shows_scores)
+                return Closed::default();
             }
+            shard.close(&ShardTick {
+                tick,
+                time_ms: start_ms,
+                inputs: &inputs,
+                measured,
+                deep_room: rooms[index],
+                shows_scores,
+            })
         });
         let mut scores = Vec::new();
         for closed in closed {
@@ -448,6 +468,17 @@ impl Pipeline {
             }
         }
         self.correlate(told, effects);
+    }
+
+    /// How many series each shard may let into the deep tier: what is free goes to those who wait, in the order of shards.
+    fn deep_rooms(&self) -> Vec<usize> {
+        let mut free = self.config.deep_series.saturating_sub(self.deep_series().0);
+        let rooms = self.shards.iter().map(|shard| {
+            let room = shard.deep().1.min(free);
+            free -= room;
+            room
+        });
+        rooms.collect()
     }
 
     /// Measured values by the shard of their entity; nothing when there are none.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::types::SeriesDef;
+use crate::{score::ChangePoint, types::SeriesDef};
 
 /// What came and what was expected of one series in one tick.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,6 @@ pub struct SeriesScore {
     pub score: f64,
     /// −ln p of it.
     pub neg_log_p: f64,
-    /// Probability that the series changed within the last few ticks.
-    pub change: f64,
-    /// Since when, unix seconds.
-    pub onset: f64,
+    /// What is said of a change of the series.
+    pub change: ChangePoint,
 }

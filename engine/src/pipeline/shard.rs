@@ -28,6 +28,21 @@ pub(super) struct Closed {
     pub(super) scores: Vec<SeriesScore>,
 }
 
+/// What a shard is given of a tick.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShardTick<'a> {
+    pub(super) tick: i64,
+    /// Where it begins, unix milliseconds.
+    pub(super) time_ms: i64,
+    pub(super) inputs: &'a [FrameInput<'a>],
+    /// Values that were made outside.
+    pub(super) measured: &'a [Measured],
+    /// Series that may enter the deep tier.
+    pub(super) deep_room: usize,
+    /// Whether somebody asked for the scores.
+    pub(super) shows_scores: bool,
+}
+
 impl Shard {
     pub(super) fn new(index: usize, fold: FoldConfig, score: ScoreConfig) -> Shard {
         Shard {
@@ -53,16 +68,20 @@ impl Shard {
         self.fold.slots().iter().flatten().count()
     }
 
-    /// Closes a tick that begins at `time_ms`; `measured` are values that were made outside.
-    pub(super) fn close(
-        &mut self,
-        tick: i64,
-        time_ms: i64,
-        inputs: &[FrameInput<'_>],
-        measured: &[Measured],
-        shows_scores: bool,
-    ) -> Closed {
-        self.fold.fold(tick, inputs, measured, &mut self.output);
+    /// Series in the deep tier, and that wait for room in it.
+    pub(super) fn deep(&self) -> (usize, usize) {
+        self.scorer.deep()
+    }
+
+    /// Series that have been silent for longer than they ever are.
+    pub(super) fn silent(&self) -> usize {
+        self.scorer.silent()
+    }
+
+    /// Closes a tick.
+    pub(super) fn close(&mut self, tick: &ShardTick<'_>) -> Closed {
+        let ShardTick { time_ms, shows_scores, .. } = *tick;
+        self.fold.fold(tick.tick, tick.inputs, tick.measured, &mut self.output);
         let output = &mut self.output;
         let frame = FrameView {
             time_ms,
@@ -70,6 +89,7 @@ impl Shard {
             slots: self.fold.slots(),
             admitted: &output.admitted,
             forgotten: &output.forgotten,
+            deep_room: tick.deep_room,
         };
         let mut anomalies = self.scorer.frame(frame);
         for new in output.novel.drain(..) {
@@ -102,8 +122,7 @@ impl Shard {
                 upper: scores.upper[slot],
                 score: scores.score[slot],
                 neg_log_p: scores.nlp[slot],
-                change: scores.change[slot],
-                onset: scores.onset[slot],
+                change: self.scorer.change(slot),
             })
         })
     }

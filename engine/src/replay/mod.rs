@@ -61,6 +61,7 @@ pub fn replay_table(
             slots: &slots,
             admitted: if row == 0 { &admitted } else { &[] },
             forgotten: &[],
+            deep_room: config.deep_series - scorer.deep().0,
         };
         let revisions = scorer.frame(view);
         summary.rows += 1;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Table, plot::Picture};
 use crate::{
     pipeline::SeriesScore,
-    score::{ScoreConfig, Scorer},
+    score::{ChangePoint, ScoreConfig, Scorer},
     types::{Anomaly, Incident},
 };
 
@@ -57,15 +57,6 @@ struct Row<'a> {
     is_anomaly: bool,
 }
 
-/// A change point, if it is one.
-struct Change<'a> {
-    stamp: &'a str,
-    series: &'a str,
-    key: u64,
-    onset: f64,
-    probability: f64,
-}
-
 impl Outputs {
     /// Outputs to these sinks, with their headers written.
     pub fn new(mut sinks: Sinks, plot: Option<PathBuf>) -> Result<Outputs, OutputError> {
@@ -96,21 +87,21 @@ impl Outputs {
         }
         for (slot, (series, &value)) in table.series.iter().zip(values).enumerate() {
             let is_known = !value.is_nan();
+            let strength = if is_known { scores.nlp[slot] } else { scorer.silence(slot) };
             self.score(&Row {
                 stamp: &stamp,
                 series,
                 value,
                 band: [scores.expected[slot], scores.lower[slot], scores.upper[slot]],
-                score: if is_known { scores.score[slot] } else { 0.0 },
-                is_anomaly: is_known && scores.nlp[slot] >= open,
+                score: score_of(strength),
+                is_anomaly: strength >= open,
             })?;
-            let (key, onset, probability) = (slot as u64, scores.onset[slot], scores.change[slot]);
-            let change = Change { stamp: &stamp, series, key, onset, probability };
+            let found = scorer.change(slot);
             if is_known
-                && self.change(&change)?
+                && self.change(&stamp, series, slot as u64, found)?
                 && let Some(picture) = &mut self.picture
             {
-                picture.change(table, row, slot, scores);
+                picture.change(table, row, slot, found);
             }
         }
         if table.series.len() < 2 {
@@ -153,13 +144,7 @@ impl Outputs {
                 score: score.score,
                 is_anomaly: score.neg_log_p >= open,
             })?;
-            self.change(&Change {
-                stamp: &stamp,
-                series: &score.series.name,
-                key: score.series.key,
-                onset: score.onset,
-                probability: score.change,
-            })?;
+            self.change(&stamp, &score.series.name, score.series.key, score.change)?;
         }
         Ok(())
     }
@@ -176,14 +161,20 @@ impl Outputs {
     }
 
     /// Writes a change point, and says whether it is one that was not written before.
-    fn change(&mut self, change: &Change<'_>) -> Result<bool, OutputError> {
-        let last = self.last_onset.get(&change.key).copied().unwrap_or(f64::NEG_INFINITY);
-        if change.probability < CHANGE || change.onset <= last || change.onset.is_nan() {
+    fn change(
+        &mut self,
+        stamp: &str,
+        series: &str,
+        key: u64,
+        found: ChangePoint,
+    ) -> Result<bool, OutputError> {
+        let ChangePoint { probability, onset } = found;
+        let last = self.last_onset.get(&key).copied().unwrap_or(f64::NEG_INFINITY);
+        if probability < CHANGE || onset <= last || onset.is_nan() {
             return Ok(false);
         }
-        self.last_onset.insert(change.key, change.onset);
-        let text =
-            format!("{},{},{},{}", change.stamp, field(change.series), change.onset, change.probability);
+        self.last_onset.insert(key, onset);
+        let text = format!("{stamp},{},{onset},{probability}", field(series));
         line(&mut self.sinks.changes, "change points", &text)?;
         Ok(true)
     }

@@ -334,6 +334,10 @@ impl Core {
             metrics.waiting_spans.set(self.pipeline.spans() as i64);
             metrics.series.set(self.pipeline.series() as i64);
             metrics.warm_series.set(self.pipeline.warm_series() as i64);
+            let (deep, shallow) = self.pipeline.deep_series();
+            metrics.deep_series.set(deep as i64);
+            metrics.shallow_series.set(shallow as i64);
+            metrics.silent_series.set(self.pipeline.silent_series() as i64);
             metrics.open_incidents.set(self.open_incidents() as i64);
         }
         self.counted = now;

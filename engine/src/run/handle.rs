@@ -93,6 +93,12 @@ pub struct Status {
     pub series: u64,
     /// Series that have been seen for long enough to be judged.
     pub warm_series: u64,
+    /// Series that are modelled in the deep tier too.
+    pub deep_series: u64,
+    /// Series that would be, were there room.
+    pub shallow_series: u64,
+    /// Series that have not reported for longer than they ever do.
+    pub silent_series: u64,
     /// Incidents that are open.
     pub open_incidents: u64,
     /// Controllers that are connected.

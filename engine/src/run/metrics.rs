@@ -90,6 +90,9 @@ pub(super) struct Metrics {
     pub(super) waiting_spans: Gauge<i64, AtomicI64>,
     pub(super) series: Gauge<i64, AtomicI64>,
     pub(super) warm_series: Gauge<i64, AtomicI64>,
+    pub(super) deep_series: Gauge<i64, AtomicI64>,
+    pub(super) shallow_series: Gauge<i64, AtomicI64>,
+    pub(super) silent_series: Gauge<i64, AtomicI64>,
     pub(super) open_incidents: Gauge<i64, AtomicI64>,
     pub(super) controllers: Gauge<i64, AtomicI64>,
     pub(super) partitions: Gauge<i64, AtomicI64>,
@@ -179,6 +182,21 @@ impl Metrics {
         );
         r.register("series", "Series that have a slot", self.series.clone());
         r.register("warm_series", "Series seen for long enough to be judged", self.warm_series.clone());
+        r.register(
+            "deep_series",
+            "Series that are modelled in the deep tier too (detect.deep_series)",
+            self.deep_series.clone(),
+        );
+        r.register(
+            "shallow_series",
+            "Series that vary and have the core tier alone, because the deep tier is full",
+            self.shallow_series.clone(),
+        );
+        r.register(
+            "silent_series",
+            "Series that have not reported for longer than they ever do",
+            self.silent_series.clone(),
+        );
         r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         r.register("controllers", "Controllers that are connected", self.controllers.clone());
         r.register("assigned_partitions", "Partitions that this engine reads", self.partitions.clone());

@@ -1,11 +1,14 @@
-//! Rows of residuals per entity, and one forest per entity class over them.
+//! Rows per entity: one forest per entity class over their residuals, and the joint detector over their values.
 //!
 //! A class is the kind of the entity. A measure is a feature of its class; the first [`FEATURES`] measures
-//! that are admitted have one, later ones are left to the core tier.
+//! that are admitted have one, later ones are left to the core tier. The joint detector is of the deep tier: the first rows of
+//! a class have it, as many as the configuration says. The row of an entity that has no series left is the next one's.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use foreshock_detectors::{EntityBank, EntityScores, ForestBank, ForestConfig, LoadError, Scores};
+use foreshock_detectors::{
+    EntityBank, EntityScores, ForestBank, ForestConfig, JointBank, JointConfig, LoadError, Scores, Speaker,
+};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +24,8 @@ const RESIDUAL_LIMIT: f64 = 12.0;
 #[derive(Debug)]
 pub(super) struct Entities {
     config: ForestConfig,
+    /// Most rows of a class that are modelled jointly.
+    joint_rows: usize,
     classes: BTreeMap<EntityKind, Class>,
     /// Class, row and feature of each slot that has one.
     places: BTreeMap<u32, (EntityKind, usize, usize)>,
@@ -30,7 +35,13 @@ pub(super) struct Entities {
 struct Class {
     forest: ForestBank,
     scores: EntityScores,
-    matrix: Array2<f64>,
+    /// Residuals, rows × features.
+    residuals: Array2<f64>,
+    joint: JointBank,
+    joint_scores: EntityScores,
+    /// Values of the rows that are modelled jointly.
+    values: Array2<f64>,
+    joint_rows: usize,
     names: Names,
 }
 
@@ -54,8 +65,16 @@ struct Row {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Saved {
-    classes: Vec<(EntityKind, SavedColumns, Names)>,
+    classes: Vec<SavedClass>,
     places: BTreeMap<u32, (EntityKind, usize, usize)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedClass {
+    kind: EntityKind,
+    forest: SavedColumns,
+    joint: SavedColumns,
+    names: Names,
 }
 
 /// An entity's combined score.
@@ -63,6 +82,8 @@ pub(super) struct Judged<'a> {
     pub(super) entity: &'a Entity,
     pub(super) name: &'a str,
     pub(super) neg_log_p: f64,
+    /// Who says most of it: the forest or the joint detector, or a series by itself.
+    pub(super) speaker: Speaker,
     slots: &'a [Option<u32>],
     /// Shares of its measures, largest first.
     pub(super) attribution: Vec<(String, f64)>,
@@ -81,8 +102,8 @@ impl Judged<'_> {
 }
 
 impl Entities {
-    pub(super) fn new(config: ForestConfig) -> Entities {
-        Entities { config, classes: BTreeMap::new(), places: BTreeMap::new() }
+    pub(super) fn new(config: ForestConfig, joint_rows: usize) -> Entities {
+        Entities { config, joint_rows, classes: BTreeMap::new(), places: BTreeMap::new() }
     }
 
     /// Gives the series in this slot a place in its entity's row.
@@ -91,11 +112,11 @@ impl Entities {
         if series.measure.starts_with(EDGE) {
             return;
         }
-        let config = &self.config;
-        let class = self.classes.entry(series.entity.kind).or_insert_with(|| Class::new(config));
+        let (config, joint_rows) = (&self.config, self.joint_rows);
+        let class = self.classes.entry(series.entity.kind).or_insert_with(|| Class::new(config, joint_rows));
         let measure = series.name.split_once(' ').map_or(series.name.as_str(), |(_, measure)| measure);
         let Some(feature) = class.names.feature(measure) else { return };
-        let row = class.names.row(&series.entity);
+        let row = class.row(&series.entity);
         class.names.rows[row].slots[feature] = Some(slot);
         self.places.insert(slot, (series.entity.kind, row, feature));
     }
@@ -123,17 +144,23 @@ impl Entities {
         let classes = self
             .classes
             .iter()
-            .map(|(kind, class)| (*kind, class.forest.save().into(), class.names.clone()))
+            .map(|(kind, class)| SavedClass {
+                kind: *kind,
+                forest: class.forest.save().into(),
+                joint: class.joint.save().into(),
+                names: class.names.clone(),
+            })
             .collect();
         Saved { classes, places: self.places.clone() }
     }
 
     pub(super) fn load(&mut self, saved: Saved) -> Result<(), LoadError> {
-        for (kind, columns, names) in saved.classes {
-            let mut class = Class::new(&self.config);
-            class.forest.load(&columns.into())?;
-            class.names = names;
-            self.classes.insert(kind, class);
+        for saved in saved.classes {
+            let mut class = Class::new(&self.config, self.joint_rows);
+            class.forest.load(&saved.forest.into())?;
+            class.joint.load(&saved.joint.into())?;
+            class.names = saved.names;
+            self.classes.insert(saved.kind, class);
         }
         self.places = saved.places;
         Ok(())
@@ -150,71 +177,116 @@ impl Names {
             self.features.len() - 1
         })
     }
-
-    fn row(&mut self, entity: &Arc<Entity>) -> usize {
-        if let Some(index) = self.rows.iter().position(|row| row.entity == *entity) {
-            return index;
-        }
-        let name = entity.to_string();
-        self.rows.push(Row { entity: entity.clone(), name, slots: vec![None; FEATURES], strongest: 0.0 });
-        self.rows.len() - 1
-    }
 }
 
 impl Class {
-    fn new(config: &ForestConfig) -> Class {
+    fn new(config: &ForestConfig, joint_rows: usize) -> Class {
         Class {
             forest: ForestBank::new(config.clone(), FEATURES, 0),
             scores: EntityScores::new(0, FEATURES),
-            matrix: Array2::zeros((0, FEATURES)),
+            residuals: Array2::zeros((0, FEATURES)),
+            joint: JointBank::new(JointConfig::default(), FEATURES, 0),
+            joint_scores: EntityScores::new(0, FEATURES),
+            values: Array2::zeros((0, FEATURES)),
+            joint_rows,
             names: Names::default(),
         }
     }
 
-    fn advance(&mut self, seconds: i64, values: &[f64], scores: &Scores) {
-        let rows = self.names.rows.len();
-        if self.matrix.nrows() != rows {
-            self.matrix = Array2::from_elem((rows, FEATURES), f64::NAN);
-            self.forest.grow(rows);
-            self.scores.resize(rows, FEATURES);
+    /// The entity's row; one that is new takes over a row without series.
+    fn row(&mut self, entity: &Arc<Entity>) -> usize {
+        let rows = &mut self.names.rows;
+        if let Some(index) = rows.iter().position(|row| row.entity == *entity) {
+            return index;
         }
-        for (row, mut cells) in self.names.rows.iter_mut().zip(self.matrix.rows_mut()) {
-            row.strongest = 0.0;
-            for (cell, slot) in cells.iter_mut().zip(&row.slots) {
-                let seen = slot.map(|slot| slot as usize).filter(|&slot| values[slot].is_finite());
-                *cell = seen.map_or(f64::NAN, |slot| {
-                    row.strongest = row.strongest.max(scores.nlp[slot]);
-                    scores.residual[slot].clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT)
-                });
+        let new =
+            Row { entity: entity.clone(), name: entity.to_string(), slots: vec![None; FEATURES], strongest: 0.0 };
+        match rows.iter().position(|row| row.slots.iter().all(Option::is_none)) {
+            Some(index) => {
+                rows[index] = new;
+                if index < self.forest.rows() {
+                    self.forest.forget(index);
+                }
+                if index < self.joint.rows() {
+                    self.joint.forget(index);
+                }
+                index
+            }
+            None => {
+                rows.push(new);
+                rows.len() - 1
             }
         }
-        self.forest.advance(seconds, self.matrix.view(), &mut self.scores);
+    }
+
+    fn grow(&mut self) {
+        let rows = self.names.rows.len();
+        if self.residuals.nrows() != rows {
+            let jointly = rows.min(self.joint_rows);
+            self.residuals = Array2::from_elem((rows, FEATURES), f64::NAN);
+            self.values = Array2::from_elem((jointly, FEATURES), f64::NAN);
+            self.forest.grow(rows);
+            self.joint.grow(jointly);
+            self.scores.resize(rows, FEATURES);
+            self.joint_scores.resize(jointly, FEATURES);
+        }
+    }
+
+    fn advance(&mut self, seconds: i64, values: &[f64], scores: &Scores) {
+        self.grow();
+        let jointly = self.values.nrows();
+        for (index, (row, mut residuals)) in
+            self.names.rows.iter_mut().zip(self.residuals.rows_mut()).enumerate()
+        {
+            row.strongest = 0.0;
+            for (feature, slot) in row.slots.iter().enumerate() {
+                let seen = slot.map(|slot| slot as usize).filter(|&slot| values[slot].is_finite());
+                if let Some(slot) = seen {
+                    row.strongest = row.strongest.max(scores.nlp[slot]);
+                }
+                residuals[feature] = seen
+                    .map_or(f64::NAN, |slot| scores.residual[slot].clamp(-RESIDUAL_LIMIT, RESIDUAL_LIMIT));
+                if index < jointly {
+                    self.values[[index, feature]] = seen.map_or(f64::NAN, |slot| values[slot]);
+                }
+            }
+        }
+        self.forest.advance(seconds, self.residuals.view(), &mut self.scores);
+        self.joint.advance(seconds, self.values.view(), &mut self.joint_scores);
     }
 
     fn judged(&self) -> impl Iterator<Item = Judged<'_>> {
         let rows = self.names.rows.iter().take(self.scores.nlp.len()).enumerate();
-        rows.filter(|(_, row)| row.slots.iter().flatten().count() > 1).map(|(index, row)| Judged {
-            entity: &row.entity,
-            name: &row.name,
-            slots: &row.slots,
-            neg_log_p: self.combined(index, row),
-            attribution: self.attribution(index),
+        rows.filter(|(_, row)| row.slots.iter().flatten().count() > 1).map(|(index, row)| {
+            let forest = if self.scores.warm[index] { self.scores.nlp[index] } else { 0.0 };
+            let joint = self.joint_scores.nlp.get(index).copied().unwrap_or(0.0);
+            let speaker = if joint > forest { Speaker::Joint } else { Speaker::Forest };
+            Judged {
+                entity: &row.entity,
+                name: &row.name,
+                slots: &row.slots,
+                neg_log_p: together(forest.max(row.strongest), joint),
+                speaker,
+                attribution: self.attribution(index, speaker),
+            }
         })
     }
 
-    /// The strongest of the forest and of the single series. Not corrected for their number: the core tier's
-    /// calibration already spends its range on what is news.
-    fn combined(&self, index: usize, row: &Row) -> f64 {
-        let forest = if self.scores.warm[index] { self.scores.nlp[index] } else { 0.0 };
-        forest.max(row.strongest)
-    }
-
-    fn attribution(&self, index: usize) -> Vec<(String, f64)> {
-        let shares = self.scores.attribution.row(index);
+    fn attribution(&self, index: usize, speaker: Speaker) -> Vec<(String, f64)> {
+        let scores = if speaker == Speaker::Joint { &self.joint_scores } else { &self.scores };
+        let shares = scores.attribution.row(index);
         let named = self.names.features.iter().zip(shares.iter());
         let mut named: Vec<(String, f64)> =
             named.filter(|(_, share)| **share > 0.05).map(|(name, share)| (name.clone(), *share)).collect();
         named.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         named
     }
+}
+
+/// −ln p of two pieces of evidence together (Fisher 1925): the strongest that a single series or the forest says, which speak of
+/// what is new, and what the joint detector says, which goes on for as long as measures are apart. The strongest is
+/// not corrected for the number of series: the core tier's calibration already spends its range on what is news.
+fn together(one: f64, other: f64) -> f64 {
+    let sum = one + other;
+    sum - sum.ln_1p()
 }

@@ -2,24 +2,30 @@
 //!
 //! * `open`: when an anomaly opens, worsens and closes
 //! * `entities`: rows of residuals per entity, and the forests over them
+//! * `deep`: windows and heavier models for a bounded number of series
 //! * `words`: explanations for people
 //! * `columns`: the banks' state as snapshot sections
 //!
 //! Knows slots and series; does not know where values come from nor what becomes of anomalies.
 
 mod columns;
+mod deep;
 mod entities;
 mod open;
 mod words;
 
 use std::sync::Arc;
 
-use foreshock_detectors::{CoreBank, CoreConfig, ForestConfig, Frame, LoadError, Scores, SeriesBank};
+use foreshock_detectors::{
+    AbsenceBank, CoreBank, CoreConfig, ForestConfig, Frame, LoadError, Scores, SeriesBank,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{Anomaly, Entity, Section, SeriesDef, section::SectionError};
 
 use columns::SavedColumns;
+pub use deep::ChangePoint;
+use deep::Deep;
 use entities::Entities;
 use open::OpenAnomalies;
 
@@ -34,6 +40,8 @@ pub struct ScoreConfig {
     pub calm_ticks: u32,
     /// Values that a series must have had before an anomaly of it opens.
     pub learn_ticks: u32,
+    /// Most entities of a class whose measures are modelled jointly, in the deep tier.
+    pub deep_entities: usize,
     /// The core tier.
     pub core: CoreConfig,
     /// The forests.
@@ -48,6 +56,7 @@ impl Default for ScoreConfig {
             close: 3.0,
             calm_ticks: 3,
             learn_ticks: 120,
+            deep_entities: 2048,
             core: CoreConfig::default(),
             forest: ForestConfig { trees: 50, ..ForestConfig::default() },
         }
@@ -67,6 +76,8 @@ pub struct FrameView<'a> {
     pub admitted: &'a [u32],
     /// Slots whose series ended before this frame.
     pub forgotten: &'a [u32],
+    /// Series that may enter the deep tier in this frame.
+    pub deep_room: usize,
 }
 
 /// A log template that was never seen before.
@@ -90,6 +101,9 @@ pub struct Scorer {
     config: ScoreConfig,
     core: CoreBank,
     scores: Scores,
+    absence: AbsenceBank,
+    silences: Scores,
+    deep: Deep,
     /// Values so far, per slot.
     ages: Vec<u32>,
     entities: Entities,
@@ -110,20 +124,31 @@ pub enum RestoreError {
 #[derive(Serialize, Deserialize)]
 struct Saved {
     core: SavedColumns,
+    absence: SavedColumns,
+    deep: deep::Saved,
     ages: Vec<u32>,
     entities: entities::Saved,
     open: OpenAnomalies,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl Scorer {
     /// A scorer without series.
     pub fn new(config: ScoreConfig) -> Scorer {
         let core = CoreBank::new(config.core.clone(), 0);
-        let entities = Entities::new(config.forest.clone());
-        let open = OpenAnomalies::default();
-        Scorer { config, core, scores: Scores::new(0), ages: Vec::new(), entities, open }
+        let entities = Entities::new(config.forest.clone(), config.deep_entities);
+        Scorer {
+            config,
+            core,
+            scores: Scores::new(0),
+            absence: AbsenceBank::new(0),
+            silences: Scores::new(0),
+            deep: Deep::new(),
+            ages: Vec::new(),
+            entities,
+            open: OpenAnomalies::default(),
+        }
     }
 
     /// Scores one frame and gives the revisions of anomalies that it causes, in slot order, entities last.
@@ -132,11 +157,14 @@ impl Scorer {
         for &slot in frame.forgotten {
             revisions.extend(self.open.forget(slot, frame.time_ms));
             self.core.forget(slot as usize);
+            self.absence.forget(slot as usize);
+            self.deep.forget(slot);
             self.ages[slot as usize] = 0;
             self.entities.forget(slot);
         }
         self.open.expire_novelties(frame.time_ms, &mut revisions);
         self.core.grow(frame.values.len());
+        self.absence.grow(frame.values.len());
         self.scores.resize(frame.values.len());
         self.ages.resize(frame.values.len(), 0);
         for &slot in frame.admitted {
@@ -145,8 +173,12 @@ impl Scorer {
             }
         }
         let seconds = frame.time_ms.div_euclid(1000);
-        self.core.advance(&Frame { time: seconds, values: frame.values }, &mut self.scores);
+        let column = Frame { time: seconds, values: frame.values };
+        self.core.advance(&column, &mut self.scores);
+        self.absence.advance(&column, &mut self.silences);
+        self.deep.advance(&column, frame.deep_room);
         self.open.series(&self.config, &frame, &self.scores, &self.ages, &mut revisions);
+        self.open.silences(&self.config, &frame, &self.absence, &self.silences, &self.ages, &mut revisions);
         for (age, value) in self.ages.iter_mut().zip(frame.values) {
             *age = age.saturating_add(u32::from(!value.is_nan()));
         }
@@ -166,6 +198,27 @@ impl Scorer {
         self.ages.iter().filter(|age| **age >= self.config.learn_ticks).count() as u64
     }
 
+    /// Series that are modelled in the deep tier, and that wait for room in it.
+    pub fn deep(&self) -> (usize, usize) {
+        (self.deep.used(), self.deep.waiting())
+    }
+
+    /// Series that have been silent for longer than they ever are.
+    pub fn silent(&self) -> usize {
+        self.silences.nlp.iter().filter(|nlp| **nlp >= self.config.open).count()
+    }
+
+    /// What is said of a change of the series in this slot in the latest frame: by the deep tier where it has a place there.
+    pub fn change(&self, slot: usize) -> ChangePoint {
+        let core = || ChangePoint { probability: self.scores.change[slot], onset: self.scores.onset[slot] };
+        self.deep.change(slot).unwrap_or_else(core)
+    }
+
+    /// −ln p of a missing value of the series in this slot in the latest frame; 0 for a value.
+    pub fn silence(&self, slot: usize) -> f64 {
+        self.silences.nlp[slot]
+    }
+
     /// The series' scores of the latest frame, per slot.
     pub fn scores(&self) -> &Scores {
         &self.scores
@@ -180,6 +233,8 @@ impl Scorer {
     pub fn save(&self, name: &str) -> Result<Section, SectionError> {
         let saved = Saved {
             core: self.core.save().into(),
+            absence: self.absence.save().into(),
+            deep: self.deep.save(),
             ages: self.ages.clone(),
             entities: self.entities.save(),
             open: self.open.clone(),
@@ -193,7 +248,10 @@ impl Scorer {
         if let Some(saved) = section.load::<Saved>(VERSION)? {
             let columns = saved.core.into();
             scorer.core.load(&columns)?;
+            scorer.absence.load(&saved.absence.into())?;
+            scorer.deep.load(saved.deep)?;
             scorer.scores.resize(scorer.core.slots());
+            scorer.silences.resize(scorer.core.slots());
             scorer.entities.load(saved.entities)?;
             scorer.ages = saved.ages;
             scorer.open = saved.open;

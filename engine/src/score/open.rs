@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foreshock_detectors::{Scores, score_of};
+use foreshock_detectors::{AbsenceBank, Scores, Speaker, score_of};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -177,6 +177,43 @@ impl OpenAnomalies {
         }
     }
 
+    /// Takes what is said of the series that have no value in this frame. A series that is abnormal already is not told again.
+    pub(super) fn silences(
+        &mut self,
+        config: &ScoreConfig,
+        frame: &FrameView<'_>,
+        absence: &AbsenceBank,
+        silences: &Scores,
+        ages: &[u32],
+        revisions: &mut Vec<Anomaly>,
+    ) {
+        let seconds = frame.time_ms.div_euclid(1000);
+        for (slot, strength) in silences.nlp.iter().enumerate() {
+            if *strength < config.open || ages[slot] < config.learn_ticks {
+                continue;
+            }
+            let (Some(series), Some(silence)) = (&frame.slots[slot], absence.silence(slot, seconds)) else {
+                continue;
+            };
+            match self.slots.get_mut(&(slot as u32)) {
+                None => {
+                    let anomaly = open_silence(series, silence, *strength, frame.time_ms);
+                    revisions.push(anomaly.clone());
+                    self.slots.insert(slot as u32, Open::new(anomaly, Before::Within));
+                }
+                Some(open) if open.anomaly.kind == AnomalyKind::Absence => {
+                    let tell = open.lasts(frame.time_ms);
+                    let opened_ms = open.anomaly.opened_ms;
+                    let now = open_silence(series, silence, *strength, opened_ms);
+                    let Anomaly { score, neg_log_p, value, explanation, .. } = now;
+                    open.anomaly = Anomaly { score, neg_log_p, value, explanation, ..open.anomaly.clone() };
+                    revisions.extend(tell.then(|| open.anomaly.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
     /// Takes the entities' combined scores of one frame. An entity speaks for itself only where no single
     /// series of it does: the joint pattern is the news.
     pub(super) fn entities(
@@ -303,6 +340,33 @@ fn strengthen(anomaly: &mut Anomaly, slot: usize, frame: &FrameView<'_>, scores:
     anomaly.explanation = words::series(anomaly);
 }
 
+/// `silence` is how long the series has been silent and how far apart its values are as a rule, in seconds.
+fn open_silence(series: &SeriesDef, silence: (f64, f64), neg_log_p: f64, opened_ms: i64) -> Anomaly {
+    let (silent, step) = silence;
+    Anomaly {
+        id: Id::of(&["absence", &series.name, &opened_ms.to_string()]),
+        revision: 1,
+        kind: AnomalyKind::Absence,
+        entity: (*series.entity).clone(),
+        series: series.name.clone(),
+        measure: series.measure.clone(),
+        active: true,
+        opened_ms,
+        onset_ms: opened_ms - ((silent - step).max(0.0) * 1000.0) as i64,
+        updated_ms: opened_ms,
+        ticks: 1,
+        score: score_of(neg_log_p),
+        neg_log_p,
+        value: silent,
+        expected: step,
+        lower: 0.0,
+        upper: step,
+        detector: Speaker::Absence.as_str().to_string(),
+        explanation: words::silence(series, silent, step, neg_log_p),
+        attribution: Vec::new(),
+    }
+}
+
 fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
     Anomaly {
         id: Id::of(&["entity", judged.name, &time_ms.to_string()]),
@@ -322,7 +386,7 @@ fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
         expected: 0.0,
         lower: 0.0,
         upper: 0.0,
-        detector: "forest".to_string(),
+        detector: judged.speaker.as_str().to_string(),
         explanation: words::entity(&judged.attribution),
         attribution: judged.attribution.clone(),
     }

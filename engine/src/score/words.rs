@@ -1,7 +1,7 @@
 //! Explanations for people.
 
 use super::NewPattern;
-use crate::types::Anomaly;
+use crate::types::{Anomaly, SeriesDef};
 
 /// `p95 came as 0.84, expected 0.21 (0.12 to 0.30): residual`.
 pub(super) fn series(anomaly: &Anomaly) -> String {
@@ -14,6 +14,17 @@ pub(super) fn series(anomaly: &Anomaly) -> String {
         short(*lower),
         short(*upper),
         (-anomaly.neg_log_p).exp()
+    )
+}
+
+/// `requests:rate has been silent for 40.00 s, a value comes every 10.00 s as a rule, p = 8.1e-4`.
+pub(super) fn silence(series: &SeriesDef, silent: f64, step: f64, neg_log_p: f64) -> String {
+    format!(
+        "{} has been silent for {} s, a value comes every {} s as a rule; absence spoke, p = {:.1e}",
+        series.measure,
+        short(silent),
+        short(step),
+        (-neg_log_p).exp()
     )
 }
 

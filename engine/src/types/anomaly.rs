@@ -11,10 +11,12 @@ use super::{hash::Id, series::Entity};
 pub enum AnomalyKind {
     /// One series left its band.
     Series,
-    /// The series of an entity are abnormal together (isolation forest).
+    /// The series of an entity are abnormal together (isolation forest, joint detector).
     Entity,
     /// A log template that was never seen before.
     NewTemplate,
+    /// A series no longer reports; value, expected and band are seconds between two of its values.
+    Absence,
 }
 
 /// A series (or entity) being abnormal over an interval. One record of the topic `foreshock.anomalies`.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use foreshock_detectors::Scores;
 
 use super::{Table, output::OutputError};
-use crate::score::ScoreConfig;
+use crate::score::{ChangePoint, ScoreConfig};
 use panel::{Panel, Place, Row};
 use svg::{escape, tenths};
 
@@ -107,9 +107,9 @@ impl Picture {
     }
 
     /// A change point that was found at this row.
-    pub(super) fn change(&mut self, table: &Table, row: usize, slot: usize, scores: &Scores) {
+    pub(super) fn change(&mut self, table: &Table, row: usize, slot: usize, found: ChangePoint) {
         let scale = self.scale;
-        let (onset, probability) = (scores.onset[slot], scores.change[slot] * 100.0);
+        let (onset, probability) = (found.onset, found.probability * 100.0);
         if let Some(panel) = self.panels.get_mut(slot) {
             let x = if scale.is_time { scale.x((onset * 1000.0) as i64) } else { scale.row(table, row) };
             panel.change(x, format!("change, {probability:.0} % sure at {}", table.stamp(row)));

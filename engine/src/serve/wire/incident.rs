@@ -133,6 +133,7 @@ fn anomaly_kind(kind: AnomalyKind) -> v1::AnomalyKind {
         AnomalyKind::Series => v1::AnomalyKind::Series,
         AnomalyKind::Entity => v1::AnomalyKind::Entity,
         AnomalyKind::NewTemplate => v1::AnomalyKind::NewTemplate,
+        AnomalyKind::Absence => v1::AnomalyKind::Absence,
     }
 }
 
@@ -141,6 +142,7 @@ fn anomaly_kind_from(kind: i32) -> Result<AnomalyKind, Invalid> {
         Ok(v1::AnomalyKind::Series) => Ok(AnomalyKind::Series),
         Ok(v1::AnomalyKind::Entity) => Ok(AnomalyKind::Entity),
         Ok(v1::AnomalyKind::NewTemplate) => Ok(AnomalyKind::NewTemplate),
+        Ok(v1::AnomalyKind::Absence) => Ok(AnomalyKind::Absence),
         Ok(v1::AnomalyKind::Unspecified) | Err(_) => Err(Invalid::Enum("kind", kind)),
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     generated::changes::{CHANGING, Kind, ROWS, STEADY, Series, series},
-    tssb::{self, Found, covering, f1},
+    tssb::{self, covering, f1},
 };
 
 /// Generated series of each kind, and how many of them the peer gets: it is slow.
@@ -21,6 +21,15 @@ const FOR_PEER: usize = 10;
 const MARGIN: usize = 5;
 /// A report within this many rows of a change is about it: its delay counts.
 const ABOUT: usize = 50;
+
+/// A reported change point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// First row of the new segment, as reported.
+    pub onset: usize,
+    /// Row at which it was reported.
+    pub announced: usize,
+}
 
 /// The engine's change points of a series of values, as `--changes` gives them.
 ///
@@ -75,8 +84,16 @@ pub(super) fn score_tssb(context: &Context) -> Result<Section, AccuracyError> {
         "BOCD 44.9 (online), PELT 58.1, BinSeg 57.5, ClaSP 85.5 (offline); none {:.1}",
         mean(none.iter().copied())
     );
+    let files = all.iter().zip(&reports).zip(ours.iter().zip(&none)).map(|((one, report), (ours, none))| {
+        let told: Vec<(usize, usize)> = report.iter().map(|found| (found.onset, found.announced)).collect();
+        let (name, rows, changes) = (&one.name, one.values.len(), &one.changes);
+        format!(
+            "{name}: {rows} rows, {ours:.1} (none {none:.1}), true {changes:?}, onset and report {told:?}"
+        )
+    });
     let figure = Figure::new("covering", Tier::Deep, mean(ours.iter().copied()), 1).peers(peers);
-    Ok(Section { figures: vec![figure.floor(Bound::AtLeast(45.0)).target(Bound::Above(60.0))], details })
+    let figures = vec![figure.floor(Bound::AtLeast(45.0)).target(Bound::Above(60.0))];
+    Ok(Section { files: files.collect(), ..Section::new(figures, details) })
 }
 
 /// What a detector made of the series of one kind.
@@ -161,5 +178,5 @@ pub(super) fn score_generated(_: &Context) -> Result<Section, AccuracyError> {
         Figure::new("rows from a change to its report, median", Tier::Deep, delay, 0),
         Figure::new("reports per 100,000 rows where nothing changes", Tier::Deep, mean(steady), 1),
     ];
-    Ok(Section { figures, details })
+    Ok(Section::new(figures, details))
 }

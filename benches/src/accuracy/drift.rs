@@ -1,4 +1,4 @@
-//! Drifting streams: a naive Bayes classifier's errors as a series, its change points as drifts. An adapter: the set is no telemetry.
+//! Drifting streams: a naive Bayes classifier's share of errors as a series, its change points as drifts. An adapter: the set is no telemetry.
 //!
 //! The classifier is judged and then taught by every row, and begins anew where a drift is told, as the streams' own framework
 //! (Tornado) does it. A change point is a drift when errors are more frequent since its onset than before it. The
@@ -39,8 +39,10 @@ const STREAMS: [(&str, [&str; 2], usize, usize, &str); 3] = [
 
 /// Drifts after which a stream is given up: it is nothing but false alarms then.
 const MOST: usize = 30;
-/// Rows behind a drift that are shown first.
-const AHEAD: usize = 4_000;
+/// Ticks behind a drift that are shown first.
+const AHEAD: usize = 1_000;
+/// Rows of a tick: a model's errors come as a rate.
+const ROWS: usize = 25;
 
 /// Rows of numbers and whether each is of the first class. Nominal attributes are numbers of their values.
 struct Stream {
@@ -108,7 +110,7 @@ impl Bayes {
     }
 }
 
-/// The classifier's errors (1) row by row, when it begins anew after each of these rows.
+/// The classifier's share of errors tick by tick, when it begins anew after each of these rows.
 fn errors(stream: &Stream, drifts: &[usize]) -> Vec<f64> {
     let attributes = stream.rows.first().map_or(0, |(values, _)| values.len());
     let mut bayes = Bayes::new(attributes);
@@ -120,7 +122,8 @@ fn errors(stream: &Stream, drifts: &[usize]) -> Vec<f64> {
         }
         f64::from(u8::from(wrong))
     });
-    rows.collect()
+    let rows: Vec<f64> = rows.collect();
+    rows.chunks_exact(ROWS).map(|tick| mean(tick.iter().copied())).collect()
 }
 
 /// Rows at which a drift is told.
@@ -135,11 +138,11 @@ fn drifts(stream: &Stream) -> Result<Vec<usize>, ReplayError> {
     Ok(told)
 }
 
-/// The row at which the next drift is told after these. The engine is causal, so it need not see the rows behind that: it is
+/// The row at which the next drift is told after these. The engine is causal, so it need not see the ticks behind that: it is
 /// shown twice as many until it tells one.
 fn next_drift(stream: &Stream, told: &[usize]) -> Result<Option<usize>, ReplayError> {
     let errors = errors(stream, told);
-    let begin = told.last().map_or(0, |row| row + 1);
+    let begin = told.last().map_or(0, |row| (row + 1) / ROWS);
     let rises = |onset: usize, announced: usize| {
         let onset = onset.clamp(begin, announced);
         mean(errors[onset..=announced].iter().copied()) > mean(errors[begin..onset].iter().copied())
@@ -150,7 +153,7 @@ fn next_drift(stream: &Stream, told: &[usize]) -> Result<Option<usize>, ReplayEr
         let report = found(&errors[..shown])?;
         let next = report.iter().find(|one| one.announced >= begin && rises(one.onset, one.announced));
         if next.is_some() || shown == errors.len() {
-            return Ok(next.map(|one| one.announced));
+            return Ok(next.map(|one| (one.announced + 1) * ROWS - 1));
         }
         ahead *= 2;
     }
@@ -169,7 +172,7 @@ fn judged(told: &[usize], rows: usize, apart: usize, within: usize) -> (usize, u
 pub(super) fn score(context: &Context) -> Result<Section, AccuracyError> {
     let folder = context.folder("drift")?;
     let mut details = format!(
-        "Adapter: a naive Bayes classifier's errors, row by row, as a series a minute apart; its change points (`--changes`) since whose onset errors \
+        "Adapter: a naive Bayes classifier's share of errors, in ticks of {ROWS} rows; its change points (`--changes`) since whose onset errors \
          are more frequent are drifts, and the classifier begins anew there. Two files per stream; a stream with {MOST} drifts told is given up. \
          True / missed / false drifts, mean delay in rows.\n\n| stream | tolerance | foreshock | published |\n|---|---:|---|---|\n"
     );
@@ -192,7 +195,7 @@ pub(super) fn score(context: &Context) -> Result<Section, AccuracyError> {
     let f1 = 2.0 * hits as f64 / (2 * hits + missed + false_drifts).max(1) as f64;
     let figure = Figure::new("F1 of drifts told in time, three streams (adapter)", Tier::Deep, f1, 2);
     let peers = "ADWIN 1.00, HDDM_W 0.30, DDM 0.88 (from the published counts)";
-    Ok(Section { figures: vec![figure.peers(peers)], details })
+    Ok(Section::new(vec![figure.peers(peers)], details))
 }
 
 #[cfg(test)]
@@ -215,7 +218,7 @@ mod tests {
         let stream = Stream { rows: (0..1_200).map(row).collect() };
         let rate = |errors: &[f64]| mean(errors.iter().copied());
         let stuck = errors(&stream, &[]);
-        assert!(rate(&stuck[50..600]) < 0.01 && rate(&stuck[600..900]) > 0.9);
-        assert!(rate(&errors(&stream, &[650])[700..]) < 0.01);
+        assert!(rate(&stuck[2..24]) < 0.01 && rate(&stuck[24..36]) > 0.9);
+        assert!(rate(&errors(&stream, &[649])[28..]) < 0.01);
     }
 }

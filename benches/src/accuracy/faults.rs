@@ -69,7 +69,7 @@ pub(super) fn score(_: &Context) -> Result<Section, AccuracyError> {
             .peers(format!("robust z {:.2}", robust.false_per_week())),
         Figure::new("delay in ticks, median", Tier::Core, delay, 0),
     ];
-    Ok(Section { figures, details })
+    Ok(Section::new(figures, details))
 }
 
 fn lines(text: &mut String, kind: &str, reports: &[Report; 2]) {

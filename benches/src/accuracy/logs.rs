@@ -50,7 +50,7 @@ pub(super) fn score_templates(context: &Context) -> Result<Section, AccuracyErro
     let beside = columns.iter().zip(&means).skip(1).map(|((name, _), mean)| format!("{name} {mean:.3} here"));
     let peers = format!("drain3 0.738, with masks 0.773; {}", beside.collect::<Vec<_>>().join(", "));
     let figure = Figure::new("grouping accuracy", Tier::Core, means[0], 3).peers(peers);
-    Ok(Section { figures: vec![figure.floor(Bound::AtLeast(0.8)).target(Bound::Above(0.9))], details })
+    Ok(Section::new(vec![figure.floor(Bound::AtLeast(0.8)).target(Bound::Above(0.9))], details))
 }
 
 pub(super) fn score_sessions(context: &Context) -> Result<Section, AccuracyError> {
@@ -88,5 +88,5 @@ pub(super) fn score_sessions(context: &Context) -> Result<Section, AccuracyError
     let figure = Figure::new("F1 per session (adapter)", Tier::Core, ours.f1(), 3).peers(peers);
     let share = Figure::new("share of the attainable F1", Tier::Core, ours.f1() / most.f1(), 3);
     let figure = figure.floor(Bound::AtLeast(0.95)).target(Bound::Above(0.98));
-    Ok(Section { figures: vec![figure, share], details })
+    Ok(Section::new(vec![figure, share], details))
 }

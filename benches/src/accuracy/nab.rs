@@ -80,5 +80,29 @@ pub(super) fn score(context: &Context) -> Result<Section, AccuracyError> {
             }
         }
     }
-    Ok(Section { figures, details })
+    let threshold = {
+        let parts: Vec<&Series> = series.iter().collect();
+        let marks: Vec<&[f64]> = rows[0].1.iter().map(Vec::as_slice).collect();
+        nab::fit(&nab::rows(&parts, &marks), PROFILES[0]).threshold
+    };
+    let files = series.iter().zip(&rows[0].1).map(|(series, scores)| line(series, scores, threshold));
+    Ok(Section { files: files.collect(), ..Section::new(figures, details) })
+}
+
+/// One file at the threshold fitted to the standard profile: alarms outside windows, then for each window how far into it the first
+/// alarm came, or the loudest miss.
+fn line(series: &Series, scores: &[f64], threshold: f64) -> String {
+    let skipped = (scores.len() * 15 / 100).min(750);
+    let spoken: Vec<usize> = (skipped..scores.len()).filter(|row| scores[*row] >= threshold).collect();
+    let inside = |row: usize| series.windows.iter().any(|(first, last)| (*first..=*last).contains(&row));
+    let alarms = spoken.iter().filter(|row| !inside(**row)).count();
+    let window = |&(first, last): &(usize, usize)| {
+        let loudest = scores[first..=last].iter().copied().fold(0.0, f64::max);
+        match spoken.iter().find(|row| (first..=last).contains(row)) {
+            Some(row) => format!("{:.2}", (row - first) as f64 / (last - first + 1) as f64),
+            None => format!("miss({loudest:.3})"),
+        }
+    };
+    let windows: Vec<String> = series.windows.iter().map(window).collect();
+    format!("{:<58} {:>6} rows {alarms:>4} alarms  {}", series.name, scores.len(), windows.join(" "))
 }

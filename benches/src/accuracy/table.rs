@@ -9,6 +9,18 @@ pub enum Tier {
     Core,
     /// What runs for a bounded number of series.
     Deep,
+    /// Both, together.
+    Both,
+}
+
+impl Tier {
+    fn word(self) -> &'static str {
+        match self {
+            Tier::Core => "core",
+            Tier::Deep => "deep",
+            Tier::Both => "core, deep",
+        }
+    }
 }
 
 /// What a figure is held to.
@@ -83,6 +95,7 @@ impl Figure {
     fn verdict(&self) -> &'static str {
         let holds = |bound: Option<Bound>| bound.map(|bound| bound.holds(self.value));
         match (holds(self.floor), holds(self.target)) {
+            (Some(false), _) if matches!(self.floor, Some(Bound::Within(..))) => "**outside**",
             (Some(false), _) => "**below floor**",
             (_, Some(true)) => "target",
             (Some(true), _) => "floor",
@@ -94,7 +107,7 @@ impl Figure {
     fn row(&self, set: &str) -> String {
         let Figure { what, value, digits, peers, .. } = self;
         let bound = |bound: Option<Bound>| bound.map_or(String::new(), |bound| bound.text(*digits));
-        let tier = format!("{:?}", self.tier).to_lowercase();
+        let tier = self.tier.word();
         let value = if value.is_nan() { "none".to_string() } else { format!("{value:.digits$}") };
         let (floor, target, verdict) = (bound(self.floor), bound(self.target), self.verdict());
         format!("| {set} | {what} | {tier} | {value} | {floor} | {target} | {verdict} | {peers} |")
@@ -108,10 +121,19 @@ pub struct Section {
     pub figures: Vec<Figure>,
     /// How it was scored, and the details: markdown.
     pub details: String,
+    /// One line per file, for who wants to know.
+    pub files: Vec<String>,
 }
 
-/// The table of all figures, then the details set by set, with the seconds that each took.
-pub fn markdown(sections: &[(&str, f64, Section)]) -> String {
+impl Section {
+    /// Without lines per file.
+    pub fn new(figures: Vec<Figure>, details: String) -> Section {
+        Section { figures, details, files: Vec::new() }
+    }
+}
+
+/// The table of all figures, then the details set by set, with the seconds that each took, and where asked for a line per file.
+pub fn markdown(sections: &[(&str, f64, Section)], files: bool) -> String {
     let mut text = String::from("| set | figure | tier | measured | floor | target | reached | peers |\n");
     text.push_str("|---|---|---|---:|---:|---:|---|---|\n");
     for (set, _, section) in sections {
@@ -121,6 +143,9 @@ pub fn markdown(sections: &[(&str, f64, Section)]) -> String {
     }
     for (set, seconds, section) in sections {
         let _ = writeln!(text, "\n## {set} ({seconds:.0} s)\n\n{}", section.details.trim_end());
+        if files && !section.files.is_empty() {
+            let _ = writeln!(text, "\n```\n{}\n```", section.files.join("\n"));
+        }
     }
     text
 }
@@ -145,6 +170,6 @@ mod tests {
             assert_eq!(figure(value).row("set"), want);
         }
         let ratio = Figure::new("ratio", Tier::Core, 2.0, 1).floor(Bound::Within(0.3, 1.5));
-        assert_eq!(ratio.row("set"), "| set | ratio | core | 2.0 | 0.3 to 1.5 |  | **below floor** |  |");
+        assert_eq!(ratio.row("set"), "| set | ratio | core | 2.0 | 0.3 to 1.5 |  | **outside** |  |");
     }
 }

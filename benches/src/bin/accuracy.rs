@@ -2,7 +2,8 @@
 //!
 //! Default configuration, through `replay`'s own code. SETs are `nab tssb changes asd loghub2k hdfs100k drift generated quiet
 //! quiet-real`; without any all are scored, those without data left out. `--python PYTHON` runs the peers in Python beside it (scikit-learn,
-//! river, drain3), `--record FOLDER` writes what is printed to `FOLDER/DATE-accuracy.md`, `--date DATE` names the day.
+//! river, drain3), `--files` adds a line per file of `nab` and `tssb`, `--record FOLDER` writes what is printed to
+//! `FOLDER/DATE-accuracy.md`, `--date DATE` names the day.
 
 use std::{path::Path, process::Command, time::Instant};
 
@@ -18,6 +19,7 @@ struct Arguments {
     python: Option<String>,
     record: Option<String>,
     date: Option<String>,
+    files: bool,
 }
 
 impl Arguments {
@@ -28,6 +30,10 @@ impl Arguments {
                 "--python" => &mut arguments.python,
                 "--record" => &mut arguments.record,
                 "--date" => &mut arguments.date,
+                "--files" => {
+                    arguments.files = true;
+                    continue;
+                }
                 set if SETS.iter().any(|(name, _)| *name == set) => {
                     arguments.sets.push(word);
                     continue;
@@ -67,7 +73,7 @@ fn main() -> Result<(), Failure> {
         Some(date) => date.clone(),
         None => output(Command::new("date").arg("+%F"))?,
     };
-    let text = format!("{}{}", heading(&date, &arguments), markdown(&sections));
+    let text = format!("{}{}", heading(&date, &arguments), markdown(&sections, arguments.files));
     println!("{text}");
     if let Some(folder) = &arguments.record {
         let path = Path::new(folder).join(format!("{date}-accuracy.md"));

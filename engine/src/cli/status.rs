@@ -53,7 +53,11 @@ fn screen(status: &Status, width: usize) -> String {
         ),
         format!(
             "series      {} known, {} warm, {} silent; {} deep, {} without room there",
-            status.series, status.warm_series, status.silent_series, status.deep_series, status.shallow_series
+            status.series,
+            status.warm_series,
+            status.silent_series,
+            status.deep_series,
+            status.shallow_series
         ),
         format!("incidents   {} open", status.open_incidents),
         format!("controllers {} connected", status.controllers),

@@ -95,7 +95,12 @@ fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
 }
 
 /// Why this anomaly joins the incident, or `None`.
-pub(super) fn joins(incident: &Incident, anomaly: &Anomaly, ties: Ties<'_>, window_ms: i64) -> Option<String> {
+pub(super) fn joins(
+    incident: &Incident,
+    anomaly: &Anomaly,
+    ties: Ties<'_>,
+    window_ms: i64,
+) -> Option<String> {
     let only_traffic = symptom::of(anomaly) == Symptom::Traffic;
     incident.members.iter().filter(|member| member.anomaly.active).find_map(|member| {
         let near = is_near(anomaly, member.anomaly.onset_ms, member.anomaly.opened_ms, window_ms);

@@ -13,8 +13,8 @@
 mod budget;
 mod graph;
 mod group;
-mod suspects;
 mod surge;
+mod suspects;
 mod symptom;
 mod words;
 

@@ -192,7 +192,8 @@ mod tests {
             other.load(saved).unwrap();
             advance(&mut other, tick, &values, 1);
             let (ours, theirs) = (one.change(0), other.change(0));
-            let bits = |change: Option<ChangePoint>| change.map(|c| (c.probability.to_bits(), c.onset.to_bits()));
+            let bits =
+                |change: Option<ChangePoint>| change.map(|c| (c.probability.to_bits(), c.onset.to_bits()));
             assert_eq!(bits(ours), bits(theirs), "tick {tick}");
             found += u32::from(ours.is_some_and(|change| change.probability > 0.5));
         }

@@ -199,8 +199,12 @@ impl Class {
         if let Some(index) = rows.iter().position(|row| row.entity == *entity) {
             return index;
         }
-        let new =
-            Row { entity: entity.clone(), name: entity.to_string(), slots: vec![None; FEATURES], strongest: 0.0 };
+        let new = Row {
+            entity: entity.clone(),
+            name: entity.to_string(),
+            slots: vec![None; FEATURES],
+            strongest: 0.0,
+        };
         match rows.iter().position(|row| row.slots.iter().all(Option::is_none)) {
             Some(index) => {
                 rows[index] = new;

@@ -19,13 +19,12 @@ fn an_entity() -> impl Strategy<Value = Entity> {
 }
 
 fn an_anomaly() -> impl Strategy<Value = Anomaly> {
-    let kind =
-        prop_oneof![
-            Just(AnomalyKind::Series),
-            Just(AnomalyKind::Entity),
-            Just(AnomalyKind::NewTemplate),
-            Just(AnomalyKind::Absence)
-        ];
+    let kind = prop_oneof![
+        Just(AnomalyKind::Series),
+        Just(AnomalyKind::Entity),
+        Just(AnomalyKind::NewTemplate),
+        Just(AnomalyKind::Absence)
+    ];
     let texts = prop::array::uniform4(".{0,9}");
     let numbers = prop::array::uniform6(any::<f64>().prop_filter("equal to itself", |it| !it.is_nan()));
     let times = prop::array::uniform3(any::<i64>());

@@ -8,6 +8,7 @@
 //! | `absence` | series that no longer report |
 //! | `bank` | the contracts: frames in, scores out |
 //! | `columns` | the snapshot form of a bank's state |
+//! | `conformance` | what every detector promises, as checks |
 //! | `core` | the core tier: decomposition, change point and calibration in one pass |
 //! | `forest` | the streaming isolation forest over entities |
 //! | `joint` | the deep tier's view of an entity: measures that part from one another |
@@ -18,6 +19,7 @@
 mod absence;
 mod bank;
 mod columns;
+pub mod conformance;
 mod core;
 mod dispatch;
 mod forest;
@@ -36,3 +38,8 @@ pub use joint::{JointBank, JointConfig};
 pub use pool::TailPool;
 pub use segment::{SegmentBank, SegmentConfig};
 pub use session::{SessionBank, SessionConfig, SessionScore, SessionSpeaker};
+
+/// The page's code is a test: it is compiled and run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-a-detector.md")]
+struct WritingADetector;

@@ -49,10 +49,31 @@ pub fn replay_table(
     config: &PipelineConfig,
     outputs: &mut Outputs,
 ) -> Result<Summary, OutputError> {
+    let mut correlator = Correlator::new(config.correlator.clone());
+    let mut incidents = 0;
+    let summary = score_table(table, config, outputs, |tick, outputs| {
+        for effect in correlator.on_event(correlator::Event::Tick(tick)) {
+            if let correlator::Effect::Incident(incident) = effect {
+                incidents += usize::from(incident.revision == 1);
+                outputs.incident(&incident)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Summary { incidents, ..summary })
+}
+
+/// The part of [`replay_table`] before incidents: gives each row to `closed` as a correlator is told it, so that several can
+/// listen to one replay.
+pub fn score_table(
+    table: &Table,
+    config: &PipelineConfig,
+    outputs: &mut Outputs,
+    mut closed: impl FnMut(TickClosed, &mut Outputs) -> Result<(), OutputError>,
+) -> Result<Summary, OutputError> {
     let slots = slots(table);
     let admitted: Vec<u32> = (0..slots.len() as u32).collect();
     let mut scorer = Scorer::new(config.score.clone());
-    let mut correlator = Correlator::new(config.correlator.clone());
     let mut summary = Summary::default();
     for row in 0..table.rows() {
         let view = FrameView {
@@ -68,13 +89,7 @@ pub fn replay_table(
         summary.anomalies += revisions.iter().filter(|anomaly| anomaly.revision == 1).count();
         outputs.row(table, row, &scorer, &config.score)?;
         outputs.anomalies(&revisions)?;
-        let told = closed(table.times_ms[row], scorer.warm(), revisions);
-        for effect in correlator.on_event(correlator::Event::Tick(told)) {
-            if let correlator::Effect::Incident(incident) = effect {
-                summary.incidents += usize::from(incident.revision == 1);
-                outputs.incident(&incident)?;
-            }
-        }
+        closed(tick(table.times_ms[row], scorer.warm(), revisions), outputs)?;
     }
     outputs.draw(table)?;
     Ok(summary)
@@ -94,7 +109,7 @@ fn slots(table: &Table) -> Vec<Option<Arc<SeriesDef>>> {
 }
 
 /// A row as the correlator is told it; in the order of series, like the pipeline does.
-fn closed(time_ms: i64, warm_series: u64, mut anomalies: Vec<Anomaly>) -> TickClosed {
+fn tick(time_ms: i64, warm_series: u64, mut anomalies: Vec<Anomaly>) -> TickClosed {
     anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
     TickClosed { time_ms, anomalies, edges: Vec::new(), warm_series }
 }

@@ -254,6 +254,26 @@ mod tests {
     }
 
     #[test]
+    fn services_of_one_table_have_scores_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fleet.csv");
+        let names = ["cart/cpu", "cart/memory", "web/cpu"].map(str::to_string);
+        let rows: Vec<[f64; 3]> = (0..50).map(|row| [f64::from(row % 5), f64::from(row % 3), 1.0]).collect();
+        let rows = rows.iter().enumerate().map(|(row, values)| (Some(row as i64 * 60), values.as_slice()));
+        write_csv(&path, &names, rows).unwrap();
+        let series = |separator: Option<&str>| {
+            let options = TableOptions { entity_separator: separator.map(str::to_string), ..timed() };
+            let table = Table::read(&path, None, &options).unwrap();
+            let wanted = Wanted { scores: true, ..Wanted::default() };
+            let scores = replay(&table, &PipelineConfig::default(), wanted).unwrap().scores;
+            assert!(scores.values().all(|scored| scored.score.len() == 50));
+            scores.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(series(None), ["cart/cpu", "cart/memory", "entity", "web/cpu"]);
+        assert_eq!(series(Some("/")), ["cart/cpu", "cart/memory", "service/cart", "web/cpu"]);
+    }
+
+    #[test]
     fn lines_alike_have_one_template() {
         let lines: Vec<String> = (0..50).map(|n| format!("user {n} logged in")).chain(["".into()]).collect();
         let found = templates(&lines).unwrap();

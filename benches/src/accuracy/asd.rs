@@ -91,16 +91,19 @@ impl Summed {
     }
 }
 
+/// Events with the engine's own threshold: its column `anomaly`.
+fn shipped(servers: &[Server], scores: &[Scored]) -> asd::Tally {
+    let told: Vec<Vec<f64>> =
+        scores.iter().map(|one| one.anomaly.iter().map(|on| f64::from(u8::from(*on))).collect()).collect();
+    let marks = servers.iter().zip(&told).map(|(server, told)| (server.labels.as_slice(), told.as_slice()));
+    tally(&marks.collect::<Vec<_>>(), 0.5)
+}
+
 pub(super) fn score(context: &Context) -> Result<Section, AccuracyError> {
     let servers = asd::read(&context.folder("asd")?)?;
     let ours: Vec<Scored> = servers.par_iter().map(scores).collect::<Result<_, _>>()?;
     let summed = Summed::of(&servers, &ours.iter().map(|one| one.score.clone()).collect::<Vec<_>>());
-    // The engine's own threshold: its column `anomaly`.
-    let told: Vec<Vec<f64>> =
-        ours.iter().map(|one| one.anomaly.iter().map(|on| f64::from(u8::from(*on))).collect()).collect();
-    let marks: Vec<(&[bool], &[f64])> =
-        servers.iter().zip(&told).map(|(server, told)| (server.labels.as_slice(), told.as_slice())).collect();
-    let shipped = tally(&marks, 0.5);
+    let shipped = shipped(&servers, &ours);
     let mut details = String::from(
         "12 servers of 19 metrics, 30 days to learn from, 15 days scored; the `entity` row of `--scores`. VUS-PR with buffers of 0 to 100 \
          rows, AUC-PR row by row, means over servers. Events are not point-adjusted: a report is a run of rows less than an hour apart, right \

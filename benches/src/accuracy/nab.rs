@@ -9,7 +9,7 @@ use super::{
     AccuracyError, Bound, Context, Figure, Section, Tier,
     replay::{ReplayError, Wanted, replay, timed},
 };
-use crate::nab::{self, CorpusError, PROFILES, Series};
+use crate::nab::{self, CorpusError, PROFILES, Profile, Series};
 
 /// Floors and targets of the profiles, and what is published for them.
 const BOUNDS: [(Option<f64>, f64, &str); 3] = [
@@ -58,35 +58,40 @@ pub(super) fn score(context: &Context) -> Result<Section, AccuracyError> {
          | detector | profile | fitted | fixed beforehand | threshold | windows hit | alarms outside |\n\
          |---|---|---:|---:|---:|---:|---:|\n",
     );
-    let mut figures = Vec::new();
     for (name, scores) in &rows {
-        let parts: Vec<&Series> = series.iter().collect();
-        let marks: Vec<&[f64]> = scores.iter().map(Vec::as_slice).collect();
-        let all = nab::rows(&parts, &marks);
-        for (profile, (floor, target, published)) in PROFILES.into_iter().zip(BOUNDS) {
-            let fitted = nab::fit(&all, profile);
-            let crossed = nab::crossed(&series, scores, profile);
+        let all = scored(&series, scores);
+        for profile in PROFILES {
+            let (fitted, crossed) = (nab::fit(&all, profile), nab::crossed(&series, scores, profile));
             let _ = writeln!(
                 details,
                 "| {name} | {} | {:.2} | {crossed:.2} | {:.4} | {} | {} |",
                 profile.name, fitted.percent, fitted.threshold, fitted.hits, fitted.alarms
             );
-            if name == "foreshock" {
-                let what = |how: &str| format!("{}, threshold {how}", profile.name);
-                let figure = Figure::new(what("fitted"), Tier::Core, fitted.percent, 1).peers(published);
-                let figure = figure.target(Bound::Above(target));
-                figures.push(Figure { floor: floor.map(Bound::AtLeast), ..figure });
-                figures.push(Figure::new(what("fixed beforehand"), Tier::Core, crossed, 1));
-            }
         }
     }
-    let threshold = {
-        let parts: Vec<&Series> = series.iter().collect();
-        let marks: Vec<&[f64]> = rows[0].1.iter().map(Vec::as_slice).collect();
-        nab::fit(&nab::rows(&parts, &marks), PROFILES[0]).threshold
+    let ours = &rows[0].1;
+    let threshold = nab::fit(&scored(&series, ours), PROFILES[0]).threshold;
+    let files = series.iter().zip(ours).map(|(series, scores)| line(series, scores, threshold)).collect();
+    Ok(Section { files, ..Section::new(figures(&series, ours), details) })
+}
+
+fn scored(series: &[Series], scores: &[Vec<f64>]) -> nab::Rows {
+    let parts: Vec<&Series> = series.iter().collect();
+    let marks: Vec<&[f64]> = scores.iter().map(Vec::as_slice).collect();
+    nab::rows(&parts, &marks)
+}
+
+fn figures(series: &[Series], scores: &[Vec<f64>]) -> Vec<Figure> {
+    let all = scored(series, scores);
+    let of = |(profile, (floor, target, published)): (Profile, (Option<f64>, f64, &str))| {
+        let figure = |how: &str, value| {
+            Figure::new(format!("{}, threshold {how}", profile.name), Tier::Core, value, 1)
+        };
+        let fitted = figure("fitted", nab::fit(&all, profile).percent).peers(published);
+        let fitted = Figure { floor: floor.map(Bound::AtLeast), ..fitted.target(Bound::Above(target)) };
+        [fitted, figure("fixed beforehand", nab::crossed(series, scores, profile))]
     };
-    let files = series.iter().zip(&rows[0].1).map(|(series, scores)| line(series, scores, threshold));
-    Ok(Section { files: files.collect(), ..Section::new(figures, details) })
+    PROFILES.into_iter().zip(BOUNDS).flat_map(of).collect()
 }
 
 /// One file at the threshold fitted to the standard profile: alarms outside windows, then for each window how far into it the first

@@ -4,7 +4,8 @@
 
 One configuration for all files, causal: each row is scored before it is learnt from. One number per line in OUT/<peer>/<group>/<file>.txt. Half-space
 trees have river's defaults (its limits of 0 to 1 are met by a running min-max scaler); the z-score is the distance from the
-median of the last 1,000 values in median absolute deviations, both renewed every 10 rows. Needs numpy and river (0.26.1 in the record).
+median of the last 1,000 values in median absolute deviations (a tenth of the standard deviation at least), both
+renewed every 10 rows, at most 100. Needs numpy and river (0.26.1 in the record).
 """
 
 import csv
@@ -32,8 +33,10 @@ def robust_z(values):
         if row >= WARM and row % RENEW == 0:
             past = np.asarray(values[max(0, row - WIDTH) : row])
             centre = np.median(past)
-            scale = max(1.4826 * np.median(np.abs(past - centre)), 1e-9 * max(abs(centre), 1.0))
-        yield abs(value - centre) / scale
+            spread = 1.4826 * np.median(np.abs(past - centre))
+            # Where most values are one value, the median deviation is nothing.
+            scale = max(spread, 0.1 * past.std(), 1e-9 * max(abs(centre), 1.0))
+        yield min(abs(value - centre) / scale, 100.0)
 
 
 data, out = map(pathlib.Path, sys.argv[1:3])

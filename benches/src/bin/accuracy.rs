@@ -85,13 +85,10 @@ fn main() -> Result<(), Failure> {
 
 /// What was run, and where.
 fn heading(date: &str, arguments: &Arguments) -> String {
-    let sets = arguments.sets.join(" ");
-    let command = match (sets.is_empty(), arguments.python.is_some()) {
-        (true, false) => String::new(),
-        (true, true) => " -- --python PYTHON".to_string(),
-        (false, false) => format!(" -- {sets}"),
-        (false, true) => format!(" -- {sets} --python PYTHON"),
-    };
+    let mut words: Vec<&str> = arguments.sets.iter().map(String::as_str).collect();
+    words.extend(arguments.python.as_ref().map(|_| "--python PYTHON"));
+    words.extend(arguments.files.then_some("--files"));
+    let command = if words.is_empty() { String::new() } else { format!(" -- {}", words.join(" ")) };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
         "# Accuracy of what is shipped, {date}\n\n    cargo run --release -p foreshock-benches --bin accuracy{command}\n\n\

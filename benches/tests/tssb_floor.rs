@@ -5,7 +5,7 @@ use foreshock_benches::generated::changes::{self, Kind, STEADY, Series};
 use foreshock_benches::{paths, tssb};
 
 fn onsets(values: &[f64]) -> Vec<usize> {
-    found(values).unwrap().iter().map(|found| found.onset).collect()
+    found(values).expect("a series that can be replayed").iter().map(|found| found.onset).collect()
 }
 
 /// Every third series, so that the test is quick; the `accuracy` command has all 75.

@@ -187,36 +187,58 @@ fn next_drift(stream: &Stream, by: By, told: &[usize]) -> Result<Option<usize>, 
     }
 }
 
-/// True, missed and false drifts, and the delays of the true ones.
-fn judged(told: &[usize], rows: usize, apart: usize, within: usize) -> (usize, usize, usize, Vec<usize>) {
-    let truth: Vec<usize> = (1..).map(|number| number * apart).take_while(|row| *row < rows).collect();
-    let delay = |drift: &usize| {
-        told.iter().find(|row| (*drift..=drift + within).contains(row)).map(|row| row - drift)
-    };
-    let delays: Vec<usize> = truth.iter().filter_map(delay).collect();
-    (delays.len(), truth.len() - delays.len(), told.len() - delays.len(), delays)
+/// Drifts told in time, missed and told wrongly, and the delays of the first, in rows.
+#[derive(Debug, Default, PartialEq)]
+struct Judged {
+    right: usize,
+    missed: usize,
+    wrong: usize,
+    delays: Vec<usize>,
 }
 
-/// All streams judged one way: a line of text for each stream, and F1.
-fn judge(folder: &Path, by: By) -> Result<(Vec<String>, f64), AccuracyError> {
-    let (mut hits, mut missed, mut false_drifts) = (0, 0, 0);
-    let mut words = Vec::new();
-    for (_, files, apart, within, _) in STREAMS {
-        let judge = |file: &&str| -> Result<_, AccuracyError> {
-            let stream = read(&folder.join(format!("{file}.arff")))?;
-            Ok(judged(&drifts(&stream, by)?, stream.rows.len(), apart, within))
+impl Judged {
+    fn of(told: &[usize], rows: usize, apart: usize, within: usize) -> Judged {
+        let truth: Vec<usize> = (1..).map(|number| number * apart).take_while(|row| *row < rows).collect();
+        let delay = |drift: &usize| {
+            told.iter().find(|row| (*drift..=drift + within).contains(row)).map(|row| row - drift)
         };
-        let both: Vec<_> = files.par_iter().map(judge).collect::<Result<Vec<_>, _>>()?;
-        let sum = |of: fn(&(usize, usize, usize, Vec<usize>)) -> usize| both.iter().map(of).sum::<usize>();
-        let (right, gone, wrong) = (sum(|one| one.0), sum(|one| one.1), sum(|one| one.2));
-        let delay = mean(both.iter().flat_map(|one| one.3.iter().map(|delay| *delay as f64)));
-        let delay = if delay.is_nan() { "-".to_string() } else { format!("{delay:.0}") };
-        words.push(format!("{right}/{gone}/{wrong}, {delay}"));
-        hits += right;
-        missed += gone;
-        false_drifts += wrong;
+        let delays: Vec<usize> = truth.iter().filter_map(delay).collect();
+        let right = delays.len();
+        Judged { right, missed: truth.len() - right, wrong: told.len() - right, delays }
     }
-    Ok((words, 2.0 * hits as f64 / (2 * hits + missed + false_drifts).max(1) as f64))
+
+    fn plus(mut self, other: Judged) -> Judged {
+        self.delays.extend(other.delays);
+        let (right, missed, wrong) =
+            (self.right + other.right, self.missed + other.missed, self.wrong + other.wrong);
+        Judged { right, missed, wrong, delays: self.delays }
+    }
+
+    fn f1(&self) -> f64 {
+        2.0 * self.right as f64 / (2 * self.right + self.missed + self.wrong).max(1) as f64
+    }
+
+    fn words(&self) -> String {
+        let delay = mean(self.delays.iter().map(|delay| *delay as f64));
+        let delay = if delay.is_nan() { "-".to_string() } else { format!("{delay:.0}") };
+        format!("{}/{}/{}, {delay}", self.right, self.missed, self.wrong)
+    }
+}
+
+/// All streams judged one way: words for each stream, and F1.
+fn judge(folder: &Path, by: By) -> Result<(Vec<String>, f64), AccuracyError> {
+    let (mut all, mut words) = (Judged::default(), Vec::new());
+    for (_, files, apart, within, _) in STREAMS {
+        let judge = |file: &&str| -> Result<Judged, AccuracyError> {
+            let stream = read(&folder.join(format!("{file}.arff")))?;
+            Ok(Judged::of(&drifts(&stream, by)?, stream.rows.len(), apart, within))
+        };
+        let both: Vec<Judged> = files.par_iter().map(judge).collect::<Result<_, _>>()?;
+        let both = both.into_iter().fold(Judged::default(), Judged::plus);
+        words.push(both.words());
+        all = all.plus(both);
+    }
+    Ok((words, all.f1()))
 }
 
 pub(super) fn score(context: &Context) -> Result<Section, AccuracyError> {
@@ -251,8 +273,10 @@ mod tests {
 
     #[test]
     fn drifts_are_judged_by_hand() {
-        let (right, missed, wrong, delays) = judged(&[10, 105, 150, 290], 400, 100, 20);
-        assert_eq!((right, missed, wrong, delays), (1, 2, 3, vec![5]));
+        let judged = Judged::of(&[10, 105, 150, 290], 400, 100, 20);
+        assert_eq!(judged, Judged { right: 1, missed: 2, wrong: 3, delays: vec![5] });
+        assert_eq!(judged.words(), "1/2/3, 5");
+        assert!((judged.f1() - 2.0 / 7.0).abs() < 1e-12);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `accuracy` | all of the below through `replay`, as one table |
 //! | `nab` | the Numenta Anomaly Benchmark |
 //! | `tssb` | change points on the Time Series Segmentation Benchmark |
 //! | `asd` | application servers: core tier, forest and joint detector |
@@ -10,6 +11,7 @@
 //!
 //! Results are recorded in `record/`. The timing benches live in `benches/`.
 
+pub mod accuracy;
 pub mod asd;
 mod corpus;
 pub mod generated;

@@ -1,12 +1,17 @@
-//! Floors on generated series and fleets: no data needed.
+//! Floors on generated series and fleets, through `replay`: no data needed.
 
+use foreshock::pipeline::PipelineConfig;
+use foreshock_benches::accuracy::{
+    faults::speaks,
+    quiet,
+    replay::{Wanted, replay},
+};
 use foreshock_benches::generated::faults::{self, Kind};
 use foreshock_benches::generated::fleet::Weekends;
-use foreshock_benches::generated::quiet;
-use foreshock_benches::generated::report::{Report, core_speaks, robust_speaks};
+use foreshock_benches::generated::report::{Report, robust_speaks};
 
 #[test]
-fn the_core_tier_finds_faults_that_a_robust_z_score_does_not() {
+fn faults_are_found_that_a_robust_z_score_does_not_find() {
     for (kind, recall) in [
         (Kind::Weekend, 0.9),
         (Kind::Spike, 0.85),
@@ -14,22 +19,37 @@ fn the_core_tier_finds_faults_that_a_robust_z_score_does_not() {
         (Kind::LevelShift, 0.6),
         (Kind::WildPoint, 0.55),
     ] {
-        let (mut core, mut robust) = (Report::default(), Report::default());
+        let (mut ours, mut robust) = (Report::default(), Report::default());
         for seed in 100..106 {
             let series = faults::series(kind, seed);
-            core.add(&series, &core_speaks(&series));
+            ours.add(&series, &speaks(&series).unwrap());
             robust.add(&series, &robust_speaks(&series));
         }
-        assert!(core.recall() > recall, "{kind:?}: recall {:.2}", core.recall());
-        assert!(core.recall() > robust.recall(), "{kind:?}: peer {:.2}", robust.recall());
-        assert!(core.false_per_week() < 3.0, "{kind:?}: {:.2} false a week", core.false_per_week());
+        assert!(ours.recall() > recall, "{kind:?}: recall {:.2}", ours.recall());
+        assert!(ours.recall() > robust.recall(), "{kind:?}: peer {:.2}", robust.recall());
+        assert!(ours.false_per_week() < 3.0, "{kind:?}: {:.2} false a week", ours.false_per_week());
+    }
+}
+
+/// A fifth of the fleet that the `accuracy` command has, and the budgets that it can tell.
+#[test]
+fn a_clean_fleet_spends_its_budget_and_little_more() {
+    let budgets = [3.0, 10.0];
+    let table = quiet::fleet(200, 9, Weekends::Gradual, 28).unwrap();
+    let ratios = quiet::ratios(&table, &budgets, 14).unwrap();
+    for (budget, ratio) in budgets.iter().zip(ratios) {
+        println!("{budget} a day: {ratio:.2}");
+        assert!((0.3..=1.5).contains(&ratio), "{budget} a day: spent {ratio:.2} times");
     }
 }
 
 #[test]
-fn a_clean_fleet_spends_its_budget_and_little_more() {
-    for spent in quiet::spend(1_000, 9, Weekends::Gradual, 30, &[1.0, 10.0, 100.0]) {
-        let ratio = spent.pooled / spent.budget;
-        assert!((0.3..=1.5).contains(&ratio), "{spent:?}");
-    }
+fn change_points_open_no_incident() {
+    let table = quiet::fleet(24, 3, Weekends::Abrupt, 18).unwrap();
+    let budget = 24.0;
+    let mut config = PipelineConfig::default();
+    config.correlator.false_alarms_per_day = budget;
+    let with = replay(&table, &config, Wanted { incidents: true, ..Wanted::default() }).unwrap().incidents;
+    assert!(config.deep_series > 0 && !with.is_empty());
+    assert_eq!(quiet::incidents(&table, &[budget]).unwrap(), [with]);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use thiserror::Error;
+use crate::corpus::CorpusError;
 
 /// One server: rows to learn from, then rows with labels.
 #[derive(Debug, Clone)]
@@ -15,27 +15,6 @@ pub struct Server {
     pub train: usize,
     /// Whether a row of the rest is abnormal.
     pub labels: Vec<bool>,
-}
-
-/// Why the data could not be read.
-#[derive(Debug, Error)]
-pub enum CorpusError {
-    /// A file could not be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file does not have the expected form.
-    #[error("{path}: bad row {line:?}")]
-    Form {
-        /// The file.
-        path: String,
-        /// What it says.
-        line: String,
-    },
 }
 
 /// All servers.
@@ -87,5 +66,5 @@ fn text(path: &Path) -> Result<String, CorpusError> {
 }
 
 fn form(path: &Path, line: &str) -> CorpusError {
-    CorpusError::Form { path: path.display().to_string(), line: line.to_owned() }
+    CorpusError::Form { path: path.display().to_string(), what: format!("bad row {line:?}") }
 }

@@ -7,11 +7,9 @@
 //! | `faults.rs` | series like those of a fleet, with faults |
 //! | `report.rs` | what comes of reporting them: precision, recall, delay |
 //! | `fleet.rs` | whole fleets without a fault |
-//! | `quiet.rs` | what a false-alarm budget comes to on them |
 
 pub mod changes;
 pub mod faults;
 pub mod fleet;
-pub mod quiet;
 pub mod random;
 pub mod report;

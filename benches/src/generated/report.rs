@@ -1,11 +1,7 @@
-//! Scores of generated series, and what comes of reporting them: precision, recall, delay.
-
-use foreshock_detectors::{CoreBank, CoreConfig, Frame, Scores, SeriesBank};
+//! What comes of reporting faults of generated series, precision, recall, delay; and the peer, a robust z-score.
 
 use super::faults::{DAY, Series};
 
-/// The engine opens an anomaly at this −ln p.
-pub const OPEN: f64 = 6.95;
 /// The peer reports values this many robust deviations from the median.
 pub const ROBUST_Z: f64 = 4.0;
 /// Ticks of calm after which a report is a new one; ticks after a fault in which its end may be reported.
@@ -76,19 +72,6 @@ impl Report {
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()
     }
-}
-
-/// Where the core tier's score reaches the engine's threshold.
-pub fn core_speaks(series: &Series) -> Vec<bool> {
-    let mut bank = CoreBank::new(CoreConfig::default(), 1);
-    let mut out = Scores::new(1);
-    let ticks = series.values.iter().enumerate();
-    ticks
-        .map(|(tick, value)| {
-            bank.advance(&Frame { time: Series::time(tick), values: &[*value] }, &mut out);
-            out.nlp[0] >= OPEN
-        })
-        .collect()
 }
 
 /// A robust z-score over the last week: distance from the median in median absolute deviations (times 1.4826).

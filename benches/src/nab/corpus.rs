@@ -57,6 +57,20 @@ pub fn published(results: &Path, detector: &str, series: &Series) -> Result<Vec<
     Ok(columns(&path, 2)?.1)
 }
 
+/// A peer's score per row: one number per line in `OUT/<peer>/<group>/<file>.txt`, as `benches/peers/nab_river.py` writes it.
+///
+/// # Errors
+/// When the file is missing or malformed.
+pub fn scores_of_peer(out: &Path, peer: &str, series: &Series) -> Result<Vec<f64>, CorpusError> {
+    let path = out.join(peer).join(&series.name).with_extension("txt");
+    let number = |line: &str| line.trim().parse().map_err(|_| form(&path, &format!("bad row {line:?}")));
+    let scores: Vec<f64> = text(&path)?.lines().map(number).collect::<Result<_, _>>()?;
+    if scores.len() != series.values.len() {
+        return Err(form(&path, &format!("{} scores of {} rows", scores.len(), series.values.len())));
+    }
+    Ok(scores)
+}
+
 /// The times and one column of a file.
 fn columns(path: &Path, column: usize) -> Result<(Vec<i64>, Vec<f64>), CorpusError> {
     let mut times = Vec::new();

@@ -3,14 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `corpus.rs` | reads series, windows and published detectors' scores |
-//! | `core.rs` | the core tier's scores |
 //! | `scorer.rs` | the benchmark's scoring, with a fitted or a fixed threshold |
 
-mod core;
 mod corpus;
 mod scorer;
 
 pub use crate::corpus::CorpusError;
-pub use core::core_scores;
-pub use corpus::{Series, published, read};
+pub use corpus::{Series, published, read, scores_of_peer};
 pub use scorer::{Fitted, PROFILES, Profile, Rows, crossed, fit, rows};

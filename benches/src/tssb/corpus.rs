@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use thiserror::Error;
+use crate::corpus::CorpusError;
 
 /// One series and where its kind changes.
 #[derive(Debug, Clone)]
@@ -15,27 +15,6 @@ pub struct Series {
     pub changes: Vec<usize>,
 }
 
-/// Why the benchmark could not be read.
-#[derive(Debug, Error)]
-pub enum CorpusError {
-    /// A file could not be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file does not have the benchmark's form.
-    #[error("{path}: bad line {line:?}")]
-    Form {
-        /// The file.
-        path: String,
-        /// What it says.
-        line: String,
-    },
-}
-
 /// All series, in the order of `desc.txt`. The window sizes given there are not read: they are not known beforehand.
 ///
 /// # Errors
@@ -46,7 +25,8 @@ pub fn read(tssb: &Path) -> Result<Vec<Series>, CorpusError> {
     text(&list)?
         .lines()
         .map(|line| {
-            let form = || CorpusError::Form { path: list.display().to_string(), line: line.to_owned() };
+            let form =
+                || CorpusError::Form { path: list.display().to_string(), what: format!("bad line {line:?}") };
             let mut cells = line.split(',').map(str::trim);
             let name = cells.next().filter(|name| !name.is_empty()).ok_or_else(form)?.to_owned();
             let changes = cells.skip(1).map(str::parse).collect::<Result<_, _>>().map_err(|_| form())?;
@@ -56,7 +36,10 @@ pub fn read(tssb: &Path) -> Result<Vec<Series>, CorpusError> {
 }
 
 fn values(path: &Path) -> Result<Vec<f64>, CorpusError> {
-    let form = |line: &str| CorpusError::Form { path: path.display().to_string(), line: line.to_owned() };
+    let form = |line: &str| CorpusError::Form {
+        path: path.display().to_string(),
+        what: format!("bad line {line:?}"),
+    };
     let content = text(path)?;
     content
         .lines()

@@ -17,7 +17,7 @@ pub(crate) const RUNS: usize = 8;
 pub(crate) const FEATURES: usize = 6;
 
 /// Layout version of the columns.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Name of the bank in snapshots.
 pub(crate) const NAME: &str = "core";
 

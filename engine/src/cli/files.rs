@@ -39,6 +39,7 @@ impl Files {
             timestamp_column: self.timestamp_column.clone(),
             ignore: self.ignore_column.clone(),
             step_seconds: self.no_timestamp.then_some(self.step),
+            entity_separator: None,
         })
     }
 }

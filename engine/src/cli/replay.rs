@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     pipeline::PipelineConfig,
-    replay::{Format, Input, Outputs, Sinks, Table, replay_lines, replay_records, replay_table},
+    replay::{
+        Format, Input, Outputs, Sinks, Table, TableOptions, replay_lines, replay_records, replay_table,
+    },
     sql::SqlMeasures,
     types::TickRows,
 };
@@ -58,6 +60,10 @@ pub(super) struct Arguments {
     /// Draw the series of a table, its band, scores, anomalies and changes (SVG).
     #[arg(long)]
     plot: Option<PathBuf>,
+    /// Columns of tables are named by a service, this text and a measure (`checkout/cpu` has `/`); without it a table is one
+    /// service, named like its file.
+    #[arg(long)]
+    entity_separator: Option<String>,
     /// Exit with 1 when an anomaly was found.
     #[arg(long)]
     fail_on_anomaly: bool,
@@ -76,7 +82,7 @@ fn sink(path: &Option<PathBuf>) -> anyhow::Result<Option<Sink>> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let files = &arguments.files;
-    let options = files.options()?;
+    let options = TableOptions { entity_separator: arguments.entity_separator.clone(), ..files.options()? };
     if arguments.plot.is_some() && files.files.len() > 1 {
         return Err(BadConfig("--plot draws one file: give one".to_string()).into());
     }

@@ -14,7 +14,7 @@ mod plot;
 mod records;
 mod table;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     correlator::{self, Correlator},
@@ -42,21 +42,38 @@ pub struct Summary {
 }
 
 /// Scores every row of the table, in order, with the detectors and incidents of this configuration; row *t*'s output
-/// depends on rows up to *t* alone. The table is a service that is named like its file, as `produce` has it.
+/// depends on rows up to *t* alone. The table is a service that is named like its file, as `produce` has it, or a fleet of
+/// the services that its columns name.
 pub fn replay_table(
     table: &Table,
     config: &PipelineConfig,
     outputs: &mut Outputs,
 ) -> Result<Summary, OutputError> {
-    let entity = Arc::new(Entity::new(EntityKind::Service, table.name.clone()));
-    let slots: Vec<Option<Arc<SeriesDef>>> = table
-        .series
-        .iter()
-        .map(|name| Some(Arc::new(SeriesDef::new(entity.clone(), name.clone(), Vec::new()))))
-        .collect();
+    let mut correlator = Correlator::new(config.correlator.clone());
+    let mut incidents = 0;
+    let summary = score_table(table, config, outputs, |tick, outputs| {
+        for effect in correlator.on_event(correlator::Event::Tick(tick)) {
+            if let correlator::Effect::Incident(incident) = effect {
+                incidents += usize::from(incident.revision == 1);
+                outputs.incident(&incident)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Summary { incidents, ..summary })
+}
+
+/// The part of [`replay_table`] before incidents: gives each row to `closed` as a correlator is told it, so that several can
+/// listen to one replay.
+pub fn score_table(
+    table: &Table,
+    config: &PipelineConfig,
+    outputs: &mut Outputs,
+    mut closed: impl FnMut(TickClosed, &mut Outputs) -> Result<(), OutputError>,
+) -> Result<Summary, OutputError> {
+    let slots = slots(table);
     let admitted: Vec<u32> = (0..slots.len() as u32).collect();
     let mut scorer = Scorer::new(config.score.clone());
-    let mut correlator = Correlator::new(config.correlator.clone());
     let mut summary = Summary::default();
     for row in 0..table.rows() {
         let view = FrameView {
@@ -72,20 +89,27 @@ pub fn replay_table(
         summary.anomalies += revisions.iter().filter(|anomaly| anomaly.revision == 1).count();
         outputs.row(table, row, &scorer, &config.score)?;
         outputs.anomalies(&revisions)?;
-        let told = closed(table.times_ms[row], scorer.warm(), revisions);
-        for effect in correlator.on_event(correlator::Event::Tick(told)) {
-            if let correlator::Effect::Incident(incident) = effect {
-                summary.incidents += usize::from(incident.revision == 1);
-                outputs.incident(&incident)?;
-            }
-        }
+        closed(tick(table.times_ms[row], scorer.warm(), revisions), outputs)?;
     }
     outputs.draw(table)?;
     Ok(summary)
 }
 
+/// The series of a table, in the order of its columns.
+fn slots(table: &Table) -> Vec<Option<Arc<SeriesDef>>> {
+    let mut entities: BTreeMap<&str, Arc<Entity>> = BTreeMap::new();
+    let series = table.series.iter().map(|name| {
+        let (entity, measure) = table.entity_and_measure(name);
+        let entity = entities
+            .entry(entity)
+            .or_insert_with(|| Arc::new(Entity::new(EntityKind::Service, entity.to_string())));
+        Some(Arc::new(SeriesDef::new(entity.clone(), measure.to_string(), Vec::new())))
+    });
+    series.collect()
+}
+
 /// A row as the correlator is told it; in the order of series, like the pipeline does.
-fn closed(time_ms: i64, warm_series: u64, mut anomalies: Vec<Anomaly>) -> TickClosed {
+fn tick(time_ms: i64, warm_series: u64, mut anomalies: Vec<Anomaly>) -> TickClosed {
     anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
     TickClosed { time_ms, anomalies, edges: Vec::new(), warm_series }
 }

@@ -107,10 +107,18 @@ impl Outputs {
         if table.series.len() < 2 {
             return Ok(());
         }
-        let strength = scorer.entity_scores().next().map_or(0.0, |(_, neg_log_p)| neg_log_p);
+        if table.entity_separator.is_none() {
+            let strength = scorer.entity_scores().next().map_or(0.0, |(_, neg_log_p)| neg_log_p);
+            return self.entity(&stamp, "entity", strength, open);
+        }
+        scorer.entity_scores().try_for_each(|(name, strength)| self.entity(&stamp, name, strength, open))
+    }
+
+    /// The combined score of an entity.
+    fn entity(&mut self, stamp: &str, name: &str, strength: f64, open: f64) -> Result<(), OutputError> {
         self.score(&Row {
-            stamp: &stamp,
-            series: "entity",
+            stamp,
+            series: name,
             value: f64::NAN,
             band: [f64::NAN; 3],
             score: score_of(strength),

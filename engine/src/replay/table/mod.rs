@@ -25,6 +25,8 @@ pub struct TableOptions {
     pub ignore: Vec<String>,
     /// Rows have no timestamps and are this many seconds apart.
     pub step_seconds: Option<i64>,
+    /// Columns are named by an entity, this text, and a measure of it; without it all are measures of one entity.
+    pub entity_separator: Option<String>,
 }
 
 /// A file in memory.
@@ -38,6 +40,8 @@ pub struct Table {
     pub times_ms: Vec<i64>,
     /// Whether the rows have times of their own.
     pub is_timed: bool,
+    /// What stands between entity and measure in the names of the series, if they have both.
+    pub entity_separator: Option<String>,
     /// Values that were neither empty nor numbers, taken as missing.
     pub unreadable: usize,
     /// Columns that hold no numbers.
@@ -147,7 +151,8 @@ impl Table {
     /// Reads an open file.
     pub(crate) fn read_input(input: Input, path: &Path, options: &TableOptions) -> Result<Table, TableError> {
         let is_timed = options.step_seconds.is_none();
-        let mut table = Table { name: input.name, is_timed, ..Table::default() };
+        let entity_separator = options.entity_separator.clone();
+        let mut table = Table { name: input.name, is_timed, entity_separator, ..Table::default() };
         let source = TableSource { path: path.display().to_string(), options };
         match input.format {
             Format::Csv => csv::read(input.reader, &source, &mut table)?,
@@ -175,6 +180,12 @@ impl Table {
     pub fn row(&self, row: usize) -> &[f64] {
         let start = row * self.stride;
         &self.values[start..start + self.series.len()]
+    }
+
+    /// Whose measure a series is, and which: by its name, or of the one entity that is named like the file.
+    pub fn entity_and_measure<'a>(&'a self, series: &'a str) -> (&'a str, &'a str) {
+        let parts = self.entity_separator.as_deref().and_then(|separator| series.split_once(separator));
+        parts.unwrap_or((&self.name, series))
     }
 
     /// The timestamp of a row as it was written.

@@ -69,6 +69,20 @@ fn bare_values_need_no_header() {
 }
 
 #[test]
+fn columns_can_name_their_entity() {
+    let read = |separator: Option<&str>| {
+        let options = TableOptions { entity_separator: separator.map(str::to_string), ..stamped() };
+        read("fleet.csv", b"timestamp,cart/cpu,cart/io/read,load\n0,1,2,3\n", &options).unwrap()
+    };
+    let named = |table: &Table| {
+        let parts = table.series.iter().map(|series| table.entity_and_measure(series));
+        parts.map(|(entity, measure)| format!("{entity} {measure}")).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&read(Some("/"))), ["cart cpu", "cart io/read", "fleet load"]);
+    assert_eq!(named(&read(None)), ["fleet cart/cpu", "fleet cart/io/read", "fleet load"]);
+}
+
+#[test]
 fn objects_are_flat_and_columns_stand_in_the_order_of_their_keys() {
     let table = ndjson(
         r#"{"host":"a","cpu":{"user":null,"system":0.1},"timestamp":"2014-04-01T00:00:00Z","ok":true}

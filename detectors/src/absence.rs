@@ -112,6 +112,11 @@ impl AbsenceBank {
         Self { slots: vec![Slot::default(); slots] }
     }
 
+    /// Makes a slot what a slot of another bank is.
+    pub fn adopt(&mut self, slot: usize, from: &AbsenceBank, there: usize) {
+        self.slots[slot] = from.slots[there];
+    }
+
     /// Seconds since a slot's latest value, and its cadence; `None` before it had two values.
     pub fn silence(&self, slot: usize, time: i64) -> Option<(f64, f64)> {
         self.slots[slot].silence(time)

@@ -1,7 +1,7 @@
 //! Foreshock: the streaming AIOps engine.
 //!
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`. `connect` is how
-//! any of them that speaks to Kafka gets there.
+//! any of them that speaks to Kafka gets there; `history` reads the past of series.
 
 pub mod bus;
 pub mod cli;
@@ -9,6 +9,7 @@ pub mod config;
 mod connect;
 pub mod correlator;
 pub mod demo;
+mod history;
 pub mod intake;
 pub mod measures;
 pub mod pipeline;

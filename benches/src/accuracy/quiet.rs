@@ -74,7 +74,7 @@ pub fn incidents(table: &Table, budgets: &[f64]) -> Result<Vec<Vec<i64>>, Replay
         (Correlator::new(settings), Vec::new())
     };
     let mut listeners: Vec<(Correlator, Vec<i64>)> = budgets.iter().map(listen).collect();
-    score_table(table, &config, &mut Outputs::new(Sinks::default(), None)?, |tick, _| {
+    score_table(table, None, &config, &mut Outputs::new(Sinks::default(), None)?, |tick, _| {
         for (correlator, opened) in &mut listeners {
             let effects = correlator.on_event(Event::Tick(tick.clone()));
             opened.extend(effects.iter().filter_map(|effect| match effect {

@@ -157,7 +157,7 @@ pub fn replay(table: &Table, config: &PipelineConfig, wanted: Wanted) -> Result<
         incidents: sink(wanted.incidents, "incidents.ndjson")?,
     };
     let mut outputs = Outputs::new(sinks, None)?;
-    replay_table(table, config, &mut outputs)?;
+    replay_table(table, None, config, &mut outputs)?;
     outputs.finish()?;
     let mut heard = Heard::default();
     if wanted.scores {

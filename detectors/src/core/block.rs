@@ -37,6 +37,12 @@ macro_rules! columns {
                 Self { $($one: [0.0; LANES],)* $($wide: [[0.0; LANES]; $len],)* }
             }
 
+            /// Takes over the state of a lane of another block.
+            pub(crate) fn adopt(&mut self, lane: usize, from: &Block, there: usize) {
+                $(self.$one[lane] = from.$one[there];)*
+                $(for (row, other) in self.$wide.iter_mut().zip(&from.$wide) { row[lane] = other[there]; })*
+            }
+
             /// Makes one lane cold again.
             pub(crate) fn forget(&mut self, lane: usize) {
                 $(self.$one[lane] = 0.0;)*

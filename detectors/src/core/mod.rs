@@ -64,9 +64,28 @@ impl CoreBank {
         Self { config, isa: Isa::best(), slots, blocks, work: Work::new() }
     }
 
+    /// Makes a slot what a slot of another bank is: a series that was shown its past there.
+    ///
+    /// # Panics
+    /// When one of them has no such slot.
+    pub fn adopt(&mut self, slot: usize, from: &CoreBank, there: usize) {
+        assert!(
+            slot < self.slots && there < from.slots,
+            "slot {slot} of {}, {there} of {}",
+            self.slots,
+            from.slots
+        );
+        self.blocks[slot / LANES].adopt(slot % LANES, &from.blocks[there / LANES], there % LANES);
+    }
+
     /// Bytes of state per series.
     pub const fn bytes_per_series() -> usize {
         size_of::<Block>() / LANES
+    }
+
+    /// Bytes of state that a point reads and writes: all but the seasons' knots away from its own time.
+    pub const fn bytes_per_point() -> usize {
+        Self::bytes_per_series() - (block::DAILY + block::WEEKLY - 4) * size_of::<f32>()
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::BufWriter,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
@@ -15,6 +16,7 @@ use super::{
     files::{Files, tell, tell_refused},
 };
 use crate::{
+    history,
     pipeline::PipelineConfig,
     replay::{
         Format, Input, Outputs, Sinks, Table, TableOptions, replay_lines, replay_records, replay_table,
@@ -64,6 +66,9 @@ pub(super) struct Arguments {
     /// service, named like its file.
     #[arg(long)]
     entity_separator: Option<String>,
+    /// A table of the past, with the same columns: it is learnt first, so that the seasons are known from the first row on.
+    #[arg(long)]
+    history: Option<PathBuf>,
     /// Exit with 1 when an anomaly was found.
     #[arg(long)]
     fail_on_anomaly: bool,
@@ -99,7 +104,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         Some(path) => {
             let config = super::run::read(path)?;
             let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
-            (PipelineConfig { queried: sql.signals(), ..config.pipeline() }, Some(sql))
+            let mut settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
+            let past = history::load(&config.history);
+            past.problems.iter().for_each(|problem| eprintln!("{problem}"));
+            settings.score.history = Arc::new(past.history);
+            (settings, Some(sql))
         }
     };
     let sinks = Sinks {
@@ -108,6 +117,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         anomalies: sink(&arguments.anomalies)?,
         incidents: sink(&arguments.incidents)?,
     };
+    let past = arguments.history.as_ref().map(|path| Table::read(path, None, &options)).transpose()?;
     let mut outputs = Outputs::new(sinks, arguments.plot.clone())?;
     let mut found = 0;
     let mut records = Vec::new();
@@ -116,7 +126,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         match input.format {
             Format::Csv | Format::Ndjson | Format::Parquet => {
                 let table = Table::read_input(input, path, &options)?;
-                found += scored(path, &table, &config, &mut outputs)?;
+                found += scored(path, &table, past.as_ref(), &config, &mut outputs)?;
             }
             Format::Otlp if arguments.plot.is_some() => {
                 let path = path.display();
@@ -139,11 +149,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 fn scored(
     path: &Path,
     table: &Table,
+    past: Option<&Table>,
     config: &PipelineConfig,
     outputs: &mut Outputs,
 ) -> anyhow::Result<usize> {
     tell(table);
-    let summary = replay_table(table, config, outputs)?;
+    if let Some(past) = past {
+        let strange: Vec<&str> =
+            table.series.iter().filter(|name| !past.series.contains(name)).map(String::as_str).collect();
+        if !strange.is_empty() {
+            eprintln!("the history has no column {}: cold", strange.join(", "));
+        }
+    }
+    let summary = replay_table(table, past, config, outputs)?;
     eprintln!(
         "{}: {} rows, {} series, {} anomalies, {} incidents, {} unreadable values, {} refused rows",
         path.display(),

@@ -65,8 +65,12 @@ fn screen(status: &Status, width: usize) -> String {
             "records     {} read, {} rejected; {} samples late",
             status.records, status.rejected, status.late
         ),
-        String::new(),
     ];
+    let past = &status.history;
+    let known = format!("history     {} series known, {} began with it", past.series, status.with_history);
+    let problems = past.problems.iter().map(|problem| format!("            {problem}"));
+    let has_past = past.series > 0 || !past.problems.is_empty();
+    let past = has_past.then_some(known).into_iter().chain(problems);
     let topic = width.saturating_sub(BESIDE).clamp(12, TOPIC);
     let row = |name: &str, part: &str, offset: &str, newest: &str| {
         format!("{} {part:>4} {offset:>12}  {newest}", fit(name, topic))
@@ -77,7 +81,7 @@ fn screen(status: &Status, width: usize) -> String {
         row(&partition.topic, &part, &offset, &newest(partition.newest_ms, latest))
     });
     let head = row("topic", "part", "next offset", "newest event (UTC)");
-    let lines = lines.into_iter().chain([head]).chain(partitions);
+    let lines = lines.into_iter().chain(past).chain([String::new(), head]).chain(partitions);
     lines.map(|line| format!("{}\n", cut(&line, width))).collect()
 }
 

@@ -180,7 +180,7 @@ impl Default for IncidentsConfig {
     }
 }
 
-fn refuse_unless(holds: bool, field: &'static str, problem: &str) -> Result<(), ConfigError> {
+pub(super) fn refuse_unless(holds: bool, field: &'static str, problem: &str) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError::Value { field, problem: problem.to_string() }) }
 }
 

@@ -5,10 +5,12 @@
 //! * `kafka`: brokers, rights and topics
 //! * `measures`: operators' own measures
 //! * `engine`: time, series, spans, detectors, incidents
+//! * `history`: where the past of series comes from
 //! * `remediation`: policies, leases, verification
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
+mod history;
 mod kafka;
 mod measures;
 mod reference;
@@ -23,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
+pub use history::{HistoryConfig, PrometheusHistory};
 pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use measures::Measure;
 pub use reference::markdown;
@@ -56,6 +59,8 @@ pub struct Config {
     pub measures: Vec<Measure>,
     /// When an anomaly opens and closes.
     pub detect: DetectConfig,
+    /// The past of series, so that they start with their seasons known.
+    pub history: HistoryConfig,
     /// When incidents open, resolve and reopen.
     pub incidents: IncidentsConfig,
     /// Policies, leases and verification.
@@ -129,6 +134,7 @@ impl Default for Config {
             spans: SpansConfig::default(),
             measures: Vec::new(),
             detect: DetectConfig::default(),
+            history: HistoryConfig::default(),
             incidents: IncidentsConfig::default(),
             remediation: RemediationConfig::default(),
             snapshots: Snapshots::default(),
@@ -244,6 +250,7 @@ impl Config {
         self.spans.check()?;
         measures::check(&self.measures)?;
         self.detect.check()?;
+        self.history.check()?;
         self.incidents.check()
     }
 }

@@ -73,6 +73,11 @@ impl Shard {
         self.scorer.deep()
     }
 
+    /// Series that started with a past.
+    pub(super) fn with_history(&self) -> u64 {
+        self.scorer.with_history()
+    }
+
     /// Series that have been silent for longer than they ever are.
     pub(super) fn silent(&self) -> usize {
         self.scorer.silent()

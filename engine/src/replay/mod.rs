@@ -44,14 +44,16 @@ pub struct Summary {
 /// Scores every row of the table, in order, with the detectors and incidents of this configuration; row *t*'s output
 /// depends on rows up to *t* alone. The table is a service that is named like its file, as `produce` has it, or a fleet of
 /// the services that its columns name.
+/// `past` is shown to the detectors before: its rows are scored like all others, and nothing is said of them.
 pub fn replay_table(
     table: &Table,
+    past: Option<&Table>,
     config: &PipelineConfig,
     outputs: &mut Outputs,
 ) -> Result<Summary, OutputError> {
     let mut correlator = Correlator::new(config.correlator.clone());
     let mut incidents = 0;
-    let summary = score_table(table, config, outputs, |tick, outputs| {
+    let summary = score_table(table, past, config, outputs, |tick, outputs| {
         for effect in correlator.on_event(correlator::Event::Tick(tick)) {
             if let correlator::Effect::Incident(incident) = effect {
                 incidents += usize::from(incident.revision == 1);
@@ -67,6 +69,7 @@ pub fn replay_table(
 /// listen to one replay.
 pub fn score_table(
     table: &Table,
+    past: Option<&Table>,
     config: &PipelineConfig,
     outputs: &mut Outputs,
     mut closed: impl FnMut(TickClosed, &mut Outputs) -> Result<(), OutputError>,
@@ -75,12 +78,14 @@ pub fn score_table(
     let admitted: Vec<u32> = (0..slots.len() as u32).collect();
     let mut scorer = Scorer::new(config.score.clone());
     let mut summary = Summary::default();
+    let learnt =
+        past.map_or(0, |past| learn(&mut scorer, past, table, &slots, &admitted, config.deep_series));
     for row in 0..table.rows() {
         let view = FrameView {
             time_ms: table.times_ms[row],
             values: table.row(row),
             slots: &slots,
-            admitted: if row == 0 { &admitted } else { &[] },
+            admitted: if row == 0 && learnt == 0 { &admitted } else { &[] },
             forgotten: &[],
             deep_room: config.deep_series - scorer.deep().0,
         };
@@ -93,6 +98,39 @@ pub fn score_table(
     }
     outputs.draw(table)?;
     Ok(summary)
+}
+
+/// Shows the rows of a past that lie before the table's first to the scorer, by the names of the columns; gives their number.
+fn learn(
+    scorer: &mut Scorer,
+    past: &Table,
+    table: &Table,
+    slots: &[Option<Arc<SeriesDef>>],
+    admitted: &[u32],
+    deep_series: usize,
+) -> usize {
+    let places: Vec<Option<usize>> =
+        table.series.iter().map(|name| past.series.iter().position(|known| known == name)).collect();
+    let Some(&first) = table.times_ms.first() else { return 0 };
+    let earlier = (0..past.rows()).filter(|row| past.times_ms[*row] < first);
+    let mut values = vec![f64::NAN; slots.len()];
+    let mut learnt = 0;
+    for row in earlier {
+        let there = past.row(row);
+        for (value, place) in values.iter_mut().zip(&places) {
+            *value = place.map_or(f64::NAN, |place| there[place]);
+        }
+        scorer.frame(FrameView {
+            time_ms: past.times_ms[row],
+            values: &values,
+            slots,
+            admitted: if learnt == 0 { admitted } else { &[] },
+            forgotten: &[],
+            deep_room: deep_series - scorer.deep().0,
+        });
+        learnt += 1;
+    }
+    learnt
 }
 
 /// The series of a table, in the order of its columns.

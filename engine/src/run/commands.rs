@@ -132,6 +132,8 @@ impl Core {
             warm_series: self.pipeline.warm_series(),
             deep_series: self.pipeline.deep_series().0 as u64,
             shallow_series: self.pipeline.deep_series().1 as u64,
+            history: self.history.clone(),
+            with_history: self.pipeline.with_history(),
             silent_series: self.pipeline.silent_series() as u64,
             open_incidents: self.open_incidents(),
             controllers: self.pipeline.bus().controllers().count() as u64,

@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::{
     RunError,
     decisions::Decision,
-    handle::{Command, Handle},
+    handle::{Command, Handle, HistoryStatus},
     journals::Clearing,
     kafka::{Consumer, Input, Lag},
     measuring::Measuring,
@@ -67,6 +67,7 @@ pub(super) struct Core {
     pub(super) clearing_decisions: Clearing,
     pub(super) lag: Lag,
     pub(super) catching_up: bool,
+    pub(super) history: HistoryStatus,
     pub(super) counted: Counts,
     pub(super) rejected: u64,
     pub(super) outboxes: HashMap<bus::Session, mpsc::Sender<bus::Effect>>,
@@ -337,6 +338,7 @@ impl Core {
             let (deep, shallow) = self.pipeline.deep_series();
             metrics.deep_series.set(deep as i64);
             metrics.shallow_series.set(shallow as i64);
+            metrics.history_series.set(self.pipeline.with_history() as i64);
             metrics.silent_series.set(self.pipeline.silent_series() as i64);
             metrics.open_incidents.set(self.open_incidents() as i64);
         }

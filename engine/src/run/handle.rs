@@ -80,6 +80,15 @@ pub enum Command {
     Status(oneshot::Sender<Status>),
 }
 
+/// What could be had of the past of series.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HistoryStatus {
+    /// Series whose past is known.
+    pub series: u64,
+    /// What could not be had.
+    pub problems: Vec<String>,
+}
+
 /// What the engine sees and how warm it is, for `foreshock status`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -97,6 +106,10 @@ pub struct Status {
     pub deep_series: u64,
     /// Series that would be, were there room.
     pub shallow_series: u64,
+    /// What of the past could be had.
+    pub history: HistoryStatus,
+    /// Series that started with a past, since the start of the process.
+    pub with_history: u64,
     /// Series that have not reported for longer than they ever do.
     pub silent_series: u64,
     /// Incidents that are open.

@@ -93,6 +93,8 @@ pub(super) struct Metrics {
     pub(super) deep_series: Gauge<i64, AtomicI64>,
     pub(super) shallow_series: Gauge<i64, AtomicI64>,
     pub(super) silent_series: Gauge<i64, AtomicI64>,
+    pub(super) history_series: Gauge<i64, AtomicI64>,
+    pub(super) history_problems: Counter,
     pub(super) open_incidents: Gauge<i64, AtomicI64>,
     pub(super) controllers: Gauge<i64, AtomicI64>,
     pub(super) partitions: Gauge<i64, AtomicI64>,
@@ -196,6 +198,16 @@ impl Metrics {
             "silent_series",
             "Series that have not reported for longer than they ever do",
             self.silent_series.clone(),
+        );
+        r.register(
+            "history_series",
+            "Series that started with a past (history), since the start",
+            self.history_series.clone(),
+        );
+        r.register(
+            "history_problems",
+            "Sources of history that could not be had, or in part: see the log",
+            self.history_problems.clone(),
         );
         r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         r.register("controllers", "Controllers that are connected", self.controllers.clone());

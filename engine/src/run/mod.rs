@@ -41,14 +41,16 @@ use crate::{
     bus,
     config::{Config, ConfigError, Listen},
     connect::{ConnectError, Connection},
+    history,
     pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
+    score::History,
     serve::{self, Limited},
     sql::{SqlError, SqlMeasures},
     types::{Id, RemediationSignal, Source},
 };
 
 pub use core::{Observation, Report};
-pub use handle::{Command, Handle, PartitionStatus, Status, Stopped};
+pub use handle::{Command, Handle, HistoryStatus, PartitionStatus, Status, Stopped};
 pub use metrics::markdown as metrics_markdown;
 
 use core::{Core, Reads};
@@ -211,9 +213,13 @@ impl Engine {
         let (stop, stopped) = bounded(1);
         let outputs = Outputs::connect(config, &connection, &metrics, stopped.clone())?;
         runtime.block_on(outputs::create_topics(config, &connection, &there))?;
+        let past = history::load(&config.history);
+        past.problems.iter().for_each(|problem| tracing::warn!("{problem}"));
+        metrics.history_problems.inc_by(past.problems.len() as u64);
+        let history = HistoryStatus { series: past.history.len() as u64, problems: past.problems };
         let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
         let Restored { pipeline, resume, signals, decisions, later } =
-            restore(config, &connection, &sql, &mut store)?;
+            restore(config, &connection, &sql, Arc::new(past.history), &mut store)?;
 
         let (input_sender, inputs) = bounded(config.ingest.queue_batches);
         let (command_sender, commands) = unbounded();
@@ -255,6 +261,7 @@ impl Engine {
             clearing_decisions: Clearing::new(config.snapshots.keep),
             lag: Lag::default(),
             catching_up: true,
+            history,
             counted: Counts::default(),
             rejected: 0,
             outboxes: HashMap::new(),
@@ -362,9 +369,11 @@ fn restore(
     config: &Config,
     connection: &Connection,
     sql: &SqlMeasures,
+    history: Arc<History>,
     store: &mut Store,
 ) -> Result<Restored, RunError> {
-    let settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
+    let mut settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
+    settings.score.history = history;
     let mut included = Included::default();
     let mut pipeline = match store.newest()? {
         None => Pipeline::new(settings)?,

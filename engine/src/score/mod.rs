@@ -1,5 +1,6 @@
 //! Scores: one frame of values in, what is abnormal out.
 //!
+//! * `history`: the past that a new series is shown
 //! * `open`: when an anomaly opens, worsens and closes
 //! * `entities`: rows of residuals per entity, and the forests over them
 //! * `deep`: windows and heavier models for a bounded number of series
@@ -11,6 +12,7 @@
 mod columns;
 mod deep;
 mod entities;
+mod history;
 mod open;
 mod words;
 
@@ -24,9 +26,11 @@ use serde::{Deserialize, Serialize};
 use crate::types::{Anomaly, Entity, Section, SeriesDef, section::SectionError};
 
 use columns::SavedColumns;
+pub use columns::{pack, unpack};
 pub use deep::ChangePoint;
 use deep::Deep;
 use entities::Entities;
+pub use history::History;
 use open::OpenAnomalies;
 
 /// Settings of a scorer.
@@ -42,6 +46,8 @@ pub struct ScoreConfig {
     pub learn_ticks: u32,
     /// Most entities of a class whose measures are modelled jointly, in the deep tier.
     pub deep_entities: usize,
+    /// The past of series that may come.
+    pub history: Arc<History>,
     /// The core tier.
     pub core: CoreConfig,
     /// The forests.
@@ -57,6 +63,7 @@ impl Default for ScoreConfig {
             calm_ticks: 3,
             learn_ticks: 120,
             deep_entities: 2048,
+            history: Arc::default(),
             core: CoreConfig::default(),
             forest: ForestConfig { trees: 50, ..ForestConfig::default() },
         }
@@ -108,6 +115,8 @@ pub struct Scorer {
     ages: Vec<u32>,
     entities: Entities,
     open: OpenAnomalies,
+    /// Series that were shown a past, since the start.
+    with_history: u64,
 }
 
 /// A scorer's state that could not be restored.
@@ -131,7 +140,7 @@ struct Saved {
     open: OpenAnomalies,
 }
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 impl Scorer {
     /// A scorer without series.
@@ -148,12 +157,14 @@ impl Scorer {
             ages: Vec::new(),
             entities,
             open: OpenAnomalies::default(),
+            with_history: 0,
         }
     }
 
     /// Scores one frame and gives the revisions of anomalies that it causes, in slot order, entities last.
     pub fn frame(&mut self, frame: FrameView<'_>) -> Vec<Anomaly> {
         let mut revisions = Vec::new();
+        let seconds = frame.time_ms.div_euclid(1000);
         for &slot in frame.forgotten {
             revisions.extend(self.open.forget(slot, frame.time_ms));
             self.core.forget(slot as usize);
@@ -170,9 +181,16 @@ impl Scorer {
         for &slot in frame.admitted {
             if let Some(series) = &frame.slots[slot as usize] {
                 self.entities.admit(slot, series);
+                if let Some((core, absence, count)) =
+                    self.config.history.learnt(&series.name, seconds, &self.config.core)
+                {
+                    self.core.adopt(slot as usize, &core, 0);
+                    self.absence.adopt(slot as usize, &absence, 0);
+                    self.ages[slot as usize] = count;
+                    self.with_history += 1;
+                }
             }
         }
-        let seconds = frame.time_ms.div_euclid(1000);
         let column = Frame { time: seconds, values: frame.values };
         self.core.advance(&column, &mut self.scores);
         self.absence.advance(&column, &mut self.silences);
@@ -202,6 +220,11 @@ impl Scorer {
     /// Series that are modelled in the deep tier, and that wait for room in it.
     pub fn deep(&self) -> (usize, usize) {
         (self.deep.used(), self.deep.waiting())
+    }
+
+    /// Series that started with a past, since the start of the process.
+    pub fn with_history(&self) -> u64 {
+        self.with_history
     }
 
     /// Series that have been silent for longer than they ever are.

@@ -10,6 +10,7 @@ pub struct Section {
     /// Form of `bytes`.
     pub version: u32,
     /// The state, in postcard's binary form: floats keep their bits.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
 }
 

@@ -1,0 +1,206 @@
+//! How far the kernels are from this machine's memory, how cost grows with series and threads, and how fast a million series go to
+//! disk and back: `cargo run --release -p foreshock-benches --bin roofline [-- FOLDER]`, best on an idle machine. FOLDER is where
+//! the snapshot is written (default: the system's folder for temporary files).
+
+use std::{
+    fs::File,
+    hint::black_box,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use foreshock_detectors::{
+    AbsenceBank, CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank,
+    JointConfig, Scores, SegmentBank, SegmentConfig, SeriesBank,
+};
+use ndarray::Array2;
+
+/// Numbers of an array that no cache holds: 512 MiB.
+const LARGE: usize = 1 << 26;
+const GIB: f64 = (1_u64 << 30) as f64;
+
+fn main() -> std::io::Result<()> {
+    let folder = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    let read = bandwidth();
+    kernels(read);
+    growth();
+    snapshot(&folder)
+}
+
+/// The best of some runs, in seconds.
+fn best(runs: usize, mut work: impl FnMut()) -> f64 {
+    let timed = (0..runs).map(|_| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_secs_f64()
+    });
+    timed.fold(f64::INFINITY, f64::min)
+}
+
+/// Measures what one thread moves to and from memory; gives bytes read and written per second by an update in place, which is what
+/// a kernel does to its state.
+fn bandwidth() -> f64 {
+    let mut a = vec![1.0_f64; LARGE];
+    let b = vec![2.0_f64; LARGE];
+    let bytes = (LARGE * size_of::<f64>()) as f64;
+    let read = best(5, || {
+        let lanes = b.chunks_exact(8).fold([0.0; 8], |mut sums, chunk| {
+            sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value);
+            sums
+        });
+        black_box(lanes);
+    });
+    let update = best(5, || black_box(&mut a).iter_mut().for_each(|value| *value = *value * 1.5 + 0.5));
+    let triad = best(5, || {
+        black_box(&mut a).iter_mut().zip(&b).for_each(|(a, b)| *a = *b + 3.0 * *a);
+    });
+    println!("memory, one thread, arrays of 512 MiB");
+    println!("  read            {:>7.1} GiB/s", bytes / read / GIB);
+    println!("  update in place {:>7.1} GiB/s (read and written)", 2.0 * bytes / update / GIB);
+    println!("  triad           {:>7.1} GiB/s (two read, one written)", 3.0 * bytes / triad / GIB);
+    2.0 * bytes / update
+}
+
+/// A value that looks like telemetry.
+fn value(series: usize, tick: usize) -> f64 {
+    let hash = ((series as u64) << 32 ^ tick as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let noise = (hash.rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f64 / 16_777_216.0;
+    20.0 + (tick as f64 / 40.0).sin() * 5.0 + noise * 4.0
+}
+
+fn frames(series: usize) -> Vec<Vec<f64>> {
+    (0..8).map(|tick| (0..series).map(|s| value(s, tick)).collect()).collect()
+}
+
+/// Points per second of a bank, after `warm` frames, over `ticks` frames.
+fn rate(bank: &mut impl SeriesBank, warm: usize, ticks: usize) -> f64 {
+    let series = bank.slots();
+    let frames = frames(series);
+    let mut out = Scores::new(series);
+    let mut tick = 0;
+    let mut run = |count: usize| {
+        for _ in 0..count {
+            bank.advance(&Frame { time: tick * 10, values: &frames[tick as usize % 8] }, &mut out);
+            tick += 1;
+        }
+    };
+    run(warm);
+    (series * ticks) as f64 / best(3, || run(ticks))
+}
+
+fn entity_rate(bank: &mut impl EntityBank, features: usize) -> f64 {
+    let rows = bank.rows();
+    let matrix = Array2::from_shape_fn((rows, features), |(row, feature)| value(row * features + feature, 3));
+    let mut out = EntityScores::new(rows, features);
+    let mut tick = 0;
+    let mut run = |count: usize| {
+        for _ in 0..count {
+            bank.advance(tick * 10, matrix.view(), &mut out);
+            tick += 1;
+        }
+    };
+    run(8);
+    (rows * 8) as f64 / best(3, || run(8))
+}
+
+/// State read and written per point against what the memory gives. A share far below 1 is bound by arithmetic.
+fn kernels(bandwidth: f64) {
+    println!("\nkernels, one thread; share: of the bandwidth of an update in place");
+    println!("  {:<44} {:>12} {:>12} {:>9} {:>6}", "kernel", "state, bytes", "touched", "M/s", "share");
+    let line = |name: &str, state: usize, touched: usize, rate: f64| {
+        let share = 2.0 * touched as f64 * rate / bandwidth;
+        println!("  {name:<44} {state:>12} {touched:>12} {:>9.2} {share:>6.2}", rate / 1e6);
+    };
+    let (state, touched) = (CoreBank::bytes_per_series(), CoreBank::bytes_per_point());
+    let core = rate(&mut CoreBank::new(CoreConfig::default(), 100_000), 8, 8);
+    line("core tier, 100,000 series, per point", state, touched, core);
+    let absence = rate(&mut AbsenceBank::new(100_000), 40, 40);
+    line("absence, 100,000 series, per point", 32, 32, absence);
+    let window = 4_096;
+    let mut segments = SegmentBank::new(SegmentConfig::default(), 4);
+    let rate = rate(&mut segments, window + 600, 200);
+    line("deep tier, windows of 4,096, per point", 68 * window, 32 * window, rate);
+    let features = 8;
+    let mut forest = ForestBank::new(ForestConfig::default(), features, 4_096);
+    // A row visits some eight nodes of 12 bytes in each of 100 trees.
+    line(
+        "forest, 100 trees, 8 features, per row",
+        8 * features,
+        100 * 8 * 12,
+        entity_rate(&mut forest, features),
+    );
+    let mut joint = JointBank::new(JointConfig::default(), features, 4_096);
+    let held = 16 * features * features + 64 * features;
+    line("joint detector, 8 features, per row", held, held, entity_rate(&mut joint, features));
+}
+
+/// The core tier with more series, and with two threads that have half of them each.
+fn growth() {
+    println!("\ncore tier, million points per second by number of series");
+    println!("  {:>9} {:>10} {:>10} {:>6}", "series", "1 thread", "2 threads", "ratio");
+    for series in [1_000_usize, 10_000, 100_000, 1_000_000] {
+        let ticks = (4_000_000 / series).clamp(3, 400);
+        let one = rate(&mut CoreBank::new(CoreConfig::default(), series), ticks.min(40), ticks);
+        let halves = || rate(&mut CoreBank::new(CoreConfig::default(), series / 2), ticks.min(40), ticks);
+        let two: f64 = std::thread::scope(|scope| {
+            let other = scope.spawn(halves);
+            halves() + other.join().unwrap_or(f64::NAN)
+        });
+        println!("  {series:>9} {:>10.2} {:>10.2} {:>6.2}", one / 1e6, two / 1e6, two / one);
+    }
+}
+
+/// A million series as columns, to memory and to disk, beside the disk itself.
+fn snapshot(folder: &Path) -> std::io::Result<()> {
+    let series = 1_000_000;
+    let mut bank = CoreBank::new(CoreConfig::default(), series);
+    let mut out = Scores::new(series);
+    for (tick, values) in frames(series).iter().enumerate() {
+        bank.advance(&Frame { time: tick as i64 * 10, values }, &mut out);
+    }
+    let start = Instant::now();
+    let columns = bank.save();
+    let saving = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let mut restored = CoreBank::new(CoreConfig::default(), 0);
+    restored.load(&columns).map_err(std::io::Error::other)?;
+    let loading = start.elapsed().as_secs_f64();
+    drop(restored);
+    let start = Instant::now();
+    let section = foreshock::score::pack(columns).map_err(std::io::Error::other)?;
+    let packing = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    black_box(foreshock::score::unpack(&section).map_err(std::io::Error::other)?);
+    let unpacking = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    black_box(section.bytes.clone());
+    let copying = start.elapsed().as_secs_f64();
+    let bytes = section.bytes.len() as f64;
+    let path = folder.join("foreshock-roofline.tmp");
+    let (writing, reading) = disk(&path, &section.bytes)?;
+    println!("\nsnapshot of {series} series, {:.2} GiB", bytes / GIB);
+    let line = |what: &str, seconds: f64| println!("  {what:<44} {:>7.2} GiB/s", bytes / seconds / GIB);
+    line("state to columns", saving);
+    line("columns to state", loading);
+    line("columns to bytes", packing);
+    line("bytes to columns", unpacking);
+    line("memory to memory", copying);
+    line("disk, write and sync", writing);
+    line("file, read (page cache warm)", reading);
+    Ok(())
+}
+
+fn disk(path: &Path, data: &[u8]) -> std::io::Result<(f64, f64)> {
+    let start = Instant::now();
+    let mut file = File::create(path)?;
+    file.write_all(data)?;
+    file.sync_all()?;
+    let writing = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let mut all = Vec::with_capacity(data.len());
+    File::open(path)?.read_to_end(&mut all)?;
+    let reading = start.elapsed().as_secs_f64();
+    std::fs::remove_file(path)?;
+    Ok((writing, reading))
+}

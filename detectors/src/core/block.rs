@@ -116,8 +116,6 @@ columns! {
         error_fast      // recent error of the local level
         kept            // level that is expected while values are outside the band
         outside         // values outside the band in a row, as long as they are not accepted
-        leaves          // share of values that leave the band, less its prior
-        stays           // share of values outside that stay there, less its prior
         habit           // how much has been said already
         news_threshold  // high quantile of what is new
         news_heavy      // sum of what was new beyond it

@@ -34,8 +34,6 @@ const LOUDEST: f64 = 16.0;
 /// A growing spread repeats what the values that made it grow have said: it counts for a little less.
 const GROWING: usize = 4;
 const GROWING_WEIGHT: f64 = 0.8;
-/// Number, from one, of the statistic that a run outside the band is told as: the mean over a few values.
-const LASTING: f64 = 3.0;
 /// The habit fades over this share of the slot's past, at least at this rate per value.
 const FADE_SHARE: f64 = 3.0;
 const FADE_LEAST: f64 = 0.0005;
@@ -45,9 +43,6 @@ const NEWS_PACE: f64 = 0.1;
 const NEWS_PRIOR: f64 = 2.0;
 const NEWS_WEIGHT: f64 = 10.0;
 const NEWS_FORGET: f64 = 0.98;
-/// A run of values outside the band speaks once, when its −ln p less the correction for the number of ways to speak reaches this.
-const RUN: f64 = 7.0;
-const RUN_SEVERAL: f64 = 3.0;
 
 /// Scores one block's statistics and learns from them.
 #[inline(always)]
@@ -137,17 +132,8 @@ fn news(b: &mut Block, w: &mut Work) {
         let share = if u > 0.0 { smaller(fresh / u, 1.0) } else { 0.0 };
         let inside = -ln(1.0 - (1.0 - NEWS) * share);
         let nlp = if over { body + (fresh - u) / mean } else { inside };
-        // No habit here: the same outage again is worth the same word again.
-        let reached = (w.run[i] - RUN_SEVERAL >= RUN) & (w.run_before[i] - RUN_SEVERAL < RUN);
-        w.nlp[i] = if scored { if reached { larger(nlp, RUN) } else { nlp } } else { 0.0 };
-        let loudest = if fresh > 0.0 {
-            w.loudest[i]
-        } else if reached {
-            LASTING
-        } else {
-            0.0
-        };
-        w.loudest[i] = if scored { loudest } else { 0.0 };
+        w.nlp[i] = if scored { nlp } else { 0.0 };
+        w.loudest[i] = if scored & (fresh > 0.0) { w.loudest[i] } else { 0.0 };
 
         let learnt = scored & over;
         let moved = u + NEWS_PACE * mean * (if over { 1.0 } else { 0.0 } - NEWS);

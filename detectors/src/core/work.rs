@@ -90,9 +90,6 @@ work! {
     held: [bool; LANES] = [false; LANES],
     /// How much of an old normal there is to go back to, 0 to 1.
     settled: Lane = ZERO,
-    /// −ln p of the run of values outside the band, with this value and before it.
-    run: Lane = ZERO,
-    run_before: Lane = ZERO,
     /// Expected value and half width of the band.
     expected: Lane = ZERO,
     half: Lane = ZERO,

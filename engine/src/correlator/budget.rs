@@ -4,7 +4,7 @@
 //! first to its last) is counted by the most evidence that it had; the past fades. Where enough episodes were seen, their
 //! share is taken as it is; beyond, an exponential tail goes on (peaks over threshold). Few days hold so many real incidents
 //! that they bend that: the tail is hung up at [`ENOUGH`] episodes, and one that stands out counts only so far out.
-//! Until episodes were seen, anomalies are taken at their word.
+//! Until episodes were seen, anomalies are taken about at their word.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,10 @@ const MEMORY_DAYS: f64 = 7.0;
 /// Width of a bin of evidence, and number of bins; the last is open.
 const BIN: f64 = 0.25;
 const BINS: usize = 160;
-/// The prior is worth this many episodes.
+/// The prior is worth this many episodes; they are so many times as loud as single anomalies are at their word, because groups
+/// and lasting deviations add up.
 const PRIOR: f64 = 10.0;
+const PRIOR_MEAN: f64 = 1.3;
 /// From fewer episodes than this a share is not read off: the tail takes over.
 const ENOUGH: f64 = 30.0;
 /// The slope before the tail is that up to this many times as many episodes, and the tail is at most so many times as flat.
@@ -46,7 +48,7 @@ pub(super) struct Budget {
 impl Budget {
     /// A budget for a fleet that is not known yet, whose anomalies open at this −ln p.
     pub(super) fn new(open: f64) -> Budget {
-        let beyond = |bin: usize| if bin < BINS { (-BIN * bin as f64).exp() } else { 0.0 };
+        let beyond = |bin: usize| if bin < BINS { (-BIN * bin as f64 / PRIOR_MEAN).exp() } else { 0.0 };
         let counts = (0..BINS).map(|bin| PRIOR * (beyond(bin) - beyond(bin + 1))).collect();
         Budget { peaks: BTreeMap::new(), scored: PRIOR * open.exp(), counts, time_ms: None, step_ms: 0.0 }
     }
@@ -197,8 +199,8 @@ mod tests {
         (0..2).for_each(|tick| budget.tick(tick * 10_000, 0));
         // 300 series, ten seconds: exp(-6.95) of 2.6 million values a day.
         let at = budget.opens_at(300, 1.0);
-        assert!((at - 7.8).abs() < 0.5, "{at}");
-        assert!((budget.opens_at(3_000, 1.0) - at - 10_f64.ln()).abs() < 0.3);
+        assert!((at - 1.3 * 8.1).abs() < 0.6, "{at}");
+        assert!((budget.opens_at(3_000, 1.0) - at - 1.3 * 10_f64.ln()).abs() < 0.4);
         assert!(budget.opens_at(300, 1e6) == 0.0, "more than there are anomalies");
     }
 }

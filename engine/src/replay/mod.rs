@@ -87,7 +87,7 @@ pub fn score_table(
             slots: &slots,
             admitted: if row == 0 && learnt == 0 { &admitted } else { &[] },
             forgotten: &[],
-            deep_room: config.deep_series - scorer.deep().0,
+            deep_room: room(&scorer, config.deep_series),
         };
         let revisions = scorer.frame(view);
         summary.rows += 1;
@@ -98,6 +98,12 @@ pub fn score_table(
     }
     outputs.draw(table)?;
     Ok(summary)
+}
+
+/// How many of those who wait may enter the deep tier, as the pipeline has it.
+fn room(scorer: &Scorer, deep_series: usize) -> usize {
+    let (used, waiting) = scorer.deep();
+    waiting.min(deep_series.saturating_sub(used))
 }
 
 /// Shows the rows of a past that lie before the table's first to the scorer, by the names of the columns; gives their number.
@@ -126,7 +132,7 @@ fn learn(
             slots,
             admitted: if learnt == 0 { admitted } else { &[] },
             forgotten: &[],
-            deep_room: deep_series - scorer.deep().0,
+            deep_room: room(scorer, deep_series),
         });
         learnt += 1;
     }

@@ -77,6 +77,9 @@ impl Before {
     }
 }
 
+/// Durations and error ratios of spans are there only while spans are: their silence says nothing that the rate does not.
+const SPANS: &str = "span.";
+
 /// A lasting change is accepted after this long: 30 minutes. Until then it is not taken for the new normal.
 const ACCEPT_MS: i64 = 1_800_000;
 
@@ -195,6 +198,9 @@ impl OpenAnomalies {
             let (Some(series), Some(silence)) = (&frame.slots[slot], absence.silence(slot, seconds)) else {
                 continue;
             };
+            if series.measure.starts_with(SPANS) {
+                continue;
+            }
             match self.slots.get_mut(&(slot as u32)) {
                 None => {
                     let anomaly = open_silence(series, silence, *strength, frame.time_ms);

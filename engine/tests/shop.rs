@@ -149,7 +149,7 @@ fn the_bad_deploy_is_found_blamed_and_a_signal_is_made() {
     assert!(has(&["RemediationSignal {", "action: Rollback", "name: \"payment\""]));
     // No span names it as a peer: it is known by its own spans' parents.
     assert!(has(&["Anomaly {", "service/checkout span.edge.errors:ratio{callee=service/payment}"]));
-    assert!(has(&["Incident {", "service/checkout calls service/payment"]));
+    assert!(has(&["Incident {", "calls service/payment"]), "members say how they are related");
     assert!(has(&["Anomaly {", "payment.slow:ratio"]), "the measure in SQL is a series like any other");
 }
 

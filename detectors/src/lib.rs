@@ -12,7 +12,6 @@
 //! | `core` | the core tier: decomposition, change point and calibration in one pass |
 //! | `forest` | the streaming isolation forest over entities |
 //! | `joint` | the deep tier's view of an entity: measures that part from one another |
-//! | `pool` | how loud a fleet gets when all is well: what a false-alarm budget is spent on |
 //! | `segment` | the deep tier of a series: change points and shapes, in a window |
 //! | `session` | sequences of events: unknown events, counts and orders |
 
@@ -25,7 +24,6 @@ mod dispatch;
 mod forest;
 mod joint;
 mod kernels;
-mod pool;
 mod segment;
 mod session;
 
@@ -35,7 +33,6 @@ pub use columns::{ColumnData, Columns, LoadError};
 pub use core::{CoreBank, CoreConfig};
 pub use forest::{ForestBank, ForestConfig};
 pub use joint::{JointBank, JointConfig};
-pub use pool::TailPool;
 pub use segment::{SegmentBank, SegmentConfig};
 pub use session::{SessionBank, SessionConfig, SessionScore, SessionSpeaker};
 

@@ -14,6 +14,8 @@ use crate::{
 
 /// Largest answer of Prometheus that is read: 256 MiB.
 const MAX_ANSWER: u64 = 256 << 20;
+/// Steps of one query: Prometheus refuses more than 11,000.
+const MAX_STEPS: i64 = 10_000;
 
 /// What could be had.
 #[derive(Debug, Default)]
@@ -100,30 +102,43 @@ impl Loaded {
     }
 
     fn prometheus(&mut self, query: &PrometheusHistory) -> Result<(), QueryError> {
-        let answer: Answer = serde_json::from_str(&ask(query)?)?;
-        let mut nameless = 0;
-        for series in answer.data.result {
-            let Some(name) = query.name(&series.metric) else {
-                nameless += 1;
-                continue;
-            };
-            for (seconds, value) in series.values {
-                let value = value.parse().unwrap_or(f64::NAN);
-                self.history.push(&name, (seconds * 1000.0) as i64, value);
+        let (from, to) = query.range()?;
+        let step = i64::try_from(query.step.std().as_secs()).unwrap_or(i64::MAX);
+        let (mut nameless, mut left_out, mut taken) = (0, 0, 0);
+        let mut begin = from;
+        while begin <= to {
+            let end = begin.saturating_add(step.saturating_mul(MAX_STEPS)).min(to);
+            let answer: Answer = serde_json::from_str(&ask(query, begin, end)?)?;
+            for series in answer.data.result {
+                let Some(name) = query.name(&series.metric) else {
+                    nameless += 1;
+                    continue;
+                };
+                for (seconds, value) in series.values {
+                    let value: f64 = value.parse().unwrap_or(f64::NAN);
+                    let is_taken = self.history.push(&name, (seconds * 1000.0) as i64, value);
+                    taken += u64::from(is_taken);
+                    left_out += u64::from(!is_taken && !value.is_nan());
+                }
             }
+            begin = end.saturating_add(step);
         }
+        let (url, name) = (&query.url, &query.series);
+        let mut problem = |words: String| self.problems.push(format!("history.prometheus {url}: {words}"));
         if nameless > 0 {
-            let (url, name) = (&query.url, &query.series);
-            self.problems.push(format!(
-                "history.prometheus {url}: {nameless} series lack a label of {name:?}, and are left out"
-            ));
+            problem(format!("{nameless} series lack a label of {name:?}, and are left out"));
+        }
+        if left_out > 0 {
+            problem(format!("{left_out} values are left out: several series are named alike by {name:?}"));
+        }
+        if taken == 0 && nameless == 0 {
+            problem(format!("{:?} has no value in this range", query.query));
         }
         Ok(())
     }
 }
 
-fn ask(query: &PrometheusHistory) -> Result<String, QueryError> {
-    let (from, to) = query.range()?;
+fn ask(query: &PrometheusHistory, from: i64, to: i64) -> Result<String, QueryError> {
     let agent: Agent = Agent::config_builder()
         .timeout_global(Some(query.timeout.std()))
         .http_status_as_error(false)

@@ -195,6 +195,14 @@ fn a_range_query_is_the_past_of_series_that_come() {
     let (warm, _, said) = run("warm.yaml");
     assert!(!said.contains("history"), "{said}");
     assert!((warm[0][1] - warm[0][0]).abs() < 10.0, "{:?}", warm[0]);
+    // Ten seconds: 34,561 steps, more than one answer holds.
+    write("fine.yaml", &config(&server.url, "service/{job} queue.depth").replace("step: 1m", "step: 10s"));
+    let (fine, _, said) = run("fine.yaml");
+    assert!(!said.contains("Prometheus refuses") && !said.contains("it answered"), "{said}");
+    assert!((fine[0][1] - fine[0][0]).abs() < 10.0, "{:?}", fine[0]);
+    write("empty.yaml", &config(&server.url, "x").replace("query: queue_depth", "query: nothing_here"));
+    let (_, _, said) = run("empty.yaml");
+    assert!(said.contains("has no value in this range"), "{said}");
     let (_, _, said) = run("nameless.yaml");
     assert!(said.contains("1 series lack a label of"), "{said}");
     let (away, _, said) = run("away.yaml");

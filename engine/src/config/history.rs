@@ -106,6 +106,12 @@ impl HistoryConfig {
                 "history.prometheus.url",
                 "does not begin with http:// or https://",
             )?;
+            let authority = query.url.split('/').nth(2).unwrap_or_default();
+            refuse_unless(
+                !authority.contains('@'),
+                "history.prometheus.url",
+                "holds a user: give a token_file",
+            )?;
         }
         Ok(())
     }

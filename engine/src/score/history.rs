@@ -54,7 +54,8 @@ impl History {
         self.series.is_empty()
     }
 
-    /// The banks of one slot each after the past of a series up to a time, and the number of values; `None` where there is none.
+    /// The banks of one slot each after the past of a series up to a time, and the number of values; `None` where there is none. A past that is
+    /// further back than it is long counts for no value: what came since may be the new normal, so that the series is judged later.
     pub(super) fn learnt(
         &self,
         series: &str,
@@ -70,7 +71,9 @@ impl History {
             core.advance(&frame, &mut scores);
             absence.advance(&frame, &mut scores);
         }
-        (count > 0).then_some((core, absence, count as u32))
+        let (first, last) = (past.times.first()?, past.times[..count].last()?);
+        let is_near = before_seconds - last <= last - first;
+        Some((core, absence, if is_near { count as u32 } else { 0 }))
     }
 }
 
@@ -86,7 +89,8 @@ mod tests {
         assert_eq!(taken, [true, false, true, false, false, true]);
         assert_eq!(history.shorten(2), 1);
         let config = CoreConfig::default();
-        assert_eq!(history.learnt("a", 9, &config).map(|(.., count)| count), Some(1), "what lies before 9 s");
+        let counted = |before| history.learnt("a", before, &config).map(|(.., count)| count);
+        assert_eq!((counted(10), counted(17)), (Some(2), Some(0)), "a past of 7 s counts for 7 s");
         assert!(history.learnt("a", 2, &config).is_none() && history.learnt("b", 99, &config).is_none());
     }
 }

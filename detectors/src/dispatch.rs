@@ -4,6 +4,7 @@
 //! multiply-add, so all of them give the same bits.
 
 use crate::core::{self, Block, Tick, Work};
+use crate::forest::{self, Reached, Rows, Tree};
 use crate::segment::{self, Pass};
 
 /// An instruction set that this machine has.
@@ -92,4 +93,21 @@ fn correlate_avx2(pass: &mut Pass<'_>) {
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 fn correlate_avx512(pass: &mut Pass<'_>) {
     segment::correlate(pass);
+}
+
+/// Takes a block of rows down the top levels of every tree of a forest.
+pub(crate) fn top_levels(isa: Isa, trees: &[Tree], rows: &Rows, reached: &mut [Reached]) {
+    match isa {
+        Isa::Baseline => forest::top_levels(trees, rows, reached),
+        // SAFETY: both come only from `Isa::available`, which asked the machine, and AVX-512 machines have AVX2;
+        // wider vectors gain nothing here.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 => unsafe { top_levels_avx2(trees, rows, reached) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn top_levels_avx2(trees: &[Tree], rows: &Rows, reached: &mut [Reached]) {
+    forest::top_levels(trees, rows, reached);
 }

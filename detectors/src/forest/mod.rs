@@ -3,7 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `hash.rs` | deterministic numbers from a seed |
-//! | `tree.rs` | one tree: growing, traversal without branches, attribution |
+//! | `node.rs` | a node in one word |
+//! | `tree.rs` | one tree: growing, attribution |
+//! | `walk.rs` | blocks of rows down the trees |
 //! | `tail.rs` | path lengths to −ln p, on the class's own past |
 //! | `state.rs` | save and load |
 //!
@@ -11,13 +13,15 @@
 //! in turn, is grown anew. A tick is scored before it is learnt.
 
 mod hash;
+mod node;
 mod state;
 mod tail;
 mod tree;
+mod walk;
 
 use ndarray::ArrayView2;
 
-use tree::{ROWS, RowBlock, Tree, path_lengths};
+use walk::{Block, MAX_FEATURES, ROWS};
 
 use crate::bank::{EntityBank, EntityScores, score_of};
 use crate::columns::{Columns, LoadError};
@@ -25,9 +29,9 @@ use crate::kernels::math::exp;
 use hash::Sequence;
 
 pub(crate) use tail::Tail;
+pub(crate) use tree::Tree;
+pub(crate) use walk::{Reached, Rows, top_levels};
 
-/// Most features of a bank.
-const MAX_FEATURES: usize = 256;
 /// Features are held within this magnitude.
 const LIMIT: f64 = 1e9;
 /// Rows at least this abnormal (−ln p) get an attribution.
@@ -78,7 +82,7 @@ pub struct ForestBank {
     /// Scratch: one row, its features' shares, one block.
     row: Vec<f32>,
     shares: Vec<f64>,
-    block: Box<RowBlock>,
+    block: Box<Block>,
 }
 
 impl ForestBank {
@@ -100,7 +104,7 @@ impl ForestBank {
             usual: vec![f64::NAN; rows],
             row: vec![0.0; features],
             shares: vec![0.0; features],
-            block: Box::new([[0.0; ROWS]; 256]),
+            block: Box::new(Block::new(config.trees)),
             config,
         }
     }
@@ -118,13 +122,12 @@ impl ForestBank {
             let len = ROWS.min(matrix.nrows() - start);
             for lane in 0..len {
                 for (feature, value) in matrix.row(start + lane).iter().enumerate() {
-                    self.block[feature][lane] = tame(*value);
+                    self.block.set(feature, lane, tame(*value));
                 }
             }
-            let mut lengths = [0.0_f32; ROWS];
-            path_lengths(&self.trees, &self.block, &mut lengths);
-            for lane in 0..len {
-                out[start + lane] = exp(-std::f64::consts::LN_2 * f64::from(lengths[lane]) / whole);
+            let lengths = self.block.path_lengths(&self.trees);
+            for (score, length) in out[start..start + len].iter_mut().zip(lengths) {
+                *score = exp(-std::f64::consts::LN_2 * f64::from(length) / whole);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A forest's state as columns. Trees and pool belong to the class, so their columns have a fixed length.
 
 use super::ForestBank;
+use super::node::Node;
 use super::tail::Tail;
 use super::tree::{LEAVES, Tree};
 use crate::columns::{ColumnData, Columns, LoadError};
@@ -10,14 +11,15 @@ const VERSION: u32 = 1;
 
 pub(super) fn save(bank: &ForestBank) -> Columns {
     let trees = &bank.trees;
+    let nodes = || trees.iter().flat_map(|tree| tree.nodes);
     let class = vec![bank.features as u64, bank.config.trees as u64, bank.seen, bank.accepted, bank.grown];
     let columns = vec![
         ("usual".to_owned(), ColumnData::F64(bank.usual.clone())),
         ("class".to_owned(), ColumnData::U64(class)),
         ("tail".to_owned(), ColumnData::F64(bank.tail.0.to_vec())),
         ("pool".to_owned(), ColumnData::F32(bank.pool.clone())),
-        ("threshold".to_owned(), ColumnData::F32(trees.iter().flat_map(|t| t.threshold).collect())),
-        ("feature".to_owned(), ColumnData::U8(trees.iter().flat_map(|t| t.feature).collect())),
+        ("threshold".to_owned(), ColumnData::F32(nodes().map(Node::cut).collect())),
+        ("feature".to_owned(), ColumnData::U8(nodes().map(Node::feature).collect())),
         ("leaf".to_owned(), ColumnData::F32(trees.iter().flat_map(|t| t.leaf).collect())),
         ("count".to_owned(), ColumnData::U32(trees.iter().flat_map(|t| t.count).map(u32::from).collect())),
     ];
@@ -47,9 +49,9 @@ pub(super) fn load(bank: &mut ForestBank, columns: &Columns) -> Result<(), LoadE
     let trees = (0..grown).map(|index| {
         let mut tree = Tree::empty();
         let nodes = index * LEAVES..(index + 1) * LEAVES;
-        tree.threshold.copy_from_slice(&threshold[nodes.clone()]);
         tree.leaf.copy_from_slice(&leaf[nodes.clone()]);
-        tree.feature.copy_from_slice(&feature[nodes]);
+        let cuts = feature[nodes.clone()].iter().zip(&threshold[nodes]);
+        tree.nodes.iter_mut().zip(cuts).for_each(|(node, (feature, cut))| *node = Node::new(*feature, *cut));
         for (kept, value) in tree.count.iter_mut().zip(&count[index * 2 * LEAVES..]) {
             *kept = *value as u16;
         }

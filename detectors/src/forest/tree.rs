@@ -1,22 +1,17 @@
-//! One isolation tree: grown recursively, laid out for traversal without branches.
+//! One isolation tree: grown recursively, laid out for a walk without branches.
 //!
 //! Liu, Ting & Zhou 2008, "Isolation Forest": a random feature and a random cut per node, depth limited to
 //! log2 of the sample. The tree is a perfect binary heap of [`DEPTH`] levels; where a branch ends early its
 //! leaf is repeated below, so that every row takes exactly [`DEPTH`] steps.
 
 use super::hash::Sequence;
+use super::node::Node;
 use crate::kernels::math::ln;
 
 /// Levels of a tree: log2 of the largest sample.
 pub(crate) const DEPTH: u32 = 8;
 /// Leaves of a tree, and room for its nodes (node 0 is not used).
 pub(crate) const LEAVES: usize = 1 << DEPTH;
-/// Rows that are scored together.
-pub(crate) const ROWS: usize = 64;
-/// Rows that are walked side by side.
-const TOGETHER: usize = 8;
-/// A block of rows, one line per feature: indexing by a byte needs no check.
-pub(crate) type RowBlock = [[f32; ROWS]; 256];
 
 /// Cuts fall up to this share of the range beyond it, so that a row unlike any of the sample is isolated
 /// early; the paper's cuts stay inside, where such a row looks like the nearest extreme.
@@ -27,10 +22,7 @@ const EULER: f64 = 0.577_215_664_901_532_9;
 /// One tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tree {
-    /// Cut of each node; a row goes right when its value is above it. Infinite where the branch has ended.
-    pub threshold: [f32; LEAVES],
-    /// Feature of each node.
-    pub feature: [u8; LEAVES],
+    pub nodes: [Node; LEAVES],
     /// Path length of each leaf: its depth and what its rows would still need.
     pub leaf: [f32; LEAVES],
     /// Rows of the sample in each node, and in each leaf from [`LEAVES`] on.
@@ -40,12 +32,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// A tree over nothing: everything is found at depth 0.
     pub(crate) fn empty() -> Self {
-        Self {
-            threshold: [f32::INFINITY; LEAVES],
-            feature: [0; LEAVES],
-            leaf: [0.0; LEAVES],
-            count: [0; 2 * LEAVES],
-        }
+        Self { nodes: [Node::end(); LEAVES], leaf: [0.0; LEAVES], count: [0; 2 * LEAVES] }
     }
 
     /// Grows a tree over the picked rows of a pool of rows × features.
@@ -70,9 +57,9 @@ impl Tree {
     /// Shares out why a row is isolated: each cut's surprise beyond a halving, in `shares` by feature.
     pub(crate) fn attribute(&self, row: &[f32], shares: &mut [f64]) {
         let mut node = 1;
-        while node < LEAVES && self.threshold[node].is_finite() {
-            let feature = usize::from(self.feature[node]);
-            let next = 2 * node + usize::from(row[feature] > self.threshold[node]);
+        while node < LEAVES && !self.nodes[node].ended() {
+            let feature = usize::from(self.nodes[node].feature());
+            let next = 2 * node + usize::from(row[feature] > self.nodes[node].cut());
             let child = f64::from(self.count[next].max(1));
             shares[feature] += (ln(f64::from(self.count[node]) / child) - std::f64::consts::LN_2).max(0.0);
             node = next;
@@ -98,8 +85,7 @@ impl Growth<'_> {
             self.tree.end(node, depth, rows.len());
             return;
         };
-        self.tree.feature[node] = feature as u8;
-        self.tree.threshold[node] = threshold;
+        self.tree.nodes[node] = Node::new(feature as u8, threshold);
         let mut left = 0;
         for at in 0..rows.len() {
             if self.pool[rows[at] as usize * self.features + feature] <= threshold {
@@ -138,29 +124,10 @@ pub(crate) fn still_needed(n: usize) -> f64 {
     }
 }
 
-/// Adds every tree's path length for every row of a block. A step is a chain of loads, so rows are walked
-/// side by side; gathers of AVX2 and AVX-512 were measured a third slower, hence no wrapper in `dispatch`.
-pub(crate) fn path_lengths(trees: &[Tree], rows: &RowBlock, lengths: &mut [f32; ROWS]) {
-    for tree in trees {
-        for first in (0..ROWS).step_by(TOGETHER) {
-            let mut at = [1_usize; TOGETHER];
-            for _ in 0..DEPTH {
-                for (lane, node) in at.iter_mut().enumerate() {
-                    let here = *node & (LEAVES - 1);
-                    let value = rows[usize::from(tree.feature[here])][first + lane];
-                    *node = 2 * here + usize::from(value > tree.threshold[here]);
-                }
-            }
-            for (lane, node) in at.iter().enumerate() {
-                lengths[first + lane] += tree.leaf[node & (LEAVES - 1)];
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forest::walk::Block;
 
     #[test]
     fn the_mean_search_depth_is_the_papers() {
@@ -178,11 +145,10 @@ mod tests {
         for index in 0..50 {
             let mut picked: Vec<u32> = (0..256).collect();
             let tree = Tree::grow(&pool, 1, &mut picked, Sequence::new(7, 1, index));
-            let mut rows = [[0.0; ROWS]; 256];
-            rows[0][0] = 1000.0;
-            rows[0][1] = 8.0;
-            let mut lengths = [0.0; ROWS];
-            path_lengths(&[tree], &rows, &mut lengths);
+            let mut block = Block::new(1);
+            block.set(0, 0, 1000.0);
+            block.set(0, 1, 8.0);
+            let lengths = block.path_lengths(&[tree]);
             far += lengths[0];
             near += lengths[1];
         }
@@ -195,7 +161,7 @@ mod tests {
         let pool = vec![3.0_f32; 64];
         let mut picked: Vec<u32> = (0..64).collect();
         let tree = Tree::grow(&pool, 1, &mut picked, Sequence::new(1, 2, 3));
-        assert!(tree.threshold[1].is_infinite());
+        assert!(tree.nodes[1].ended());
         assert_eq!(tree.leaf[17], still_needed(64) as f32);
         assert_eq!(tree.count[LEAVES + 200], 64);
     }

@@ -8,6 +8,7 @@
 //! | `asd` | application servers: core tier, forest and joint detector |
 //! | `generated` | generated series and fleets with known truth |
 //! | `logs` | templates and sessions on labelled logs |
+//! | `rank` | root causes of real faults |
 //!
 //! Results are recorded in `record/`. The timing benches live in `benches/`.
 
@@ -18,4 +19,5 @@ pub mod generated;
 pub mod logs;
 pub mod nab;
 pub mod paths;
+pub mod rank;
 pub mod tssb;

@@ -14,6 +14,7 @@ pub mod intake;
 pub mod measures;
 pub mod pipeline;
 pub mod produce;
+pub mod rank;
 pub mod replay;
 pub mod run;
 pub mod score;

@@ -6,6 +6,7 @@ mod demo;
 mod files;
 mod logging;
 mod produce;
+mod rank;
 mod replay;
 mod run;
 mod screen;
@@ -26,6 +27,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Arguments),
+    Rank(rank::Arguments),
     Demo(demo::Arguments),
     Run(run::Arguments),
     Produce(produce::Arguments),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
     };
     let ended = match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Rank(arguments) => rank::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Produce(arguments) => produce::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),

@@ -26,7 +26,7 @@ use crate::types::{Batch, Change, Record, Reject, RejectReason};
 
 pub use choose::Encoding;
 use identity::Streams;
-use redact::Redactor;
+pub(crate) use redact::Redactor;
 use rows::Rows;
 
 /// How the records of a topic are read.

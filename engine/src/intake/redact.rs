@@ -21,7 +21,7 @@ const NAMES: [&str; 5] = ["token", "email", "card", "ip", "secret"];
 
 /// Redacts lines into memory of its own, line after line.
 #[derive(Debug)]
-pub(super) struct Redactor {
+pub(crate) struct Redactor {
     enabled: bool,
     found: CaptureLocations,
     line: String,
@@ -29,12 +29,12 @@ pub(super) struct Redactor {
 
 impl Redactor {
     /// A redactor, or one that leaves every line as it is.
-    pub(super) fn new(enabled: bool) -> Redactor {
+    pub(crate) fn new(enabled: bool) -> Redactor {
         Redactor { enabled, found: SECRETS.capture_locations(), line: String::new() }
     }
 
     /// The line with `<email>` and the like where something secret or personal stood.
-    pub(super) fn redact<'a>(&'a mut self, line: &'a str) -> &'a str {
+    pub(crate) fn redact<'a>(&'a mut self, line: &'a str) -> &'a str {
         let mut done = 0;
         self.line.clear();
         while self.enabled

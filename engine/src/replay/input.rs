@@ -188,6 +188,13 @@ pub struct Refused {
 const TOLD: usize = 5;
 
 impl Refused {
+    /// Takes over what another file refused.
+    pub(crate) fn join(&mut self, other: &Refused) {
+        self.count += other.count;
+        let room = TOLD.saturating_sub(self.first.len());
+        self.first.extend(other.first.iter().take(room).cloned());
+    }
+
     pub(crate) fn add(&mut self, path: &str, place: impl fmt::Display, problem: impl fmt::Display) {
         self.count += 1;
         if self.first.len() < TOLD {

@@ -28,7 +28,7 @@ pub use input::{Format, Input, InputError, Refused};
 pub use lines::{LinesError, replay_lines};
 pub use output::{OutputError, Outputs, Sinks};
 pub use records::{Measure, RecordsError, RecordsSummary, replay_records};
-pub use table::{Table, TableError, TableOptions};
+pub use table::{Table, TableError, TableOptions, parse_time_ms};
 
 /// What a replay of a table found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

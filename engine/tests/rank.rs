@@ -91,7 +91,7 @@ fn a_folder_of_everything_gives_the_cause_and_its_reasons() {
         assert_eq!(suspects.len(), 4, "every service is ranked");
         for suspect in &suspects {
             let keys: Vec<&str> = suspect.as_object().expect("object").keys().map(String::as_str).collect();
-            assert_eq!(keys, ["entity", "score", "reasons"].map(|key| key));
+            assert_eq!(keys, ["entity", "reasons", "score"]);
         }
         assert_eq!(suspects[0]["entity"], "payment", "{suspects:?}");
         let reasons = suspects[0]["reasons"].to_string();
@@ -110,10 +110,13 @@ fn a_folder_of_everything_gives_the_cause_and_its_reasons() {
 fn each_kind_of_file_is_enough_by_itself() {
     let folder = tempfile::tempdir().expect("folder");
     write_shop(folder.path());
-    for (name, cause) in [("metrics.csv", "payment"), ("logs.csv", "payment"), ("traces.csv", "payment")] {
-        let path = folder.path().join(name);
-        let suspects = ranked(&run(&[path.to_str().expect("path"), "--at", "1700000300"]));
-        assert_eq!(suspects[0]["entity"], cause, "{name}: {suspects:?}");
+    let at = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
+    let graph = at("graph.csv");
+    for (name, more) in
+        [("metrics.csv", vec!["--graph", &graph]), ("logs.csv", vec![]), ("traces.csv", vec![])]
+    {
+        let suspects = ranked(&run(&[&[&at(name), "--at", "1700000300"], more.as_slice()].concat()));
+        assert_eq!(suspects[0]["entity"], "payment", "{name}: {suspects:?}");
     }
 }
 

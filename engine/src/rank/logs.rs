@@ -14,8 +14,20 @@ const TEMPLATES: usize = 300;
 const SHOWN: usize = 160;
 /// An entity of a shorter name is not looked for in lines: too much would be taken for it.
 const NAME: usize = 4;
-const TROUBLE: [&str; 8] =
-    ["error", "exception", "fail", "fatal", "panic", "timeout", "refused", "unavailable"];
+const TROUBLE: [&str; 12] = [
+    "error",
+    "exception",
+    "fail",
+    "fatal",
+    "panic",
+    "timeout",
+    "refused",
+    "reject",
+    "denied",
+    "unable",
+    "cannot",
+    "unavailable",
+];
 
 /// A line of a log.
 #[derive(Clone, Debug)]
@@ -34,7 +46,9 @@ pub(super) fn signals(mut lines: Vec<Line>, entities: &[String]) -> Vec<Signal> 
     let mut redactor = Redactor::new(true);
     for line in &lines {
         let service = services.entry(&line.entity).or_insert_with(|| Service::new(bins.len()));
-        service.count(bins.of(line.time_ms), redactor.redact(&line.text));
+        service.count(bins.of(line.time_ms), redactor.redact(&line.text), |text| {
+            named(text, &line.entity, entities).is_some()
+        });
     }
     services.into_iter().flat_map(|(entity, service)| service.signals(entity, &bins, entities)).collect()
 }
@@ -54,9 +68,10 @@ impl Service {
         Service { miner, templates: Vec::new(), trouble: vec![0.0; bins], example: None }
     }
 
-    fn count(&mut self, bin: usize, text: &str) {
+    /// Trouble that a line lays to another is not the service's own.
+    fn count(&mut self, bin: usize, text: &str, names_another: impl Fn(&str) -> bool) {
         let lower = text.to_ascii_lowercase();
-        if TROUBLE.iter().any(|word| lower.contains(word)) {
+        if TROUBLE.iter().any(|word| lower.contains(word)) && !names_another(text) {
             self.trouble[bin] += 1.0;
             self.example = Some(cut(text));
         }

@@ -371,7 +371,11 @@ mod tests {
     #[test]
     fn what_was_recorded_before_but_given_after_is_moved_up() {
         let moved = |stretches: &[&[i64]]| {
-            let table = |times: &&[i64]| Table { times_ms: times.to_vec(), ..Table::default() };
+            let table = |times: &&[i64]| {
+                let mut table = Table::default();
+                table.times_ms.extend_from_slice(times);
+                table
+            };
             let mut tables: Vec<Table> = stretches.iter().map(table).collect();
             let moved = move_up(&mut tables);
             (tables.into_iter().flat_map(|table| table.times_ms).collect::<Vec<i64>>(), moved.len())

@@ -11,8 +11,9 @@ use super::{
 
 /// A fall is mostly less work arriving: it counts this much of a rise.
 const FALL: f64 = 0.7;
-/// A symptom that a callee explains wholly keeps this share.
+/// A symptom that a callee explains wholly keeps this share; a callee with this share of its evidence does.
 const EXPLAINED: f64 = 0.5;
+const EXPLAINS: f64 = 0.5;
 /// A log line that names another entity speaks against that one; for its own it keeps this share.
 const NAMING: f64 = 0.5;
 /// A change this long before the trouble, or shortly after its beginning as people give it, is held against its entity.
@@ -52,20 +53,17 @@ pub(super) fn weigh(case: &Case, parts: Parts) -> Vec<Suspect> {
     explain(case, &mut evidence);
     evidence.sort_by(|a, b| b.weight.total_cmp(&a.weight));
 
-    let mut best: BTreeMap<(&str, Source), f64> = BTreeMap::new();
-    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for piece in &evidence {
-        best.entry((piece.entity, piece.signal.source)).or_insert(piece.weight);
-        let reasons = reasons.entry(piece.entity).or_default();
-        if reasons.len() < REASONS && piece.shift.spreads >= TOLD {
-            reasons.push(words(piece));
-        }
+    let mut by_entity: BTreeMap<&str, Vec<Evidence<'_>>> = BTreeMap::new();
+    for piece in evidence {
+        by_entity.entry(piece.entity).or_default().push(piece);
     }
     let mut suspects: Vec<Suspect> = Vec::new();
     for entity in case.entities() {
-        let sources = [Source::Metrics, Source::Logs, Source::Traces];
-        let mut score: f64 = sources.iter().filter_map(|source| best.get(&(entity, *source))).sum();
-        let mut reasons = reasons.remove(entity).unwrap_or_default();
+        let against = by_entity.remove(entity).unwrap_or_default();
+        let (best, more) = best_of_each_source(&against);
+        let mut score: f64 = best.iter().map(|piece| piece.weight).sum();
+        let told = best.into_iter().chain(more).filter(|piece| piece.shift.spreads >= TOLD);
+        let mut reasons: Vec<String> = told.take(REASONS).map(words).collect();
         if let Some((weight, words)) = change_before(case, entity, parts.at_ms) {
             score += weight;
             reasons.insert(0, words);
@@ -74,6 +72,18 @@ pub(super) fn weigh(case: &Case, parts: Parts) -> Vec<Suspect> {
     }
     suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
     suspects
+}
+
+/// The strongest piece of each kind of telemetry, and the others, both as they came.
+fn best_of_each_source<'a, 'b>(
+    against: &'b [Evidence<'a>],
+) -> (Vec<&'b Evidence<'a>>, Vec<&'b Evidence<'a>>) {
+    let mut seen: Vec<Source> = Vec::new();
+    against.iter().partition(|piece| {
+        let is_first = !seen.contains(&piece.signal.source);
+        seen.push(piece.signal.source);
+        is_first
+    })
 }
 
 /// The usual level of each measure over all entities, for those of them whose own level is 0.
@@ -117,7 +127,7 @@ fn explain(case: &Case, evidence: &mut [Evidence<'_>]) {
         *below = below.max(best.get(callee.as_str()).copied().unwrap_or(0.0));
     }
     for piece in evidence.iter_mut().filter(|piece| piece.signal.is_symptom() && piece.weight > 0.0) {
-        let share = below.get(piece.entity).map_or(0.0, |below| (below / piece.weight).min(1.0));
+        let share = below.get(piece.entity).map_or(0.0, |below| (below / (EXPLAINS * piece.weight)).min(1.0));
         piece.weight *= 1.0 - (1.0 - EXPLAINED) * share;
     }
 }

@@ -19,5 +19,8 @@ pub mod generated;
 pub mod logs;
 pub mod nab;
 pub mod paths;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod rank;
+pub mod shapes;
 pub mod tssb;

@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use foreshock_benches::shapes::{best, frames, value};
 use foreshock_detectors::{
     AbsenceBank, CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank,
     JointConfig, Scores, SegmentBank, SegmentConfig, SeriesBank,
@@ -27,16 +28,6 @@ fn main() -> std::io::Result<()> {
     kernels(read);
     growth();
     snapshot(&folder)
-}
-
-/// The best of some runs, in seconds.
-fn best(runs: usize, mut work: impl FnMut()) -> f64 {
-    let timed = (0..runs).map(|_| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_secs_f64()
-    });
-    timed.fold(f64::INFINITY, f64::min)
 }
 
 /// Measures what one thread moves to and from memory; gives bytes read and written per second by an update in place, which is what
@@ -63,17 +54,6 @@ fn bandwidth() -> f64 {
     println!("  update in place {:>7.1} GiB/s (read and written)", 2.0 * bytes / update / GIB);
     println!("  triad           {:>7.1} GiB/s (two read, one written)", 3.0 * bytes / triad / GIB);
     2.0 * bytes / update
-}
-
-/// A value that looks like telemetry.
-fn value(series: usize, tick: usize) -> f64 {
-    let hash = ((series as u64) << 32 ^ tick as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let noise = (hash.rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f64 / 16_777_216.0;
-    20.0 + (tick as f64 / 40.0).sin() * 5.0 + noise * 4.0
-}
-
-fn frames(series: usize) -> Vec<Vec<f64>> {
-    (0..8).map(|tick| (0..series).map(|s| value(s, tick)).collect()).collect()
 }
 
 /// Points per second of a bank, after `warm` frames, over `ticks` frames.
@@ -127,11 +107,11 @@ fn kernels(bandwidth: f64) {
     line("deep tier, windows of 4,096, per point", 68 * window, 32 * window, 2.0, rate);
     let features = 8;
     let mut forest = ForestBank::new(ForestConfig::default(), features, 4_096);
-    // A row reads eight nodes of 5 bytes and a leaf of 4 in each of 100 trees, which fit the second-level cache.
+    // A row reads eight nodes of 8 bytes and a leaf of 4 in each of 100 trees, which fit the second-level cache.
     line(
         "forest, 100 trees, 8 features, per row",
         8 * features,
-        100 * 44,
+        100 * 68,
         1.0,
         entity_rate(&mut forest, features),
     );

@@ -22,7 +22,7 @@ pub(super) fn scoring() -> Table {
     let mut bank = ForestBank::new(ForestConfig::default(), FEATURES, ROWS);
     bank.advance(0, train.view(), &mut EntityScores::default());
     let mut scores = Vec::new();
-    let ours = ROWS as f64 / best(5, || bank.raw_scores(test.view(), &mut scores));
+    let ours = ROWS as f64 / best(40, || bank.raw_scores(test.view(), &mut scores));
 
     let options = ForestOptions { n_trees: 100, sample_size: 256, max_tree_depth: None, extension_level: 0 };
     let points = |matrix: &Array2<f64>| -> Vec<[f64; FEATURES]> {
@@ -57,7 +57,7 @@ pub(super) fn updating() -> Table {
     let mut bank = ForestBank::new(ForestConfig::default(), FEATURES, ROWS);
     let mut out = EntityScores::default();
     bank.advance(0, train.view(), &mut out);
-    let ours = ROWS as f64 / best(5, || bank.advance(0, train.view(), &mut out));
+    let ours = ROWS as f64 / best(20, || bank.advance(0, train.view(), &mut out));
     let mut lines =
         vec![Line::new("foreshock", ours, "100 trees of 256 rows, a tree grown anew every 16 rows accepted")];
     let narrow: Vec<Vec<f32>> = train

@@ -13,7 +13,9 @@ const STRETCH: i64 = 20;
 const FIRST: i64 = 10;
 /// Values of the normal part that are looked at: evenly chosen from a longer one.
 const ENOUGH: usize = 200;
-/// One signal counts at most as much as one that moved e^6 spreads.
+/// A signal counts from this many spreads on, so that many that only wobble do not outweigh few that moved, and at most as one
+/// that moved e^6 spreads.
+const LEAST: f64 = 3.0;
 const MOST: f64 = 6.0;
 
 /// The likeliest beginning, unix milliseconds; `None` where the data is no stretch of time.
@@ -46,5 +48,38 @@ fn moved(signal: &Signal, from_ms: i64, at_ms: i64, stretch: i64) -> f64 {
         normal = normal.iter().copied().step_by(normal.len() / ENOUGH).collect();
     }
     let shift = shift::between(&mut normal, &mut after, signal.form, 0.0);
-    shift.map_or(0.0, |shift| shift.spreads.ln_1p().min(MOST))
+    shift.map_or(0.0, |shift| (shift.spreads.ln_1p().min(MOST) - LEAST.ln_1p()).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::rank::case::{Form, Source};
+
+    #[test]
+    fn few_that_move_are_found_among_many_that_wobble() {
+        let times_ms: Rc<[i64]> = (0..600).map(|second| second * 1000).collect();
+        let signal = |index: u64| {
+            let value = |second: u64| {
+                let hash = (index * 1000 + second).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
+                let noise = (hash.wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 40) as f64 / 16_777_216.0;
+                50.0 + 20.0 * noise + if index < 2 && second >= 400 { 90.0 } else { 0.0 }
+            };
+            Signal {
+                entity: format!("service-{index}"),
+                measure: "cpu".to_owned(),
+                source: Source::Metrics,
+                form: Form::Level,
+                times_ms: times_ms.clone(),
+                values: (0..600).map(value).collect(),
+                names: None,
+                example: None,
+            }
+        };
+        let case = Case { signals: (0..200).map(signal).collect(), ..Case::default() };
+        let found = find(&case, None).expect("a stretch of time");
+        assert!((385_000..=410_000).contains(&found), "{found}");
+    }
 }

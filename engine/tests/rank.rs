@@ -121,6 +121,23 @@ fn each_kind_of_file_is_enough_by_itself() {
 }
 
 #[test]
+fn a_service_that_falls_silent_is_suspect() {
+    let mut metrics = "timestamp,web_cpu,cart_cpu,cart_mem\n".to_owned();
+    for time in START..END {
+        let cart =
+            if time < FAULT { format!("{},{}", 20 + time % 5, 300 + time % 7) } else { ",".to_owned() };
+        writeln!(metrics, "{time},{},{cart}", 40 + time % 9).expect("text");
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    fs::write(folder.path().join("metrics.csv"), metrics).expect("file");
+    let suspects = ranked(&run(&[folder.path().to_str().expect("path"), "--at", "1700000300"]));
+    assert_eq!(suspects[0]["entity"], "cart");
+    assert!(
+        suspects[0]["reasons"][0].as_str().is_some_and(|reason| reason.contains("cpu ceased, usually 22"))
+    );
+}
+
+#[test]
 fn otlp_lines_are_read() {
     let attribute = r#""attributes":[{"key":"service.name","value":{"stringValue":"SERVICE"}}]"#;
     let mut lines = String::new();

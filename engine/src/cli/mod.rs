@@ -11,6 +11,7 @@ mod replay;
 mod run;
 mod screen;
 mod status;
+mod topology;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ enum Command {
     Schema(run::SchemaArguments),
     Check(check::Arguments),
     Status(status::Arguments),
+    Topology(topology::Arguments),
     Incidents(client::incidents::Arguments),
     Signals(client::signals::Arguments),
     Controller(client::controller::Arguments),
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Topology(arguments) => topology::run(&arguments),
         Command::Schema(arguments) => run::schema(&arguments),
         Command::Incidents(arguments) => client::incidents::run(&arguments),
         Command::Signals(arguments) => client::signals::run(&arguments),

@@ -23,11 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let url = format!("{}/status", arguments.http.trim_end_matches('/'));
-    let mut answer = ureq::get(&url)
-        .call()
-        .with_context(|| format!("no engine answers at {url}: is it running, and http.listen there?"))?;
-    let text = answer.body_mut().read_to_string()?;
+    let (url, text) = answer(&arguments.http, "status")?;
     if arguments.json {
         println!("{}", text.trim());
         return Ok(Ending::Fine);
@@ -36,6 +32,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         serde_json::from_str(&text).with_context(|| format!("{url} is no engine of this version"))?;
     print!("{}", screen(&status, width()));
     Ok(Ending::Fine)
+}
+
+/// What a running engine answers at a path, and the whole address.
+pub(super) fn answer(http: &str, path: &str) -> anyhow::Result<(String, String)> {
+    let url = format!("{}/{path}", http.trim_end_matches('/'));
+    let mut answer = ureq::get(&url)
+        .call()
+        .with_context(|| format!("no engine answers at {url}: is it running, and http.listen there?"))?;
+    let text = answer.body_mut().read_to_string()?;
+    Ok((url, text))
 }
 
 /// Columns of a row beside its topic, and the most that a topic is given.

@@ -32,6 +32,12 @@ impl Graph {
         }
     }
 
+    /// Every caller and callee, and about how many calls there were lately, in order.
+    pub(super) fn edges(&self) -> impl Iterator<Item = (&Entity, &Entity, f64)> {
+        let callees = |(caller, callees)| std::iter::repeat(caller).zip::<&BTreeMap<Entity, f64>>(callees);
+        self.calls.iter().flat_map(callees).map(|(caller, (callee, calls))| (caller, callee, *calls))
+    }
+
     pub(super) fn calls(&self, caller: &Entity, callee: &Entity) -> bool {
         self.calls.get(caller).is_some_and(|callees| callees.contains_key(callee))
     }

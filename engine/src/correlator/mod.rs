@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    Anomaly, Change, Id, Incident, IncidentState, Member, Section, TickClosed, section::SectionError,
+    Anomaly, Change, Entity, Id, Incident, IncidentState, Member, Section, TickClosed, section::SectionError,
 };
 
 use budget::Budget;
@@ -201,6 +201,11 @@ impl Correlator {
         let mut incidents: Vec<&Incident> = stories.map(|story| &story.incident).collect();
         incidents.sort_by_key(|incident| (std::cmp::Reverse(incident.opened_ms), incident.id));
         incidents
+    }
+
+    /// Who calls whom, in order, with about how many calls there were in the last two hours, later ones weighing more.
+    pub fn topology(&self) -> impl Iterator<Item = (&Entity, &Entity, f64)> {
+        self.state.graph.edges()
     }
 
     /// Saves all state.

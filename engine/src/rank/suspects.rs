@@ -23,6 +23,8 @@ const SLACK_MS: i64 = 2 * 60 * 1000;
 const CHANGED: f64 = 1.0;
 /// Reasons that are given of each entity.
 const REASONS: usize = 4;
+/// A signal that ceased counts as one that moved this far: clear, but other reasons to miss it are common.
+const CEASED: f64 = 10.0;
 /// A signal must have moved this many spreads to be a reason.
 const TOLD: f64 = 3.0;
 
@@ -103,7 +105,13 @@ fn typical_levels(case: &Case, parts: Parts) -> HashMap<&str, f64> {
 fn evidence_of<'a>(signal: &'a Signal, parts: Parts, typical: &HashMap<&str, f64>) -> Vec<Evidence<'a>> {
     let (mut normal, mut after) = signal.split(parts);
     let level = typical.get(signal.measure.as_str()).copied().unwrap_or(0.0);
-    let Some(shift) = shift::between(&mut normal, &mut after, signal.form, level) else { return Vec::new() };
+    let shift = match shift::between(&mut normal, &mut after, signal.form, level) {
+        Some(shift) => shift,
+        None if after.is_empty() && !normal.is_empty() => {
+            Shift { usual: shift::quantile(&mut normal, 0.5), reached: f64::NAN, spreads: CEASED }
+        }
+        None => return Vec::new(),
+    };
     let falls = shift.reached < shift.usual;
     let weight = shift.spreads.ln_1p() * if falls { FALL } else { 1.0 };
     let own = if signal.names.is_some() { weight * NAMING } else { weight };
@@ -157,6 +165,9 @@ fn words(piece: &Evidence<'_>) -> String {
             "{by}{}: {what}from {usual} to {reached} per bin, {spreads} times what chance brings{example}",
             signal.measure
         );
+    }
+    if shift.reached.is_nan() {
+        return format!("{by}{} ceased, usually {usual}{example}", signal.measure);
     }
     let verb = if shift.reached < shift.usual { "fell" } else { "rose" };
     format!(

@@ -4,12 +4,12 @@ use super::{
     RunError,
     core::{Core, Going, Observation},
     decisions::Decision,
-    handle::{Command, PartitionStatus, Status},
+    handle::{Call, Command, PartitionStatus, Status, Topology},
 };
 use crate::{
     bus,
     pipeline::{Effect, Event},
-    types::{Id, IncidentState, RemediationSignal},
+    types::{Entity, Id, IncidentState, RemediationSignal},
 };
 
 impl Core {
@@ -52,6 +52,7 @@ impl Core {
                 self.tell_bus(event)?;
             }
             Command::Status(reply) => drop(reply.send(self.status())),
+            Command::Topology(reply) => drop(reply.send(self.topology())),
         }
         self.count();
         Ok(Going::On)
@@ -142,6 +143,15 @@ impl Core {
             late: counts.late,
             partitions: partitions.collect(),
         }
+    }
+
+    fn topology(&self) -> Topology {
+        let call = |(caller, callee, calls): (&Entity, &Entity, f64)| Call {
+            caller: caller.to_string(),
+            callee: callee.to_string(),
+            calls,
+        };
+        Topology { calls: self.pipeline.correlator().topology().map(call).collect() }
     }
 
     pub(super) fn open_incidents(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! HTTP for Prometheus and Kubernetes: `/metrics`, `/livez`, `/readyz`, and `/status` as JSON.
+//! HTTP for Prometheus and Kubernetes: `/metrics`, `/livez`, `/readyz`, and `/status` and `/topology` as JSON.
 
 use std::{future::Future, sync::Arc};
 
@@ -32,6 +32,7 @@ pub(super) async fn serve(
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/status", get(status))
+        .route("/topology", get(topology))
         .with_state(Shared { handle, registry: Arc::new(registry) });
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
@@ -68,6 +69,13 @@ async fn ready(State(shared): State<Shared>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "no partition is assigned yet\n").into_response()
         }
         Ok(_) => "ready\n".into_response(),
+        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+    }
+}
+
+async fn topology(State(shared): State<Shared>) -> Response {
+    match shared.handle.ask(Command::Topology).await {
+        Ok(topology) => Json(topology).into_response(),
         Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
     }
 }

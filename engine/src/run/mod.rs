@@ -50,7 +50,7 @@ use crate::{
 };
 
 pub use core::{Observation, Report};
-pub use handle::{Command, Handle, HistoryStatus, PartitionStatus, Status, Stopped};
+pub use handle::{Call, Command, Handle, HistoryStatus, PartitionStatus, Status, Stopped, Topology};
 pub use metrics::markdown as metrics_markdown;
 
 use core::{Core, Reads};

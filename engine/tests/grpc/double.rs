@@ -297,6 +297,9 @@ impl Engine {
             Command::Status(reply) => {
                 reply.send(foreshock::run::Status::default()).ok();
             }
+            Command::Topology(reply) => {
+                reply.send(foreshock::run::Topology::default()).ok();
+            }
         }
     }
 }

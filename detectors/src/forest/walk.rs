@@ -94,8 +94,8 @@ fn walk(tree: &Tree, rows: &[[u64; ROWS]; MAX_FEATURES], mut at: Reached, length
         node.below(rows[usize::from(node.feature())][lane])
     };
     for _ in TOP + 1..DEPTH {
-        for lane in 0..ROWS {
-            at[lane] = 2 * at[lane] + u8::from(right(at[lane], lane));
+        for (lane, at) in at.iter_mut().enumerate() {
+            *at = 2 * *at + u8::from(right(*at, lane));
         }
     }
     for lane in 0..ROWS {

@@ -66,24 +66,22 @@ impl Signal {
 
     /// Whether it shows what was done to the entity, by callers or callees, rather than by it.
     pub(super) fn is_symptom(&self) -> bool {
-        const WORDS: [&str; 13] = [
-            "lat",
-            "duration",
-            "response",
-            "error",
-            "err",
-            "5xx",
-            "load",
-            "lod",
-            "workload",
-            "request",
-            "rps",
-            "throughput",
-            "timeout",
-        ];
-        let measure = self.measure.to_ascii_lowercase();
-        self.source == Source::Metrics && WORDS.iter().any(|word| measure.contains(word))
+        const LOAD: [&str; 7] = ["response", "load", "lod", "workload", "request", "rps", "throughput"];
+        self.source == Source::Metrics && (is_trouble(&self.measure) || speaks_of(&self.measure, &LOAD))
     }
+}
+
+/// Whether a measure is one whose rise alone is trouble: latency, errors.
+pub(super) fn is_trouble(measure: &str) -> bool {
+    speaks_of(measure, &["lat", "duration", "err", "5xx", "timeout"])
+}
+
+/// Whether a word of a measure's name begins so.
+fn speaks_of(measure: &str, beginnings: &[&str]) -> bool {
+    let measure = measure.to_ascii_lowercase();
+    measure
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| beginnings.iter().any(|beginning| word.starts_with(beginning)))
 }
 
 /// Something that was changed.
@@ -171,5 +169,20 @@ impl Bins {
     /// The bin that a time within the stretch lies in.
     pub(super) fn of(&self, time_ms: i64) -> usize {
         (((time_ms - self.starts_ms[0]) / self.width_ms).max(0) as usize).min(self.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_measures_are_read_by_words() {
+        for name in ["latency-90", "lat_50", "http.server.request.duration (mean)", "errors", "Error.rate"] {
+            assert!(is_trouble(name), "{name}");
+        }
+        for name in ["cpu", "mem", "platform.version", "relative_use", "workload", "interrupts"] {
+            assert!(!is_trouble(name), "{name}");
+        }
     }
 }

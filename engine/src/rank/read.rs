@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    case::{Case, Change, Form, Moved, Signal, Source},
+    case::{Case, Change, Form, Moved, Signal, Source, is_trouble},
     logs::{self, Line},
     otlp,
     traces::{self, Span},
@@ -266,22 +266,16 @@ fn points(series: BTreeMap<(String, String), Vec<(i64, f64)>>) -> impl Iterator<
 }
 
 fn metric(entity: &str, measure: &str, times_ms: Rc<[i64]>, values: Vec<f64>) -> Signal {
-    let (entity, measure) = (entity.to_owned(), measure.to_owned());
-    let mut signal = Signal {
-        entity,
-        measure,
+    Signal {
+        entity: entity.to_owned(),
+        measure: measure.to_owned(),
         source: Source::Metrics,
-        form: Form::Level,
+        form: if is_trouble(measure) { Form::Rise } else { Form::Level },
         times_ms,
         values,
         names: None,
         example: None,
-    };
-    let is_rise = |word: &&str| signal.measure.to_ascii_lowercase().contains(*word);
-    if ["lat", "duration", "error", "timeout"].iter().any(|word| is_rise(&word)) {
-        signal.form = Form::Rise;
     }
-    signal
 }
 
 /// `<service>_<metric>`: the longest known service, or else what stands before the first underscore.

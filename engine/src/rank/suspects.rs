@@ -122,10 +122,10 @@ fn evidence_of<'a>(signal: &'a Signal, parts: Parts, typical: &HashMap<&str, f64
     found
 }
 
-/// Takes from symptoms what an entity that is called explains.
+/// Takes from symptoms what an entity that is called explains: one that moved clearly, not one that wobbles.
 fn explain(case: &Case, evidence: &mut [Evidence<'_>]) {
     let mut best: HashMap<&str, f64> = HashMap::new();
-    for piece in evidence.iter() {
+    for piece in evidence.iter().filter(|piece| piece.shift.spreads >= TOLD) {
         let best = best.entry(piece.entity).or_default();
         *best = best.max(piece.weight);
     }

@@ -171,7 +171,8 @@ fn wrong_input_is_named() {
     let at = |name: &str| folder.path().join(name).to_str().expect("path").to_owned();
     fs::create_dir(at("empty")).expect("folder");
     fs::write(at("logs.csv"), "timestamp,text\n1,a\n").expect("file");
-    fs::write(at("metrics.csv"), "timestamp,a_cpu\n1700000000,1\n1700000001,2\nsoon,3\n").expect("file");
+    fs::write(at("metrics.csv"), "timestamp,a_cpu,total\n1700000000,1,1\n1700000001,2,1\nsoon,3,1\n")
+        .expect("file");
     let cases = [
         (vec![at("nowhere")], 2, "nowhere"),
         (vec![at("empty")], 2, "empty holds none of metrics.csv"),
@@ -179,6 +180,7 @@ fn wrong_input_is_named() {
         (vec![at("metrics.csv"), "--at".to_owned(), "soon".to_owned()], 64, "--at soon is no time"),
         (vec![at("metrics.csv"), "--at".to_owned(), "1600000000".to_owned()], 2, "no normal part"),
         (vec![at("metrics.csv")], 0, "soon"),
+        (vec![at("metrics.csv")], 0, "no service in total: left out"),
         (vec![], 64, "FILES"),
     ];
     for (arguments, code, words) in cases {

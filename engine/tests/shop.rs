@@ -132,25 +132,6 @@ impl Told {
     }
 }
 
-#[test]
-fn the_topology_is_what_the_shop_calls() {
-    let batches = recorded();
-    let mut engine = Engine::started(&batches);
-    for (source, records) in &batches {
-        engine.on_event(Event::Records { source, records });
-    }
-    let calls = |engine: &Engine| -> Vec<String> {
-        let topology = engine.pipeline.correlator().topology();
-        topology.map(|(caller, callee, calls)| format!("{caller} {callee} {calls:.3}")).collect()
-    };
-    let found = calls(&engine);
-    let is_call = |pair: &str| found.iter().any(|call| call.starts_with(pair));
-    assert!(is_call("service/checkout service/payment "), "{found:?}");
-    assert!(!is_call("service/payment service/checkout "), "nobody calls back");
-    engine.restart();
-    assert_eq!(calls(&engine), found, "it survives a restart");
-}
-
 fn whole(batches: &[(Source, Vec<Record>)]) -> Told {
     let (mut engine, mut told) = (Engine::started(batches), Told::default());
     for (source, records) in batches {
@@ -170,6 +151,25 @@ fn the_bad_deploy_is_found_blamed_and_a_signal_is_made() {
     assert!(has(&["Anomaly {", "service/checkout span.edge.errors:ratio{callee=service/payment}"]));
     assert!(has(&["Incident {", "calls service/payment"]), "members say how they are related");
     assert!(has(&["Anomaly {", "payment.slow:ratio"]), "the measure in SQL is a series like any other");
+}
+
+#[test]
+fn the_topology_is_what_the_shop_calls() {
+    let batches = recorded();
+    let mut engine = Engine::started(&batches);
+    for (source, records) in &batches {
+        engine.on_event(Event::Records { source, records });
+    }
+    let calls = |engine: &Engine| -> Vec<String> {
+        let topology = engine.pipeline.correlator().topology();
+        topology.map(|(caller, callee, calls)| format!("{caller} {callee} {calls:.3}")).collect()
+    };
+    let found = calls(&engine);
+    let is_call = |pair: &str| found.iter().any(|call| call.starts_with(pair));
+    assert!(is_call("service/checkout service/payment "), "{found:?}");
+    assert!(!is_call("service/payment service/checkout "), "nobody calls back");
+    engine.restart();
+    assert_eq!(calls(&engine), found, "it survives a restart");
 }
 
 #[test]

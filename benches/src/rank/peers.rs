@@ -2,22 +2,32 @@
 
 use super::sockshop::Fault;
 
-/// BARO's scorer (Pham, Ha & Zhang, FSE 2024, section 3.3): the largest distance from the normal part's median in its
-/// interquartile range. As in its code, columns that are constant before or after the fault are left out, memory is in
-/// megabytes, and a range of 0 is left as 1.
+/// Rows before and after the fault that its code looks at.
+const BARO_ROWS: usize = 300;
+
+/// BARO's scorer (Pham, Ha & Zhang, FSE 2024, section 3.3): the largest rise over the normal part's median in its interquartile
+/// range. As in its code (github.com/phamquiluan/baro, `root_cause_analysis.py` and `utility.py`, read on 2026-11-25): 300 rows
+/// before and after, of latencies the 90th percentile alone, columns that are constant before or after left out, memory in
+/// megabytes, a range of 0 left as 1, and only rises count.
 pub fn baro(fault: &Fault, at: usize) -> Vec<String> {
-    let mut prepared = fault.clone();
-    let memory: Vec<bool> = fault.columns.iter().map(|name| name.ends_with("_mem")).collect();
+    let near = at.saturating_sub(BARO_ROWS)..(at + BARO_ROWS).min(fault.rows.len());
+    let mut prepared = Fault { rows: fault.rows[near.clone()].to_vec(), ..fault.clone() };
+    let factor = |name: &String| match name {
+        name if name.ends_with("_mem") => 1e-6,
+        name if name.ends_with("_lat_50") || name.ends_with("_lat_99") => f64::NAN,
+        _ => 1.0,
+    };
+    let factors: Vec<f64> = fault.columns.iter().map(factor).collect();
     for row in &mut prepared.rows {
-        row.iter_mut().zip(&memory).filter(|(_, is_memory)| **is_memory).for_each(|(value, _)| *value /= 1e6);
+        row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor);
     }
-    ranked(&prepared, at, true, |normal| {
+    ranked(&prepared, at - near.start, true, |normal| {
         let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile(normal, share));
         (middle, high - low)
     })
 }
 
-/// The largest distance from the normal part's mean in its standard deviations.
+/// The largest rise over the normal part's mean in its standard deviations, as in the same code.
 pub fn n_sigma(fault: &Fault, at: usize) -> Vec<String> {
     ranked(fault, at, false, |normal| {
         let mean = normal.iter().sum::<f64>() / normal.len() as f64;
@@ -47,7 +57,7 @@ fn ranked(
         }
         let (centre, spread) = usual(&mut normal);
         let spread = if spread > 0.0 { spread } else { 1.0 };
-        let score = after.iter().map(|value| (value - centre).abs() / spread).fold(0.0, f64::max);
+        let score = after.iter().map(|value| (value - centre) / spread).fold(f64::MIN, f64::max);
         let entity = name.split('_').next().unwrap_or(name).to_owned();
         match scores.iter_mut().find(|(known, _)| *known == entity) {
             Some((_, best)) => *best = best.max(score),

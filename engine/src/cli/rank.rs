@@ -60,6 +60,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     }
     tell_refused(&reader.refused);
     let case = reader.into_case();
+    if !case.unnamed().is_empty() {
+        eprintln!("no service in {}: left out, name columns <service>_<metric>", case.unnamed().join(", "));
+    }
     if case.is_reordered() {
         eprintln!("some rows lie before all that were given before them: taken as what came after those");
     }

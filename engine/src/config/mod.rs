@@ -69,7 +69,7 @@ pub struct Config {
     pub snapshots: Snapshots,
     /// gRPC: incidents and the remediation bus.
     pub grpc: Listen,
-    /// HTTP: `/metrics`, `/livez`, `/readyz`.
+    /// HTTP: `/metrics`, `/livez`, `/readyz`, `/status`, `/topology`.
     pub http: Listen,
     /// Our own log, on stderr.
     pub log: Log,

@@ -58,10 +58,14 @@ pub(super) struct Signal {
 impl Signal {
     /// The values before and after the trouble's beginning, those that are missing left out.
     pub(super) fn split(&self, parts: Parts) -> (Vec<f64>, Vec<f64>) {
-        let start = self.times_ms.partition_point(|time| *time < parts.from_ms);
-        let middle = self.times_ms.partition_point(|time| *time < parts.at_ms).max(start);
-        let known = |values: &[f64]| values.iter().copied().filter(|value| value.is_finite()).collect();
-        (known(&self.values[start..middle]), known(&self.values[middle..]))
+        (self.within(parts.from_ms, parts.at_ms), self.within(parts.at_ms.max(parts.from_ms), i64::MAX))
+    }
+
+    /// The values from one time to before another, those that are missing left out.
+    pub(super) fn within(&self, from_ms: i64, to_ms: i64) -> Vec<f64> {
+        let start = self.times_ms.partition_point(|time| *time < from_ms);
+        let end = self.times_ms.partition_point(|time| *time < to_ms).max(start);
+        self.values[start..end].iter().copied().filter(|value| value.is_finite()).collect()
     }
 
     /// Whether it shows what was done to the entity, by callers or callees, rather than by it.
@@ -101,6 +105,7 @@ pub struct Case {
     pub(super) calls: BTreeSet<(String, String)>,
     pub(super) changes: Vec<Change>,
     pub(super) moved: Vec<Moved>,
+    pub(super) unnamed: Vec<String>,
 }
 
 /// A stretch of time that stands elsewhere in the case than in the data.
@@ -115,6 +120,11 @@ impl Case {
     /// Number of signals.
     pub fn signals(&self) -> usize {
         self.signals.len()
+    }
+
+    /// Columns that name no service, and were left out.
+    pub fn unnamed(&self) -> &[String] {
+        &self.unnamed
     }
 
     /// Where a time of the data stands in the case.

@@ -9,10 +9,9 @@
 //!
 //! A part of the time is normal, the rest is not; an entity is suspect as far as its signals moved from the one to the
 //! other. That is the outline of BARO (Pham, Ha & Zhang, "BARO: Robust Root Cause Analysis for Microservices via Multivariate
-//! Bayesian Online Change Point Detection", FSE 2024), with three differences that measurements asked for
-//! (`benches/record/` has them): the spread is the median deviation, which half of the normal part may spoil, for the time
-//! that people give is late; it has a floor, for what never moves moves infinitely far by itself; and a shift counts
-//! as far as it lasts, not by its highest value.
+//! Bayesian Online Change Point Detection", FSE 2024), with three differences: the spread is the median deviation, which half of
+//! the normal part may spoil, for the time that people give is late; it has a floor, for what never moves moves infinitely far by
+//! itself; and a shift counts as far as it lasts, not by its highest value. `benches/record/` has both beside each other.
 
 mod case;
 mod logs;
@@ -41,10 +40,9 @@ pub fn rank(case: &Case, bounds: Bounds) -> Option<Ranking> {
     let [from_ms, given] = [bounds.from_ms, bounds.at_ms].map(|time| time.map(|time| case.placed(time)));
     let at_ms = given.or_else(|| onset::find(case, from_ms))?;
     let parts = case::Parts { from_ms: from_ms.unwrap_or(i64::MIN), at_ms };
-    let suspects = suspects::weigh(case, parts);
     let is_split = case.signals.iter().any(|signal| {
         let (normal, after) = signal.split(parts);
         !normal.is_empty() && !after.is_empty()
     });
-    is_split.then_some(Ranking { at_ms: case.recorded(at_ms), suspects })
+    is_split.then(|| Ranking { at_ms: case.recorded(at_ms), suspects: suspects::weigh(case, parts) })
 }

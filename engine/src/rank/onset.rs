@@ -1,7 +1,7 @@
 //! When the trouble began: the time at which most has moved between all before it and the stretch after it.
 
 use super::{
-    case::{Case, Parts, Signal},
+    case::{Case, Signal},
     shift,
 };
 
@@ -42,8 +42,8 @@ pub(super) fn find(case: &Case, from_ms: Option<i64>) -> Option<i64> {
 
 /// How much a signal moved at a time, as the logarithm of spreads.
 fn moved(signal: &Signal, from_ms: i64, at_ms: i64, stretch: i64) -> f64 {
-    let (mut normal, _) = signal.split(Parts { from_ms, at_ms });
-    let (mut after, _) = signal.split(Parts { from_ms: at_ms, at_ms: at_ms + stretch.max(1) });
+    let mut normal = signal.within(from_ms, at_ms);
+    let mut after = signal.within(at_ms, at_ms + stretch.max(1));
     if normal.len() > 2 * ENOUGH {
         normal = normal.iter().copied().step_by(normal.len() / ENOUGH).collect();
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::BufRead,
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -72,7 +71,7 @@ pub struct Reader {
     changes: Vec<Change>,
     /// Rows and lines that could not be taken.
     pub refused: Refused,
-    /// Columns that name no service, or hold no numbers.
+    /// Columns that hold no numbers.
     pub left_out: Vec<String>,
 }
 
@@ -102,8 +101,12 @@ impl Reader {
 
     /// Reads a file of calls, whatever its name.
     pub fn read_graph(&mut self, path: &Path) -> Result<(), ReadError> {
+        self.read_calls(Input::open(path, Some(Format::Csv))?, path)
+    }
+
+    fn read_calls(&mut self, input: Input, path: &Path) -> Result<(), ReadError> {
         let calls = &mut self.calls;
-        rows(path, GRAPH, &mut self.refused, |[caller, callee]| {
+        rows(input, path, GRAPH, &mut self.refused, |[caller, callee]| {
             calls.insert((caller.to_owned(), callee.to_owned()));
             Ok(())
         })
@@ -113,21 +116,21 @@ impl Reader {
         let input = Input::open(path, None)?;
         match (input.format, input.name.as_str()) {
             (Format::Otlp, _) => otlp::read(input, path, self),
-            (Format::Csv, "logs") => self.read_logs(path),
-            (Format::Csv, "traces") => self.read_traces(path),
-            (Format::Csv, "graph") => self.read_graph(path),
-            (Format::Csv, "changes") => self.read_changes(path),
-            _ => self.read_metrics(path),
+            (Format::Csv, "logs") => self.read_logs(input, path),
+            (Format::Csv, "traces") => self.read_traces(input, path),
+            (Format::Csv, "graph") => self.read_calls(input, path),
+            (Format::Csv, "changes") => self.read_changes(input, path),
+            _ => self.read_metrics(input, path),
         }
     }
 
-    fn read_metrics(&mut self, path: &Path) -> Result<(), ReadError> {
-        let table = |column: &str| {
-            let options = TableOptions { timestamp_column: column.to_owned(), ..TableOptions::default() };
-            Table::read(path, None, &options)
-        };
-        let table = match table("timestamp") {
-            Err(error @ TableError::NoTimestamp { .. }) => table("time").map_err(|_| error)?,
+    fn read_metrics(&mut self, input: Input, path: &Path) -> Result<(), ReadError> {
+        let named =
+            |column: &str| TableOptions { timestamp_column: column.to_owned(), ..TableOptions::default() };
+        let table = match Table::read_input(input, path, &named("timestamp")) {
+            Err(error @ TableError::NoTimestamp { .. }) => {
+                Table::read(path, None, &named("time")).map_err(|_| error)?
+            }
             table => table?,
         };
         self.left_out.extend(table.left_out.iter().cloned());
@@ -136,38 +139,44 @@ impl Reader {
         Ok(())
     }
 
-    fn read_logs(&mut self, path: &Path) -> Result<(), ReadError> {
+    fn read_logs(&mut self, input: Input, path: &Path) -> Result<(), ReadError> {
         let lines = &mut self.lines;
-        rows(path, LOGS, &mut self.refused, |[time, service, message]| {
+        rows(input, path, LOGS, &mut self.refused, |[time, service, message]| {
             let time_ms = time_of(time)?;
             lines.push(Line { time_ms, entity: service.to_owned(), text: message.to_owned() });
             Ok(())
         })
     }
 
-    fn read_traces(&mut self, path: &Path) -> Result<(), ReadError> {
+    fn read_traces(&mut self, input: Input, path: &Path) -> Result<(), ReadError> {
         let spans = &mut self.spans;
-        rows(path, TRACES, &mut self.refused, |[trace, id, parent, service, _, start, duration, status]| {
-            let number = |text: &str, what: &str| match text.trim().parse::<f64>() {
-                Ok(number) if number.is_finite() => Ok(number),
-                _ => Err(format!("{text} is no {what} in microseconds")),
-            };
-            spans.push(Span {
-                trace: trace.to_owned(),
-                id: id.to_owned(),
-                parent: parent.to_owned(),
-                entity: service.to_owned(),
-                start_us: number(start, "time")?,
-                duration_us: number(duration, "duration")?.max(0.0),
-                is_error: is_error(status),
-            });
-            Ok(())
-        })
+        rows(
+            input,
+            path,
+            TRACES,
+            &mut self.refused,
+            |[trace, id, parent, service, _, start, duration, status]| {
+                let number = |text: &str, what: &str| match text.trim().parse::<f64>() {
+                    Ok(number) if number.is_finite() => Ok(number),
+                    _ => Err(format!("{text} is no {what} in microseconds")),
+                };
+                spans.push(Span {
+                    trace: trace.to_owned(),
+                    id: id.to_owned(),
+                    parent: parent.to_owned(),
+                    entity: service.to_owned(),
+                    start_us: number(start, "time")?,
+                    duration_us: number(duration, "duration")?.max(0.0),
+                    is_error: is_error(status),
+                });
+                Ok(())
+            },
+        )
     }
 
-    fn read_changes(&mut self, path: &Path) -> Result<(), ReadError> {
+    fn read_changes(&mut self, input: Input, path: &Path) -> Result<(), ReadError> {
         let changes = &mut self.changes;
-        rows(path, CHANGES, &mut self.refused, |[time, service, kind, version]| {
+        rows(input, path, CHANGES, &mut self.refused, |[time, service, kind, version]| {
             let [entity, kind, version] = [service, kind, version].map(str::to_owned);
             changes.push(Change { time_ms: time_of(time)?, entity, kind, version });
             Ok(())
@@ -184,12 +193,13 @@ impl Reader {
         names.extend(self.lines.iter().map(|line| line.entity.clone()));
         names.extend(self.calls.iter().flat_map(|(caller, callee)| [caller.clone(), callee.clone()]));
         names.extend(self.changes.iter().map(|change| change.entity.clone()));
-        signals.extend(metrics(&self.tables, &names));
+        let (measured, unnamed) = metrics(&self.tables, &names);
+        signals.extend(measured);
         signals.extend(points(std::mem::take(&mut self.points)));
         names.extend(signals.iter().map(|signal| signal.entity.clone()));
         let names: Vec<String> = names.into_iter().collect();
         signals.extend(logs::signals(self.lines, &names));
-        Case { signals, calls: self.calls, changes: self.changes, moved }
+        Case { signals, calls: self.calls, changes: self.changes, moved, unnamed }
     }
 }
 
@@ -228,8 +238,8 @@ fn move_up(tables: &mut [Table]) -> Vec<Moved> {
     moved
 }
 
-/// A series per column, over the rows of all tables in the order of their times.
-fn metrics(tables: &[Table], names: &BTreeSet<String>) -> Vec<Signal> {
+/// A signal per column, over the rows of all tables in the order of their times; and the columns that name no service.
+fn metrics(tables: &[Table], names: &BTreeSet<String>) -> (Vec<Signal>, Vec<String>) {
     let mut order: Vec<(i64, usize, usize)> = Vec::new();
     for (index, table) in tables.iter().enumerate() {
         order.extend(table.times_ms.iter().enumerate().map(|(row, time)| (*time, index, row)));
@@ -242,15 +252,18 @@ fn metrics(tables: &[Table], names: &BTreeSet<String>) -> Vec<Signal> {
             columns.entry(series).or_insert_with(|| vec![None; tables.len()])[index] = Some(column);
         }
     }
-    let mut signals = Vec::new();
+    let (mut signals, mut unnamed) = (Vec::new(), Vec::new());
     for (series, places) in columns {
-        let Some((entity, measure)) = entity_and_measure(series, names) else { continue };
+        let Some((entity, measure)) = entity_and_measure(series, names) else {
+            unnamed.push(series.to_owned());
+            continue;
+        };
         let value = |(_, table, row): &(i64, usize, usize)| {
             places[*table].map_or(f64::NAN, |column| tables[*table].row(*row)[column])
         };
         signals.push(metric(entity, measure, times_ms.clone(), order.iter().map(value).collect()));
     }
-    signals
+    (signals, unnamed)
 }
 
 /// A signal per series of points that each have a time of their own.
@@ -303,14 +316,14 @@ fn is_error(status: &str) -> bool {
 
 /// The named columns of every row of a CSV file; a row that cannot be taken is counted.
 fn rows<const N: usize>(
+    input: Input,
     path: &Path,
     wanted: [&'static str; N],
     refused: &mut Refused,
     mut take: impl FnMut([&str; N]) -> Result<(), String>,
 ) -> Result<(), ReadError> {
     let shown = path.display().to_string();
-    let reader: Box<dyn BufRead> = Input::open(path, Some(Format::Csv))?.reader;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input.reader);
     let header = reader.headers().map_err(|source| ReadError::Csv { path: shown.clone(), source })?.clone();
     let mut places = [0; N];
     for (place, column) in places.iter_mut().zip(wanted) {

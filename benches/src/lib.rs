@@ -7,6 +7,7 @@
 //! | `tssb` | change points on the Time Series Segmentation Benchmark |
 //! | `asd` | application servers: core tier, forest and joint detector |
 //! | `generated` | generated series and fleets with known truth |
+//! | `incidents` | generated estates of services: incidents and their causes |
 //! | `logs` | templates and sessions on labelled logs |
 //! | `rank` | root causes of real faults |
 //!
@@ -16,6 +17,7 @@ pub mod accuracy;
 pub mod asd;
 mod corpus;
 pub mod generated;
+pub mod incidents;
 pub mod logs;
 pub mod nab;
 pub mod paths;

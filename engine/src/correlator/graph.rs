@@ -39,7 +39,7 @@ impl Graph {
     }
 
     pub(super) fn calls(&self, caller: &Entity, callee: &Entity) -> bool {
-        self.calls.get(caller).is_some_and(|callees| callees.contains_key(callee))
+        self.calls.get(caller).is_some_and(|callees| callees.keys().any(|known| known.is(callee)))
     }
 
     /// How `from` reaches `to` along calls in at most two steps: the entities between.
@@ -57,7 +57,7 @@ impl Graph {
         let mut next = 0;
         while let Some(at) = seen.get(next).copied() {
             for callee in self.calls.get(at).into_iter().flat_map(BTreeMap::keys) {
-                if callee == to {
+                if callee.is(to) {
                     return true;
                 }
                 if !seen.contains(&callee) {

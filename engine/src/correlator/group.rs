@@ -19,6 +19,9 @@ const LASTING_TICKS: u32 = 3;
 /// outside is outside too, because series wander.
 const PER_TICK: f64 = 1.2;
 
+/// −ln p from which a new template is worse than a warning, whose p is raised by its mildness.
+const TROUBLE: f64 = 5.0;
+
 /// Most evidence of how far out a value was; approached, so that farther is always more.
 const MOST_NEWS: f64 = 3.0;
 
@@ -47,6 +50,8 @@ pub(super) fn strength(anomaly: &Anomaly) -> f64 {
         // How long a silence lasts is in its p already.
         AnomalyKind::Absence => (anomaly.neg_log_p - NEWS).clamp(0.0, MOST),
         AnomalyKind::Entity => JOINT * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST),
+        // A new line that comes with every change may go on for ever.
+        AnomalyKind::NewTemplate if anomaly.neg_log_p < TROUBLE => news,
         AnomalyKind::Series | AnomalyKind::NewTemplate => {
             (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
         }
@@ -75,7 +80,7 @@ fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<String> {
             Some(middle) => format!("{caller} calls {callee} through {middle}"),
         })
     };
-    if from.entity == to.entity {
+    if from.entity.is(&to.entity) {
         return Some(format!("{} itself", from.entity));
     }
     if from.kind == AnomalyKind::Absence && to.kind == AnomalyKind::Absence {
@@ -83,7 +88,7 @@ fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<String> {
     }
     let by_calls = along(&from.entity, &to.entity).or_else(|| along(&to.entity, &from.entity));
     let by_callee = || {
-        let callee = from.callee().filter(|callee| to.callee().as_ref() == Some(callee))?;
+        let callee = from.callee().filter(|callee| to.callee().is_some_and(|other| other.is(callee)))?;
         Some(format!("{} and {} call {callee}", from.entity, to.entity))
     };
     let together = || format!("{} and {} began in the same tick as many others", from.entity, to.entity);
@@ -104,7 +109,7 @@ pub(super) fn joins(
     let only_traffic = symptom::of(anomaly) == Symptom::Traffic;
     incident.members.iter().filter(|member| member.anomaly.active).find_map(|member| {
         let near = is_near(anomaly, member.anomaly.onset_ms, member.anomaly.opened_ms, window_ms);
-        let same = member.anomaly.entity == anomaly.entity;
+        let same = member.anomaly.entity.is(&anomaly.entity);
         if same || near && !only_traffic { relation(anomaly, &member.anomaly, ties) } else { None }
     })
 }

@@ -474,7 +474,7 @@ impl Story {
         let incident = &mut self.incident;
         for change in changes {
             let is_member = incident.members.iter().any(|member| {
-                member.anomaly.entity == change.entity || symptom::whose(&member.anomaly) == change.entity
+                member.anomaly.entity.is(&change.entity) || symptom::whose(&member.anomaly).is(&change.entity)
             });
             let is_near = change.time_ms >= incident.started_ms - before_ms;
             if is_member && is_near && !incident.changes.contains(change) {

@@ -39,7 +39,7 @@ struct Case {
 pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64) {
     let mut cases: BTreeMap<Entity, Case> = BTreeMap::new();
     for anomaly in incident.members.iter().map(|member| &member.anomaly) {
-        let entity = symptom::whose(anomaly);
+        let entity = reporting(symptom::whose(anomaly), incident);
         if entity != anomaly.entity {
             // The caller is in it too, if only as the one who suffers.
             cases.entry(anomaly.entity.clone()).or_insert_with(|| Case::of(&anomaly.entity, anomaly));
@@ -56,6 +56,12 @@ pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64
     }
     suspects.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.entity.cmp(&b.1.entity)));
     incident.suspects = suspects.into_iter().take(NAMED).map(|(_, suspect)| suspect).collect();
+}
+
+/// The entity under the name by which its own series are known, where they speak.
+fn reporting(entity: Entity, incident: &Incident) -> Entity {
+    let own = incident.members.iter().map(|member| &member.anomaly.entity).find(|own| own.is(&entity));
+    own.cloned().unwrap_or(entity)
 }
 
 impl Case {
@@ -133,7 +139,7 @@ const ONSET_ERROR_MS: i64 = 120_000;
 fn latest_change<'a>(case: &Case, incident: &'a Incident, before_ms: i64) -> Option<&'a Change> {
     let fits = |change: &&Change| {
         let age = case.onset_ms - change.time_ms;
-        change.entity == case.entity && (-ONSET_ERROR_MS..=before_ms).contains(&age)
+        change.entity.is(&case.entity) && (-ONSET_ERROR_MS..=before_ms).contains(&age)
     };
     incident.changes.iter().filter(fits).rfind(|change| !change.kind.ends_with("rolledback"))
 }

@@ -50,7 +50,22 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
         AnomalyKind::Entity => return of_entity(&anomaly.attribution),
         AnomalyKind::Series => {}
     }
+    if measure.ends_with(":rate") && is_of_failures(&anomaly.series) {
+        return if rises { Symptom::Failing } else { Symptom::Traffic };
+    }
     of_measure(measure, rises)
+}
+
+/// Whether a series counts requests that failed, by its attributes: `error.type`, or a status of the server's own fault.
+fn is_of_failures(series: &str) -> bool {
+    let attributes = series.split_once('{').map_or("", |(_, attributes)| attributes.trim_end_matches('}'));
+    attributes.split(',').filter_map(|attribute| attribute.split_once('=')).any(|(key, value)| match key {
+        "error.type" => !value.is_empty(),
+        "http.response.status_code" | "http.status_code" | "status_code" | "code" => {
+            value.len() == 3 && value.starts_with('5')
+        }
+        _ => false,
+    })
 }
 
 /// Whose trouble an anomaly tells of: calls that fail or are slow tell of the callee, all else of the entity itself.

@@ -6,7 +6,7 @@ use crate::types::{Incident, IncidentState};
 /// `payment: failing, after service.upgraded v2 (checkout, frontend affected)`.
 pub(super) fn title(incident: &Incident) -> String {
     let Some(first) = incident.suspects.first() else { return "anomalies without a suspect".to_string() };
-    let own = incident.members.iter().filter(|member| symptom::whose(&member.anomaly) == first.entity);
+    let own = incident.members.iter().filter(|member| symptom::whose(&member.anomaly).is(&first.entity));
     let worst = own.map(|member| symptom::of(&member.anomaly)).max();
     let mut title = format!("{}: {}", first.entity.name, worst.map_or("abnormal", symptom::Symptom::word));
     if let Some(change) = &first.change {

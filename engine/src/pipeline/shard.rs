@@ -107,6 +107,9 @@ impl Shard {
             };
             anomalies.push(self.scorer.novelty(&pattern, time_ms));
         }
+        let again = output.again.drain(..);
+        anomalies
+            .extend(again.filter_map(|(entity, template)| self.scorer.again(&entity, &template, time_ms)));
         self.warm = self.scorer.warm();
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
         let refused = output.refused_series;

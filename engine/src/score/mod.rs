@@ -140,7 +140,7 @@ struct Saved {
     open: OpenAnomalies,
 }
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 impl Scorer {
     /// A scorer without series.
@@ -210,6 +210,11 @@ impl Scorer {
     /// template's rate is a series of its own by then.
     pub fn novelty(&mut self, pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
         self.open.novelty(pattern, time_ms)
+    }
+
+    /// A template that was never seen before came again in a later tick: a revision where that is worth telling.
+    pub fn again(&mut self, entity: &Entity, template: &str, time_ms: i64) -> Option<Anomaly> {
+        self.open.again(entity, template, time_ms)
     }
 
     /// Number of series that are modelled well enough to be judged.

@@ -20,7 +20,7 @@ const WORSE: f64 = 1.0;
 pub(super) struct OpenAnomalies {
     slots: BTreeMap<u32, Open>,
     entities: BTreeMap<String, Open>,
-    novelties: Vec<Anomaly>,
+    novelties: Vec<Open>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,16 +121,21 @@ impl OpenAnomalies {
 
     pub(super) fn novelty(&mut self, pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
         let anomaly = open_novelty(pattern, time_ms);
-        self.novelties.push(anomaly.clone());
+        self.novelties.push(Open::new(anomaly.clone(), Before::Within));
         anomaly
+    }
+
+    /// A new template came again in a later tick.
+    pub(super) fn again(&mut self, entity: &Entity, template: &str, time_ms: i64) -> Option<Anomaly> {
+        let series = template_series(entity, template);
+        let open = self.novelties.iter_mut().find(|open| open.anomaly.series == series)?;
+        open.lasts(time_ms).then(|| open.anomaly.clone())
     }
 
     /// Ends the anomalies of templates that are no longer new.
     pub(super) fn expire_novelties(&mut self, time_ms: i64, revisions: &mut Vec<Anomaly>) {
-        let over = |anomaly: &mut Anomaly| time_ms - anomaly.opened_ms >= NOVELTY_MS;
-        for anomaly in self.novelties.extract_if(.., over) {
-            revisions.push(Open::new(anomaly, Before::Within).closed(time_ms));
-        }
+        let over = |open: &mut Open| time_ms - open.anomaly.opened_ms >= NOVELTY_MS;
+        revisions.extend(self.novelties.extract_if(.., over).map(|open| open.closed(time_ms)));
     }
 
     /// Takes the series' scores of one frame.
@@ -295,13 +300,17 @@ const NOVELTY_MS: i64 = 600_000;
 fn mildness(severity: u8) -> f64 {
     match severity {
         17.. => 0.0,
-        13..=16 => 2.0,
-        _ => 4.0,
+        13..=16 => 4.0,
+        _ => 6.0,
     }
 }
 
+fn template_series(entity: &Entity, template: &str) -> String {
+    format!("{entity} log.template {template}")
+}
+
 fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
-    let series = format!("{} log.template {}", pattern.entity, pattern.template);
+    let series = template_series(pattern.entity, pattern.template);
     let neg_log_p = (pattern.neg_log_p - mildness(pattern.severity)).max(0.0);
     Anomaly {
         id: Id::of(&["template", &series, &time_ms.to_string()]),

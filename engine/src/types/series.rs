@@ -86,6 +86,17 @@ impl Entity {
         Entity::from_name(text).unwrap_or_else(|| Entity::new(EntityKind::Other, text))
     }
 
+    /// Whether both are one thing: what its callers know as a database or a queue may report as a service of that name.
+    pub fn is(&self, other: &Entity) -> bool {
+        let reports = |kind| {
+            matches!(
+                kind,
+                EntityKind::Service | EntityKind::Workload | EntityKind::Database | EntityKind::Queue
+            )
+        };
+        self == other || self.name == other.name && reports(self.kind) && reports(other.kind)
+    }
+
     /// Stable key of the canonical name.
     pub fn key(&self) -> u64 {
         stable_hash(self.to_string().as_bytes())

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Frame, FrameInput, NewTemplate};
 use crate::{
     measures::templates::{TemplateConfig, TemplateMiner},
-    types::stable_hash,
+    types::{Entity, stable_hash},
 };
 
 /// Ticks in which a template must have come before its rate is a series, and most such series per entity.
@@ -19,6 +19,9 @@ const TEMPLATE_SERIES: usize = 20;
 
 /// Ticks for which a new template is remembered as one.
 const MEMORY_TICKS: f64 = 4000.0;
+
+/// Ticks with lines for which a template counts as new: what keeps coming is told again.
+const NEW_TICKS: u32 = 60;
 
 /// What is known of every entity that logs, by its key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +43,17 @@ struct Known {
     /// Templates whose rate is a series, with their ids, in the order in which they became one. A template that
     /// becomes part of another brings it its series.
     series: Vec<(usize, String)>,
+    new: Vec<New>,
+}
+
+/// A template that was new lately.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct New {
+    index: usize,
+    /// As it was told.
+    template: String,
+    /// Ticks with lines since.
+    ticks: u32,
 }
 
 /// Lines of one entity in a tick.
@@ -73,9 +87,11 @@ impl Logs {
                 *count.templates.entry(found.index).or_insert(0) += 1;
                 if found.is_new && known.ticks >= self.novelty_after_ticks {
                     let neg_log_p = known.surprise(self.novelty_after_ticks);
+                    let template = known.miner.template(found.index);
+                    known.new.push(New { index: found.index, template: template.clone(), ticks: 0 });
                     frame.out.novel.push(NewTemplate {
                         entity: Arc::clone(&def.series.entity),
-                        template: known.miner.template(found.index),
+                        template,
                         example: line.to_string(),
                         severity: sample.severity,
                         neg_log_p,
@@ -99,6 +115,7 @@ impl Known {
             novel: 0.0,
             seen: Vec::new(),
             series: Vec::new(),
+            new: Vec::new(),
         }
     }
 
@@ -127,6 +144,7 @@ impl Known {
         }
         self.seen.resize(self.miner.len(), 0);
         let templates = self.follow(&count.templates);
+        self.tell_again(&templates, &def.series.entity, frame);
         for &index in templates.keys() {
             self.seen[index] += 1;
             let is_series = self.series.iter().any(|(known, _)| *known == index);
@@ -142,6 +160,18 @@ impl Known {
             let series = frame.derive(&def.series, stable_hash(id.as_bytes()), measure, attributes);
             frame.set(&series, lines as f64 * per_second);
         }
+    }
+
+    /// Tells of the new templates that came in an earlier tick and come again.
+    fn tell_again(&mut self, templates: &BTreeMap<usize, u64>, entity: &Arc<Entity>, frame: &mut Frame<'_>) {
+        let miner = &self.miner;
+        self.new.retain_mut(|new| {
+            if new.ticks > 0 && templates.contains_key(&miner.current(new.index)) {
+                frame.out.again.push((Arc::clone(entity), new.template.clone()));
+            }
+            new.ticks += 1;
+            new.ticks < NEW_TICKS
+        });
     }
 
     /// Lines by the templates that there are now; series of templates that became one become one, the oldest.

@@ -81,6 +81,8 @@ pub struct FoldOutput {
     pub admitted: Vec<u32>,
     /// Log templates that were never seen before.
     pub novel: Vec<NewTemplate>,
+    /// Log templates that were new lately and came again: who logged it, and the template as it was told.
+    pub again: Vec<(Arc<Entity>, String)>,
     /// Values without a slot, because the shard is full.
     pub refused_series: u64,
 }
@@ -124,7 +126,7 @@ struct Saved {
     logs: Logs,
 }
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A series made from a stream: the same entity, another measure.
 ///
@@ -179,6 +181,7 @@ impl Fold {
     ) {
         let tick_seconds = self.config.tick_ns as f64 * 1e-9;
         out.novel.clear();
+        out.again.clear();
         self.slots.begin(tick, self.config.series_ttl_ticks, out);
         self.forget(tick);
         let mut frame = Frame {

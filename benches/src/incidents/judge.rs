@@ -90,25 +90,31 @@ impl Judge {
                     && !fault.kind.is_benign()
                     && touched.iter().any(|at| told.contains(name(*at)))
             };
-            let fitting = (0..faults.len()).filter(|index| fits(&faults[*index]));
-            let best = fitting.min_by_key(|index| place_of(&faults[*index]).unwrap_or(usize::MAX));
-            match best {
-                Some(index) => {
-                    let verdict = &mut verdicts[index];
-                    verdict.incidents += 1;
-                    if verdict.incidents == 1 {
-                        verdict.ticks = Some((opened_s - faults[index].start_s).div_euclid(TICK_S) + 1);
-                        verdict.place = place_of(&faults[index]);
-                        verdict.title.clone_from(&last.title);
-                    }
+            let fitting: Vec<usize> = (0..faults.len()).filter(|index| fits(&faults[*index])).collect();
+            for index in &fitting {
+                let verdict = &mut verdicts[*index];
+                verdict.incidents += 1;
+                if verdict.incidents == 1 {
+                    let place = place_of(&faults[*index]);
+                    // Of two faults at once in one incident, neither stands in the other's way.
+                    let before = fitting
+                        .iter()
+                        .filter(|other| {
+                            place_of(&faults[**other])
+                                .is_some_and(|other| place.is_some_and(|place| other < place))
+                        })
+                        .count();
+                    verdict.ticks = Some((opened_s - faults[*index].start_s).div_euclid(TICK_S) + 1);
+                    verdict.place = place.map(|place| place - before.min(place));
+                    verdict.title.clone_from(&last.title);
                 }
-                None => {
-                    let then = faults.iter().rfind(|fault| fault.start_s <= opened_s);
-                    let then = then.map_or("before all".to_owned(), |fault| {
-                        format!("{:?} of {}, {} s ago", fault.kind, name(fault.at), opened_s - fault.start_s)
-                    });
-                    false_alarms.push(format!("{} [{}] ({then})", last.title, first.why));
-                }
+            }
+            if fitting.is_empty() {
+                let then = faults.iter().rfind(|fault| fault.start_s <= opened_s);
+                let then = then.map_or("before all".to_owned(), |fault| {
+                    format!("{:?} of {}, {} s ago", fault.kind, name(fault.at), opened_s - fault.start_s)
+                });
+                false_alarms.push(format!("{} [{}] ({then})", last.title, first.why));
             }
         }
         Outcome {

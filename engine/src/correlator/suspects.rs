@@ -15,8 +15,14 @@ const CALLED: f64 = 2.0;
 const FIRST: f64 = 1.0;
 const SYMPTOM: f64 = 0.4;
 
+/// For an entity that only waits for what it calls, or passes its failures on: a callee is in trouble, and nothing of its own is.
+const EXPLAINED: f64 = -2.0;
+
 /// Against an entity of which only one caller's calls speak: it may be the caller.
 const UNCONFIRMED: f64 = -1.0;
+
+/// How the measures of an entity's own work on a request begin.
+const SELF_TIME: &str = "span.self";
 
 /// Most suspects that are named.
 const NAMED: usize = 5;
@@ -31,6 +37,8 @@ struct Case {
     clearest: (Symptom, f64),
     /// Whether its own series speak.
     speaks: bool,
+    /// Whether something speaks that no callee brings about: its own time, its memory, its disk.
+    has_own: bool,
     /// Whose calls of it are in trouble.
     accusers: BTreeSet<Entity>,
 }
@@ -73,6 +81,7 @@ impl Case {
             symptom: Symptom::Traffic,
             clearest: (Symptom::Traffic, 0.0),
             speaks: false,
+            has_own: false,
             accusers: BTreeSet::new(),
         }
     }
@@ -87,6 +96,7 @@ impl Case {
         self.symptom = self.symptom.max(sign.0);
         if anomaly.entity == self.entity {
             self.speaks = true;
+            self.has_own |= anomaly.measure.starts_with(SELF_TIME) || sign.0 == Symptom::Saturation;
         } else {
             self.accusers.insert(anomaly.entity.clone());
         }
@@ -117,6 +127,17 @@ fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before
         odds += CALLED * callers.len() as f64 / others().count() as f64;
         let names: Vec<&str> = callers.iter().take(3).map(|caller| caller.entity.name.as_str()).collect();
         reasons.push(format!("called by {}", names.join(", ")));
+    }
+    let is_explaining = |other: &&Case| {
+        other.symptom >= Symptom::Silent
+            && graph.calls(&case.entity, &other.entity)
+            && (other.has_own || other.accusers.contains(&case.entity) || other.symptom == Symptom::Silent)
+    };
+    let explaining: Vec<&str> =
+        others().filter(is_explaining).map(|other| other.entity.name.as_str()).take(3).collect();
+    if !explaining.is_empty() && !case.has_own && case.symptom >= Symptom::Slow {
+        odds += EXPLAINED;
+        reasons.push(format!("calls {}, which would explain it", explaining.join(", ")));
     }
     if others().all(|other| case.onset_ms <= other.onset_ms) && others().count() > 0 {
         odds += FIRST;

@@ -35,6 +35,22 @@ impl Symptom {
     }
 }
 
+/// Words of what counts trouble.
+const TROUBLE: &[&str] = &[
+    "error",
+    "fail",
+    "exception",
+    "5xx",
+    "refused",
+    "timeout",
+    "drop",
+    "misses",
+    "evict",
+    "reject",
+    "throttl",
+    "retries",
+];
+
 fn has(measure: &str, words: &[&str]) -> bool {
     words.iter().any(|word| measure.contains(word))
 }
@@ -90,7 +106,7 @@ fn of_entity(attribution: &[(String, f64)]) -> Symptom {
 fn of_measure(measure: &str, rises: bool) -> Symptom {
     if has(measure, &["model."]) {
         Symptom::Failing
-    } else if has(measure, &["error", "fail", "exception", "5xx", "refused", "timeout", "drop"]) {
+    } else if has(measure, TROUBLE) {
         if rises { Symptom::Failing } else { Symptom::Traffic }
     } else if has(
         measure,

@@ -77,8 +77,11 @@ impl Before {
     }
 }
 
-/// Durations and error ratios of spans are there only while spans are: their silence says nothing that the rate does not.
-const SPANS: &str = "span.";
+/// Whether a series is there only while there are requests: percentiles, and what is measured of spans. Its silence says
+/// nothing that the rate does not.
+fn needs_requests(measure: &str) -> bool {
+    measure.starts_with("span.") || measure.ends_with(":p50") || measure.ends_with(":p95")
+}
 
 /// A lasting change is accepted after this long: 30 minutes. Until then it is not taken for the new normal.
 const ACCEPT_MS: i64 = 1_800_000;
@@ -203,7 +206,7 @@ impl OpenAnomalies {
             let (Some(series), Some(silence)) = (&frame.slots[slot], absence.silence(slot, seconds)) else {
                 continue;
             };
-            if series.measure.starts_with(SPANS) {
+            if needs_requests(&series.measure) {
                 continue;
             }
             match self.slots.get_mut(&(slot as u32)) {

@@ -15,7 +15,8 @@ const CALLED: f64 = 2.0;
 const FIRST: f64 = 1.0;
 const SYMPTOM: f64 = 0.4;
 
-/// For an entity that only waits for what it calls, or passes its failures on: a callee is in trouble, and nothing of its own is.
+/// For an entity that only waits for what it calls, passes its failures on, or is called no more: that one is in trouble, and
+/// nothing of its own is.
 const EXPLAINED: f64 = -2.0;
 
 /// Against an entity of which only one caller's calls speak: it may be the caller.
@@ -96,7 +97,10 @@ impl Case {
         self.symptom = self.symptom.max(sign.0);
         if anomaly.entity == self.entity {
             self.speaks = true;
-            self.has_own |= anomaly.measure.starts_with(SELF_TIME) || sign.0 == Symptom::Saturation;
+            // What reports of itself is gone, not only the requests to it.
+            let is_gone = sign.0 == Symptom::Silent && !anomaly.measure.starts_with("span");
+            self.has_own |=
+                anomaly.measure.starts_with(SELF_TIME) || sign.0 == Symptom::Saturation || is_gone;
         } else {
             self.accusers.insert(anomaly.entity.clone());
         }
@@ -128,16 +132,23 @@ fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before
         let names: Vec<&str> = callers.iter().take(3).map(|caller| caller.entity.name.as_str()).collect();
         reasons.push(format!("called by {}", names.join(", ")));
     }
-    let is_explaining = |other: &&Case| {
-        other.symptom >= Symptom::Silent
-            && graph.calls(&case.entity, &other.entity)
-            && (other.has_own || other.accusers.contains(&case.entity) || other.symptom == Symptom::Silent)
+    let is_explaining = |other: &&Case| match case.symptom {
+        // Nobody calls it any more.
+        Symptom::Silent => other.symptom >= Symptom::Silent && graph.calls(&other.entity, &case.entity),
+        Symptom::Slow | Symptom::Failing => {
+            other.symptom >= Symptom::Silent
+                && graph.calls(&case.entity, &other.entity)
+                && (other.has_own
+                    || other.accusers.contains(&case.entity)
+                    || other.symptom == Symptom::Silent)
+        }
+        _ => false,
     };
     let explaining: Vec<&str> =
         others().filter(is_explaining).map(|other| other.entity.name.as_str()).take(3).collect();
-    if !explaining.is_empty() && !case.has_own && case.symptom >= Symptom::Slow {
+    if !explaining.is_empty() && !case.has_own {
         odds += EXPLAINED;
-        reasons.push(format!("calls {}, which would explain it", explaining.join(", ")));
+        reasons.push(format!("explained by {}", explaining.join(", ")));
     }
     if others().all(|other| case.onset_ms <= other.onset_ms) && others().count() > 0 {
         odds += FIRST;

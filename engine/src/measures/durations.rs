@@ -37,6 +37,12 @@ impl Durations {
         share * f64::powi(2.0, exponent as i32) * 1e-9
     }
 
+    /// Their mean, seconds; NaN without any.
+    pub(super) fn mean(&mut self) -> f64 {
+        self.steps.sort_unstable();
+        self.steps.iter().map(|step| Self::seconds(*step)).sum::<f64>() / self.steps.len() as f64
+    }
+
     /// The smallest duration, seconds, that this share of all of them does not exceed; NaN without any.
     pub(super) fn quantile(&mut self, share: f64) -> f64 {
         let rank = (share * self.steps.len() as f64).ceil() as usize;

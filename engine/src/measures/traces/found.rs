@@ -83,7 +83,7 @@ impl Found {
             set(caller, "span.edge:rate", attributes(), count / tick_seconds);
             if counted.spans >= ENOUGH {
                 set(caller, "span.edge.errors:ratio", attributes(), counted.errors as f64 / count);
-                set(caller, "span.edge.duration:p50", attributes(), counted.durations.quantile(0.5));
+                set(caller, "span.edge.duration:mean", attributes(), counted.durations.mean());
             }
             if counted.spans >= ENOUGH_FOR_P95 {
                 set(caller, "span.edge.duration:p95", attributes(), counted.p95());

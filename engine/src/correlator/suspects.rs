@@ -16,7 +16,7 @@ const FIRST: f64 = 1.0;
 const SYMPTOM: f64 = 0.4;
 
 /// For an entity that only waits for what it calls, passes its failures on, or is called no more: that one is in trouble, and
-/// nothing of its own is.
+/// nothing of its own is, nor was it changed.
 const EXPLAINED: f64 = -2.0;
 
 /// Against an entity of which only one caller's calls speak: it may be the caller.
@@ -146,7 +146,8 @@ fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before
     };
     let explaining: Vec<&str> =
         others().filter(is_explaining).map(|other| other.entity.name.as_str()).take(3).collect();
-    if !explaining.is_empty() && !case.has_own {
+    let blamed = latest_change(case, incident, before_ms);
+    if !explaining.is_empty() && !case.has_own && blamed.is_none() {
         odds += EXPLAINED;
         reasons.push(format!("explained by {}", explaining.join(", ")));
     }
@@ -154,7 +155,6 @@ fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before
         odds += FIRST;
         reasons.push("began first".to_string());
     }
-    let blamed = latest_change(case, incident, before_ms);
     if let Some(change) = blamed {
         odds += CHANGED;
         let seconds = (case.onset_ms - change.time_ms) / 1000;

@@ -45,7 +45,13 @@ fn edges() -> Vec<Edge> {
         calls: 10,
         errors: 0,
     };
-    vec![edge("checkout", "payment"), edge("frontend", "checkout"), edge("frontend", "user")]
+    let stock = Entity::new(EntityKind::Database, "stock");
+    vec![
+        Edge { callee: stock, ..edge("checkout", "") },
+        edge("checkout", "payment"),
+        edge("frontend", "checkout"),
+        edge("frontend", "user"),
+    ]
 }
 
 fn upgraded(name: &str, second: i64) -> Change {
@@ -176,4 +182,36 @@ fn callers_of_one_callee_belong_together() {
     assert!(last.members.iter().any(|member| member.because.ends_with("call database/sql")), "{last:#?}");
     assert_eq!(last.suspects[0].entity, Entity::new(EntityKind::Database, "sql"));
     assert_eq!(last.suspects[0].reasons[0], "database/sql is slow to checkout, user");
+}
+
+#[test]
+fn a_database_that_reports_as_a_service_is_one_thing_and_explains_who_waits_for_it() {
+    let lines = [
+        "110 checkout span.edge.duration:mean{callee=database/stock} 9 50",
+        "110 checkout span.duration:p95 9 50",
+        "110 frontend span.duration:p95 9 40",
+        "110 stock process.memory.usage 9 3",
+    ];
+    let last = tell(&[], &lines, 300).pop().unwrap();
+    assert_eq!(last.members.len(), 4, "{last:#?}");
+    let suspects: Vec<&Entity> = last.suspects.iter().map(|suspect| &suspect.entity).collect();
+    assert_eq!(suspects[0], &service("stock"), "{last:#?}");
+    assert!(!suspects.iter().any(|entity| entity.kind == EntityKind::Database), "{suspects:?}");
+    let checkout = last.suspects.iter().find(|suspect| suspect.entity == service("checkout")).unwrap();
+    assert!(checkout.reasons.contains(&"explained by stock".to_string()), "{checkout:#?}");
+    // With a sign of its own work, nothing explains it away.
+    let own = [lines.as_slice(), &["110 checkout span.self:p95 9 50"]].concat();
+    let last = tell(&[], &own, 300).pop().unwrap();
+    let checkout = last.suspects.iter().find(|suspect| suspect.entity == service("checkout")).unwrap();
+    assert!(!checkout.reasons.iter().any(|reason| reason.starts_with("explained")), "{checkout:#?}");
+}
+
+#[test]
+fn requests_that_failed_are_told_by_their_attributes() {
+    let of = |attributes: &str| format!("110 payment http.server.request.duration:rate{{{attributes}}} 9 50");
+    for failed in ["error.type=timeout", "http.request.method=GET,http.response.status_code=503"] {
+        let told = tell(&[], &[&of(failed)], 300);
+        assert!(told.last().is_some_and(|last| last.title.starts_with("payment: failing")), "{failed}");
+    }
+    assert!(tell(&[], &[&of("http.request.method=GET,http.response.status_code=200")], 300).is_empty());
 }

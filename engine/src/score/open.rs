@@ -409,3 +409,34 @@ fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
         attribution: judged.attribution.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::EntityKind;
+
+    #[test]
+    fn a_new_template_that_keeps_coming_lasts_until_it_is_new_no_more() {
+        let entity = Entity::new(EntityKind::Service, "cart");
+        let pattern = NewPattern {
+            entity: &entity,
+            template: "no space left on <*>",
+            example: "no space left on sda",
+            severity: 17,
+            neg_log_p: 8.0,
+        };
+        let mut open = OpenAnomalies::default();
+        let first = open.novelty(&pattern, 0);
+        assert_eq!((first.ticks, first.revision), (1, 1));
+        let told: Vec<(u32, u32)> = (1..10)
+            .filter_map(|tick| open.again(&entity, pattern.template, tick * 10_000))
+            .map(|anomaly| (anomaly.ticks, anomaly.revision))
+            .collect();
+        assert_eq!(told, [(3, 2), (6, 3), (10, 4)]);
+        assert_eq!(open.again(&entity, "another", 100_000), None);
+        let mut revisions = Vec::new();
+        open.expire_novelties(NOVELTY_MS, &mut revisions);
+        assert_eq!((revisions[0].ticks, revisions[0].active, revisions[0].revision), (10, false, 5));
+        assert_eq!(open.again(&entity, pattern.template, NOVELTY_MS), None);
+    }
+}

@@ -30,7 +30,8 @@ fn what_an_estate_tells_holds_no_label_and_depends_on_the_seed_alone() {
         }
         for message in told.iter().flatten() {
             let text: String = String::from_utf8_lossy(message).to_ascii_lowercase();
-            let bare: String = text.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+            // However its words are joined; but what numbers look like as text is nothing that anybody wrote.
+            let bare = text.replace(['-', '_', ' ', '.'], "");
             let leak = labels.iter().find(|label| bare.contains(label.as_str()));
             assert_eq!(leak, None, "{text}");
         }

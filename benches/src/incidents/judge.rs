@@ -137,7 +137,7 @@ impl Verdict {
 /// Figures over many stories.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Incidents per fault that was found, as the issue counts them.
+    /// Incidents per fault that was found.
     pub incidents_per_fault: f64,
     /// Share of faults that were found.
     pub found: f64,

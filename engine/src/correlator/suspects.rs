@@ -106,6 +106,23 @@ impl Case {
         }
     }
 
+    /// Whether another's trouble would bring this one about.
+    fn is_explained_by(&self, other: &Case, graph: &Graph) -> bool {
+        if self.has_own || other.symptom < Symptom::Silent {
+            return false;
+        }
+        match self.symptom {
+            // Nobody calls it any more.
+            Symptom::Silent => graph.calls(&other.entity, &self.entity),
+            Symptom::Slow | Symptom::Failing => {
+                let is_certain = other.has_own || other.symptom == Symptom::Silent;
+                graph.calls(&self.entity, &other.entity)
+                    && (is_certain || other.accusers.contains(&self.entity))
+            }
+            _ => false,
+        }
+    }
+
     /// What is seen of it, and what that weighs beside its symptom.
     fn seen(&self) -> (String, f64) {
         let entity = &self.entity;
@@ -132,24 +149,14 @@ fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before
         let names: Vec<&str> = callers.iter().take(3).map(|caller| caller.entity.name.as_str()).collect();
         reasons.push(format!("called by {}", names.join(", ")));
     }
-    let is_explaining = |other: &&Case| match case.symptom {
-        // Nobody calls it any more.
-        Symptom::Silent => other.symptom >= Symptom::Silent && graph.calls(&other.entity, &case.entity),
-        Symptom::Slow | Symptom::Failing => {
-            other.symptom >= Symptom::Silent
-                && graph.calls(&case.entity, &other.entity)
-                && (other.has_own
-                    || other.accusers.contains(&case.entity)
-                    || other.symptom == Symptom::Silent)
-        }
-        _ => false,
-    };
-    let explaining: Vec<&str> =
-        others().filter(is_explaining).map(|other| other.entity.name.as_str()).take(3).collect();
     let blamed = latest_change(case, incident, before_ms);
-    if !explaining.is_empty() && !case.has_own && blamed.is_none() {
+    let explaining: Vec<&str> = others()
+        .filter(|other| case.is_explained_by(other, graph))
+        .map(|other| other.entity.name.as_str())
+        .collect();
+    if !explaining.is_empty() && blamed.is_none() {
         odds += EXPLAINED;
-        reasons.push(format!("explained by {}", explaining.join(", ")));
+        reasons.push(format!("explained by {}", explaining[..explaining.len().min(3)].join(", ")));
     }
     if others().all(|other| case.onset_ms <= other.onset_ms) && others().count() > 0 {
         odds += FIRST;

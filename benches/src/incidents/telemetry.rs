@@ -285,7 +285,7 @@ impl Moment<'_> {
     }
 
     /// One request to a service, with all below it: how long it took, and whether it failed.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "a span has that many parts")]
     fn serve(
         &self,
         at: usize,
@@ -349,7 +349,7 @@ impl Moment<'_> {
         (took_ms, random.unit() < trouble.failing)
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "a span has that many parts")]
     fn span(
         &self,
         trace: &[u8],

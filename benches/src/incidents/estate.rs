@@ -144,25 +144,30 @@ impl Estate {
 
         let mut estate = Estate { usual: Vec::new(), services };
         let customers = 40.0 * (size as f64 / 12.0).sqrt();
-        estate.usual = estate.rates(customers, |call| call.per_request);
+        estate.usual = estate.rates(customers);
         estate
     }
 
-    /// Requests per second that so many customers bring to each service.
-    pub(super) fn rates(&self, customers: f64, per_request: impl Fn(&Call) -> f64) -> Vec<f64> {
-        let gateways = self.services.iter().filter(|service| service.role == Role::Gateway).count();
+    /// Requests per second that so many customers bring to each service when all is well.
+    fn rates(&self, customers: f64) -> Vec<f64> {
+        let gateways = self.of_role(Role::Gateway).count() as f64;
         let mut rates = vec![0.0; self.services.len()];
         for (at, service) in self.services.iter().enumerate() {
             match service.role {
-                Role::Gateway => rates[at] = customers / gateways as f64,
+                Role::Gateway => rates[at] = customers / gateways,
                 Role::Worker => rates[at] = rates[at - 1],
                 _ => {}
             }
             for call in &service.calls {
-                rates[call.to] += rates[at] * per_request(call);
+                rates[call.to] += rates[at] * call.per_request;
             }
         }
         rates
+    }
+
+    /// Places of the services of a role.
+    pub(super) fn of_role(&self, role: Role) -> impl Iterator<Item = usize> {
+        (0..self.services.len()).filter(move |at| self.services[*at].role == role)
     }
 
     /// Everything that a service's trouble can touch: it, its callers up to the customers, and whom it calls.
@@ -179,9 +184,6 @@ impl Estate {
             next += 1;
         }
         touched.extend(self.services[at].calls.iter().map(|call| call.to));
-        if self.services[at].role == Role::Queue {
-            touched.push(at + 1);
-        }
         touched
     }
 }

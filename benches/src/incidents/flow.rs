@@ -2,12 +2,12 @@
 
 use super::{
     estate::{Call, Estate, Role},
-    story::Trouble,
+    story::{Trouble, USUAL_HITS},
 };
 use crate::generated::random::Random;
 
 /// A caller gives up after this long, milliseconds.
-const PATIENCE_MS: f64 = 3_000.0;
+pub(super) const PATIENCE_MS: f64 = 3_000.0;
 
 /// A service during a tick, in the mean.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub(super) fn per_request(estate: &Estate, from: usize, call: &Call, troubles: &
     let caches =
         estate.services[from].calls.iter().filter(|other| estate.services[other.to].role == Role::Cache);
     let hits = caches.map(|cache| if troubles[cache.to].is_gone { 0.0 } else { troubles[cache.to].hits });
-    call.per_request * hits.map(|hits| 1.0 + 4.0 * (0.95 - hits)).fold(1.0, f64::max)
+    call.per_request * hits.map(|hits| 1.0 + 4.0 * (USUAL_HITS - hits)).fold(1.0, f64::max)
 }
 
 /// The tick's states; `depths` are the queues' and go on.
@@ -50,10 +50,10 @@ pub(super) fn flow(
 ) -> Vec<State> {
     let services = &estate.services;
     let mut rates = vec![0.0; services.len()];
-    let gateways = services.iter().filter(|service| service.role == Role::Gateway).count();
+    let gateways = estate.of_role(Role::Gateway).count() as f64;
     for (at, service) in services.iter().enumerate() {
         match service.role {
-            Role::Gateway => rates[at] = customers / gateways as f64,
+            Role::Gateway => rates[at] = customers / gateways,
             Role::Worker => {
                 let arriving = rates[at - 1];
                 let able = troubles[at].pace * estate.usual[at];

@@ -156,9 +156,7 @@ impl World {
             let part = (self.now_s - fault.start_s) as f64 / (fault.end_s - fault.start_s) as f64;
             0.8 * fault.grade * (4.0 * part.min(1.0 - part)).clamp(0.0, 1.0)
         });
-        let gateways = |at: &usize| self.estate.services[*at].role == Role::Gateway;
-        let usual: f64 =
-            (0..self.estate.services.len()).filter(gateways).map(|at| self.estate.usual[at]).sum();
+        let usual: f64 = self.estate.of_role(Role::Gateway).map(|at| self.estate.usual[at]).sum();
         usual * rhythm * (1.0 + self.mood) * (1.0 + surge.sum::<f64>())
     }
 }

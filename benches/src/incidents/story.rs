@@ -115,6 +115,9 @@ pub(super) struct Trouble {
     pub lines: Vec<(i32, &'static str, f64)>,
 }
 
+/// Share of keys that a cache has when all is well.
+pub(super) const USUAL_HITS: f64 = 0.95;
+
 impl Default for Trouble {
     fn default() -> Trouble {
         Trouble {
@@ -125,7 +128,7 @@ impl Default for Trouble {
             way_ms: 0.0,
             is_gone: false,
             tail: (0.0, 1.0),
-            hits: 0.95,
+            hits: USUAL_HITS,
             pace: 1.6,
             drift: 0.0,
             disk: 0.55,

@@ -18,7 +18,7 @@ use prost::Message;
 
 use super::{
     estate::{Estate, Role},
-    flow::{State, per_request},
+    flow::{PATIENCE_MS, State, per_request},
     story::Trouble,
 };
 use crate::generated::random::Random;
@@ -257,17 +257,13 @@ impl Moment<'_> {
     /// The spans of the requests that were traced.
     pub(super) fn spans(&self, traces: usize, random: &mut Random) -> Vec<Vec<u8>> {
         let mut spans: Vec<Vec<Span>> = vec![Vec::new(); self.estate.services.len()];
-        let roots = |role: Role| {
-            let services = self.estate.services.iter().enumerate();
-            services.filter(move |(_, service)| service.role == role).map(|(at, _)| at).collect::<Vec<_>>()
-        };
-        let (gateways, workers) = (roots(Role::Gateway), roots(Role::Worker));
+        let gateways: Vec<usize> = self.estate.of_role(Role::Gateway).collect();
         for number in 0..traces {
             let trace = id(random, 16);
             let at = gateways[number % gateways.len()];
             self.serve(at, SERVER, &trace, &[], random.between(0.0, 6_000.0), &mut spans, random);
         }
-        for at in workers {
+        for at in self.estate.of_role(Role::Worker) {
             for _ in 0..(traces / 8).min((self.states[at].rate * self.tick_s) as usize) {
                 let trace = id(random, 16);
                 self.serve(at, CONSUMER, &trace, &[], random.between(0.0, 6_000.0), &mut spans, random);
@@ -301,8 +297,7 @@ impl Moment<'_> {
             return (1.0, true);
         }
         let own = id(random, 8);
-        let tail = if random.unit() < trouble.tail.0 { trouble.tail.1 } else { 1.0 };
-        let mut took_ms = self.states[at].work_ms * tail * (SPREAD * random.normal()).exp();
+        let mut took_ms = self.work_ms(at, random);
         let mut failed = random.unit() < trouble.failing;
         for call in &service.calls {
             let mut left = per_request(self.estate, at, call, self.troubles);
@@ -317,9 +312,9 @@ impl Moment<'_> {
                         self.serve(call.to, SERVER, trace, &call_id, began_ms + half, spans, random)
                     }
                 };
-                let call_ms = (inner_ms + self.troubles[call.to].way_ms + 0.3).min(3_000.0);
+                let call_ms = (inner_ms + self.troubles[call.to].way_ms + 0.3).min(PATIENCE_MS);
                 let (kind, name, attributes) = outbound(callee.role, &callee.name, &callee.route);
-                let call_failed = inner_failed || inner_ms > 3_000.0;
+                let call_failed = inner_failed || inner_ms > PATIENCE_MS;
                 let timing = [began_ms, began_ms + call_ms];
                 spans[at].push(self.span(trace, &call_id, &own, kind, name, timing, call_failed, attributes));
                 took_ms += call_ms;
@@ -338,14 +333,20 @@ impl Moment<'_> {
         (took_ms, failed)
     }
 
+    /// Own work on one request, milliseconds.
+    fn work_ms(&self, at: usize, random: &mut Random) -> f64 {
+        let (share, factor) = self.troubles[at].tail;
+        let tail = if random.unit() < share { factor } else { 1.0 };
+        self.states[at].work_ms * tail * (SPREAD * random.normal()).exp()
+    }
+
     /// One statement, look-up or message.
     fn plain(&self, at: usize, random: &mut Random) -> (f64, bool) {
         let trouble = &self.troubles[at];
         if trouble.is_gone {
             return (1.0, true);
         }
-        let tail = if random.unit() < trouble.tail.0 { trouble.tail.1 } else { 1.0 };
-        let took_ms = self.states[at].work_ms * tail * (SPREAD * random.normal()).exp();
+        let took_ms = self.work_ms(at, random);
         (took_ms, random.unit() < trouble.failing)
     }
 
@@ -425,11 +426,10 @@ fn fill(line: &str, peer: &str, random: &mut Random) -> String {
 /// A change of a service as a CDEvent in a structured CloudEvent.
 pub(super) fn change(service: &str, kind: &str, version: &str, at_s: i64) -> Vec<u8> {
     let id = format!("{service}-{version}-{at_s}");
-    let time_ms = at_s * 1000;
     serde_json::json!({
         "specversion": "1.0", "id": id, "source": "/delivery", "type": kind, "subject": service,
         "data": {
-            "context": {"version": "0.4.1", "id": id, "source": "/delivery", "type": kind, "chainId": time_ms.to_string()},
+            "context": {"version": "0.4.1", "id": id, "source": "/delivery", "type": kind},
             "subject": {"id": service, "type": "service", "content": {"artifactId": format!("pkg:oci/{service}@{version}")}},
             "customData": {"version": version},
         },

@@ -49,7 +49,7 @@ pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64
     let mut cases: BTreeMap<Entity, Case> = BTreeMap::new();
     for anomaly in incident.members.iter().map(|member| &member.anomaly) {
         let entity = reporting(symptom::whose(anomaly), incident);
-        if entity != anomaly.entity {
+        if !entity.is(&anomaly.entity) {
             // The caller is in it too, if only as the one who suffers.
             cases.entry(anomaly.entity.clone()).or_insert_with(|| Case::of(&anomaly.entity, anomaly));
         }
@@ -95,7 +95,7 @@ impl Case {
         }
         self.strongest = self.strongest.max(anomaly.score);
         self.symptom = self.symptom.max(sign.0);
-        if anomaly.entity == self.entity {
+        if anomaly.entity.is(&self.entity) {
             self.speaks = true;
             // What reports of itself is gone, not only the requests to it.
             let is_gone = sign.0 == Symptom::Silent && !anomaly.measure.starts_with("span");

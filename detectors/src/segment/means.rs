@@ -12,6 +12,8 @@ const SHORTEST: usize = 128;
 const WIDTHS: usize = 4;
 /// Share of a stretch that must lie on each side of the change.
 const EDGE: usize = 8;
+/// A stretch is tested again when one in so many of its values is new.
+const NEW: usize = 25;
 /// The statistic is held below this; a change between two constants would be infinite.
 const LIMIT: f64 = 1e6;
 
@@ -31,35 +33,40 @@ pub(super) struct Means {
 }
 
 impl Means {
-    /// The strongest change of any of the three means over the latest stretches of the window.
-    pub(super) fn strongest(&mut self, window: &Window) -> Option<Shift> {
+    /// The strongest change of any of the three means over the latest stretches of the window, after `seen` values. A stretch is
+    /// tested when enough of it is new, so that long ones cost no more per value than short ones.
+    pub(super) fn strongest(&mut self, window: &Window, seen: u64) -> Option<Shift> {
         let values = &window.standard;
         let mut best: Option<Shift> = None;
         for kind in 0..3 {
             let lag = if kind == 2 { window.width } else { kind };
-            self.derived.clear();
-            let pairs = values[lag.min(values.len())..].iter().zip(values);
-            self.derived.extend(pairs.map(|(new, old)| {
-                let (new, old) = (f64::from(*new), f64::from(*old));
-                match kind {
-                    0 => new,
-                    1 => (new - old).abs(),
-                    _ => new - old,
-                }
-            }));
+            let count = values.len().saturating_sub(lag);
             let mut stretch = SHORTEST;
-            while stretch <= self.derived.len() {
-                if stretch >= WIDTHS * window.width {
-                    let from = self.derived.len() - stretch;
-                    let found = test(&self.derived[from..]);
+            while stretch <= count {
+                if stretch >= WIDTHS * window.width && seen.is_multiple_of((stretch / NEW) as u64) {
+                    self.derive(kind, &values[values.len() - stretch - lag..], lag);
+                    let found = test(&self.derived);
                     if best.is_none_or(|best| found.strength > best.strength) {
-                        best = Some(Shift { at: found.at + from + lag, ..found });
+                        best = Some(Shift { at: found.at + values.len() - stretch, ..found });
                     }
                 }
                 stretch *= 2;
             }
         }
         best
+    }
+
+    /// The series of which the mean is tested: values, sizes of steps, differences over a width.
+    fn derive(&mut self, kind: usize, values: &[f32], lag: usize) {
+        self.derived.clear();
+        self.derived.extend(values[lag..].iter().zip(values).map(|(new, old)| {
+            let (new, old) = (f64::from(*new), f64::from(*old));
+            match kind {
+                0 => new,
+                1 => (new - old).abs(),
+                _ => new - old,
+            }
+        }));
     }
 }
 
@@ -69,23 +76,13 @@ fn test(values: &[f64]) -> Shift {
     let count = n as f64;
     let mean = values.iter().sum::<f64>() / count;
     // Sums over the whole: of S², i·S and S, with S the running sum of deviations, which ends at zero.
-    let (mut running, mut squares, mut moments) = (0.0, 0.0, 0.0);
+    let (mut running, mut total, mut whole_squares, mut whole_moments) = (0.0, 0.0, 0.0, 0.0);
     for (i, value) in values.iter().enumerate() {
         running += value - mean;
-        squares += running * running;
-        moments += (i + 1) as f64 * running;
+        total += running;
+        whole_squares += running * running;
+        whole_moments += (i + 1) as f64 * running;
     }
-    let total: f64 = {
-        let mut running = 0.0;
-        values
-            .iter()
-            .map(|value| {
-                running += value - mean;
-                running
-            })
-            .sum()
-    };
-    let (whole_squares, whole_moments) = (squares, moments);
     let (mut s, mut sum, mut square, mut moment) = (0.0, 0.0, 0.0, 0.0);
     let edge = n / EDGE;
     let mut best = Shift { at: n / 2, strength: 0.0 };

@@ -15,8 +15,8 @@
 //! | `state.rs` | save and load |
 //!
 //! Bounds, per series, with a window of n values: 68 bytes of state per value kept (279 kB at the default 4,096). A value costs at
-//! most [`CATCH_UP`] passes over the window, every fifth one about seven more (the profile, and three means over stretches
-//! that add up to two windows each); a change point, and each of the four times that the width is found, a sort of it.
+//! most [`CATCH_UP`] passes over the window and, spread over the values between two looks, two fifths of one for the profile
+//! at most and a fiftieth per mean and stretch; a change point, and each of the four times that the width is found, a sort of it.
 
 mod means;
 mod profile;
@@ -42,8 +42,8 @@ const FIRST_WIDTH: u64 = 128;
 const LAST_WIDTH: u64 = 1024;
 /// Subsequences that are compared per value while neighbours have to be found again.
 const CATCH_UP: usize = 8;
-/// Values between two looks at the splits.
-const JUMP: u64 = 5;
+/// The splits are looked at again when one in so many of a subsequence's values is new: every fifth value for the shortest width.
+const NEW: usize = 2;
 /// Shortest segment, in widths.
 const SHORTEST: usize = 5;
 
@@ -126,14 +126,15 @@ impl SegmentBank {
             window.step(self.isa, &mut self.likeness);
         }
         let said = series.shape.judge(window);
-        if !window.caught_up() || !series.seen.is_multiple_of(JUMP) {
+        if !window.caught_up() {
             return (false, said);
         }
-        let split = self.profile.best(window, SHORTEST * window.width);
+        let look = series.seen.is_multiple_of((window.width / NEW) as u64);
+        let split = look.then(|| self.profile.best(window, SHORTEST * window.width)).flatten();
         let split = split.filter(|split| split.z >= self.config.split).map(|split| split.at);
         let means = &mut self.means;
         let at = split.or_else(|| {
-            let shift = means.strongest(window)?;
+            let shift = means.strongest(window, series.seen)?;
             (shift.strength >= self.config.shift).then_some(shift.at)
         });
         if let Some(at) = at {

@@ -25,6 +25,7 @@ SILENT = (
     "foreshock_refused_values",
     "foreshock_measure_failures",
     "foreshock_measure_dropped_rows",
+    "foreshock_sink_",
     "ALERTS",
 )
 PATIENCE_SECONDS = 240

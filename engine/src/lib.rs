@@ -1,7 +1,7 @@
 //! Foreshock: the streaming AIOps engine.
 //!
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`. `connect` is how
-//! any of them that speaks to Kafka gets there; `history` reads the past of series.
+//! any of them that speaks to Kafka gets there; `history` reads the past of series; `sinks` tell others of incidents.
 
 pub mod bus;
 pub mod cli;
@@ -19,5 +19,6 @@ pub mod replay;
 pub mod run;
 pub mod score;
 pub mod serve;
+mod sinks;
 pub mod sql;
 pub mod types;

@@ -30,6 +30,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     if config.remediation.policies.is_empty() {
         println!("remediation.policies: none, so that no signal is ever sent");
     }
+    for name in config.sinks.names() {
+        println!("sink {name}: group {}-sink-{name}", config.kafka.group);
+    }
     if arguments.connect {
         ending = connect(&config)?;
     }

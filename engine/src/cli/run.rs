@@ -10,6 +10,7 @@ use crate::{
     config::{self, Config, ConfigError},
     connect::ConnectError,
     run::{Engine, RunError, RunOptions, metrics_markdown},
+    sinks,
     sql::SqlMeasures,
     types::{Anomaly, Incident, RemediationSignal},
 };
@@ -59,6 +60,7 @@ pub(super) fn read(path: &std::path::Path) -> Result<Config, BadConfig> {
     let config = Config::read(path).map_err(|error: ConfigError| BadConfig(error.to_string()))?;
     SqlMeasures::new(&config.measures, config.series.sql_memory())
         .map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
+    sinks::all(&config.sinks).map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
     Ok(config)
 }
 

@@ -7,6 +7,7 @@
 //! * `engine`: time, series, spans, detectors, incidents
 //! * `history`: where the past of series comes from
 //! * `remediation`: policies, leases, verification
+//! * `sinks`: who is told of incidents
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
@@ -15,6 +16,7 @@ mod kafka;
 mod measures;
 mod reference;
 mod remediation;
+mod sinks;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -30,6 +32,7 @@ pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, 
 pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
+pub use sinks::{AlertmanagerSink, GrafanaSink, PagerDutySink, SinksConfig, SlackSink, Target, WebhookSink};
 pub use units::{Bytes, Duration};
 
 /// Every default, as YAML.
@@ -63,6 +66,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// When incidents open, resolve and reopen.
     pub incidents: IncidentsConfig,
+    /// Who is told of incidents, beside Kafka and gRPC.
+    pub sinks: SinksConfig,
     /// Policies, leases and verification.
     pub remediation: RemediationConfig,
     /// State that survives a restart.
@@ -136,6 +141,7 @@ impl Default for Config {
             detect: DetectConfig::default(),
             history: HistoryConfig::default(),
             incidents: IncidentsConfig::default(),
+            sinks: SinksConfig::default(),
             remediation: RemediationConfig::default(),
             snapshots: Snapshots::default(),
             grpc: Listen::default(),
@@ -239,6 +245,7 @@ impl Config {
                 return refuse(field, "is 0: nobody could ask anything");
             }
         }
+        self.sinks.check()?;
         self.remediation.check()?;
         self.kafka.check()?;
         self.ingest.check()?;

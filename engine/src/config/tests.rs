@@ -26,6 +26,15 @@ fn errors_name_the_field_and_the_place() {
         ("grpc: {listen: '0.0.0.0:1'}", "plain text"),
         ("kafka: {security: {sasl: {mechanism: plain}}}", "needs username"),
         ("snapshots: {every: 1ms}", "snapshots.every"),
+        ("sinks: {slack: [{name: a, to: {}}]}", "needs either url or url_file"),
+        ("sinks: {slack: [{name: a b, to: {url: 'http://x'}}]}", "sinks: name: is no name"),
+        ("sinks: {grafana: [{name: a, to: {url: 'http://me:pw@x'}}]}", "holds a user"),
+        ("sinks: {webhook: [{name: a, on: [open], to: {url: 'http://x'}}]}", "unknown variant `open`"),
+        ("sinks: {alertmanager: [{name: a, replicas: []}]}", "names no replica"),
+        (
+            "sinks: {slack: [{name: a, to: {url: 'http://x'}}], grafana: [{name: a, to: {url: 'http://x'}}]}",
+            "given to two sinks",
+        ),
     ];
     for (text, expected) in cases {
         let found = error(text);

@@ -9,6 +9,7 @@ mod link;
 mod token;
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,6 +24,8 @@ use rdkafka::{
     metadata::Metadata,
     producer::ProducerContext,
 };
+
+use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::config::{ConfigError, KafkaConfig};
 
@@ -169,6 +172,21 @@ impl ProducerContext for Plain {
             self.0.error(error, "a record could not be written");
         }
     }
+}
+
+/// The authorities of a PEM file, for clients of HTTPS.
+pub(crate) fn authorities(path: &Path) -> Result<RootCerts, String> {
+    let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let found: Vec<Certificate<'static>> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(format!("{} holds no certificate in PEM", path.display()));
+    }
+    Ok(RootCerts::new_with_certs(&found))
 }
 
 /// Whether an error says that we lack a right, rather than that something does not work.

@@ -14,10 +14,7 @@ use base64::{
 };
 use rdkafka::client::OAuthToken;
 use serde::Deserialize;
-use ureq::{
-    Agent,
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
-};
+use ureq::{Agent, tls::TlsConfig};
 
 use crate::config::{ConfigError, Oidc, SaslMechanism, Security};
 
@@ -143,7 +140,8 @@ impl Endpoint {
         let credentials = format!("{}:{}", form(&oidc.client_id), form(&oidc.secret()?));
         let mut tls = TlsConfig::builder();
         if let Some(path) = &oidc.ca {
-            tls = tls.root_certs(authorities(path)?);
+            let refuse = |problem| ConfigError::Value { field: "kafka.security.sasl.oidc.ca", problem };
+            tls = tls.root_certs(super::authorities(path).map_err(refuse)?);
         }
         let agent = Agent::config_builder()
             .timeout_global(Some(WAIT))
@@ -189,23 +187,6 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("url", &self.url).finish_non_exhaustive()
     }
-}
-
-fn authorities(path: &std::path::Path) -> Result<RootCerts, ConfigError> {
-    let field = "kafka.security.sasl.oidc.ca";
-    let refuse = |problem: String| ConfigError::Value { field, problem };
-    let pem =
-        std::fs::read(path).map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
-    let found: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if found.is_empty() {
-        return Err(refuse(format!("{} holds no certificate in PEM", path.display())));
-    }
-    Ok(RootCerts::new_with_certs(&found))
 }
 
 /// A word as HTML forms write it: RFC 6749 section 2.3.1 wants it so.

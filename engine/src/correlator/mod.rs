@@ -23,7 +23,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    Anomaly, Change, Entity, Id, Incident, IncidentState, Member, Section, TickClosed, section::SectionError,
+    Anomaly, Change, Entity, Id, Incident, IncidentEvent, IncidentState, Member, Section, TickClosed,
+    section::SectionError,
 };
 
 use budget::Budget;
@@ -138,10 +139,12 @@ struct Story {
     evidence: f64,
     /// Event time at which a member was last active.
     last_active_ms: i64,
+    /// Whether it has a next revision, and what that will say happened.
     changed: bool,
+    event: IncidentEvent,
 }
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// An anomaly waits for others of its kind this many windows long.
 const PATIENCE: i64 = 6;
@@ -181,10 +184,14 @@ impl Correlator {
                 self.change(change);
                 Vec::new()
             }
-            Event::Acknowledge { id, by } => self.revise(id, |incident| incident.acknowledged_by = Some(by)),
+            Event::Acknowledge { id, by } => self.revise(id, IncidentEvent::Acknowledged, |incident| {
+                incident.acknowledged_by = Some(by);
+            }),
             Event::Remediation { incident, verified } => {
                 let word = if verified { "verified" } else { "not recovered" };
-                self.revise(incident, |incident| incident.remediation = Some(word.to_string()))
+                self.revise(incident, IncidentEvent::Updated, |incident| {
+                    incident.remediation = Some(word.to_string());
+                })
             }
         }
     }
@@ -219,11 +226,12 @@ impl Correlator {
         Ok(Correlator { config, state })
     }
 
-    fn revise(&mut self, id: Id, with: impl FnOnce(&mut Incident)) -> Vec<Effect> {
+    fn revise(&mut self, id: Id, event: IncidentEvent, with: impl FnOnce(&mut Incident)) -> Vec<Effect> {
         let State { open, resolved, .. } = &mut self.state;
         let story = open.get_mut(&id).or_else(|| resolved.iter_mut().find(|story| story.incident.id == id));
         let Some(story) = story else { return Vec::new() };
         with(&mut story.incident);
+        story.incident.event = event;
         story.incident.revision += 1;
         story.incident.page = false;
         vec![Effect::Incident(story.incident.clone())]
@@ -370,6 +378,7 @@ impl Correlator {
         let incident = Incident {
             id: Id::of(&["incident", first, &time_ms.to_string()]),
             revision: 0,
+            event: IncidentEvent::Opened,
             state: IncidentState::Open,
             title: String::new(),
             started_ms,
@@ -391,7 +400,14 @@ impl Correlator {
                 self.config.false_alarms_per_day
             ),
         };
-        let story = Story { incident, first: beginning, evidence, last_active_ms: time_ms, changed: true };
+        let story = Story {
+            incident,
+            first: beginning,
+            evidence,
+            last_active_ms: time_ms,
+            changed: true,
+            event: IncidentEvent::Opened,
+        };
         self.state.open.insert(story.incident.id, story);
     }
 
@@ -407,6 +423,7 @@ impl Correlator {
         story.incident.state = IncidentState::Open;
         story.incident.resolved_ms = None;
         story.incident.reopened += 1;
+        story.event = IncidentEvent::Reopened;
         Some(story)
     }
 
@@ -421,6 +438,7 @@ impl Correlator {
             } else if time_ms - story.last_active_ms >= config.resolve_after_ms {
                 story.incident.state = IncidentState::Resolved;
                 story.incident.resolved_ms = Some(time_ms);
+                story.event = IncidentEvent::Resolved;
                 story.changed = true;
                 over.push(*id);
             }
@@ -489,6 +507,7 @@ impl Story {
         let incident = &mut self.incident;
         incident.revision += 1;
         incident.updated_ms = time_ms;
+        incident.event = std::mem::take(&mut self.event);
         incident.page = incident.revision == 1;
         let strongest = |a: &Member, b: &Member| b.anomaly.score.total_cmp(&a.anomaly.score);
         incident.members.sort_by(|a, b| strongest(a, b).then_with(|| a.anomaly.id.cmp(&b.anomaly.id)));

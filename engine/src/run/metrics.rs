@@ -8,6 +8,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::sinks::LaneMetrics;
+
 /// Labels of [`Metrics::rejected`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Reason {
@@ -56,6 +58,13 @@ pub(super) struct Server {
     pub(super) server: &'static str,
 }
 
+/// Labels of the metrics per sink.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SinkName {
+    /// Its name.
+    pub(super) sink: String,
+}
+
 pub(super) type Count<L> = Family<L, Counter<u64, AtomicU64>>;
 
 /// Every metric.
@@ -101,11 +110,28 @@ pub(super) struct Metrics {
     pub(super) kafka_away: Gauge<i64, AtomicI64>,
     pub(super) connections: Family<Server, Gauge<i64, AtomicI64>>,
     pub(super) refused_connections: Count<Server>,
+    pub(super) sink_told: Count<SinkName>,
+    pub(super) sink_failures: Count<SinkName>,
+    pub(super) sink_refused: Count<SinkName>,
+    pub(super) sink_waiting: Family<SinkName, Gauge<i64, AtomicI64>>,
+    pub(super) sink_failing: Family<SinkName, Gauge<i64, AtomicI64>>,
     pub(super) busy: Counter<f64, AtomicU64>,
     pub(super) blocked: Family<Stage, Counter<f64, AtomicU64>>,
 }
 
 impl Metrics {
+    /// The metrics of one sink, at zero.
+    pub(super) fn sink(&self, name: &str) -> LaneMetrics {
+        let sink = SinkName { sink: name.to_string() };
+        LaneMetrics {
+            told: self.sink_told.get_or_create(&sink).clone(),
+            failures: self.sink_failures.get_or_create(&sink).clone(),
+            refused: self.sink_refused.get_or_create(&sink).clone(),
+            waiting: self.sink_waiting.get_or_create(&sink).clone(),
+            failing: self.sink_failing.get_or_create(&sink).clone(),
+        }
+    }
+
     /// Every metric with its name and help, under the prefix `foreshock`.
     pub(super) fn register(&self) -> Registry {
         let mut root = Registry::default();
@@ -223,6 +249,23 @@ impl Metrics {
             "Connections that were closed at once, for want of room",
             self.refused_connections.clone(),
         );
+        r.register("sink_told", "Revisions of incidents that a sink was told", self.sink_told.clone());
+        r.register(
+            "sink_failures",
+            "Attempts at a sink that failed and are made again",
+            self.sink_failures.clone(),
+        );
+        r.register(
+            "sink_refused",
+            "Revisions of incidents that a sink refused for good: see the log",
+            self.sink_refused.clone(),
+        );
+        r.register(
+            "sink_waiting",
+            "Revisions of incidents that a sink has still to be told",
+            self.sink_waiting.clone(),
+        );
+        r.register("sink_failing", "1 while the latest attempt at a sink failed", self.sink_failing.clone());
         r.register_with_unit(
             "busy",
             "Time spent working in the engine's thread",
@@ -262,6 +305,7 @@ pub fn markdown() -> Result<String, std::fmt::Error> {
     drop(metrics.measure_failures.get_or_create(&measure));
     drop(metrics.measure_dropped.get_or_create(&measure));
     drop(metrics.signals.get_or_create(&state));
+    drop(metrics.sink(""));
     drop(metrics.connections.get_or_create(&Server { server: "" }));
     drop(metrics.refused_connections.get_or_create(&Server { server: "" }));
     drop(metrics.blocked.get_or_create(&Stage { stage: "" }));

@@ -45,6 +45,7 @@ use crate::{
     pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
     score::History,
     serve::{self, Limited},
+    sinks::{SinkError, Sinks},
     sql::{SqlError, SqlMeasures},
     types::{Id, RemediationSignal, Source},
 };
@@ -172,6 +173,9 @@ pub enum RunError {
     /// A thread or the runtime could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// A sink cannot start.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// A server cannot listen.
     #[error("cannot listen on {address}: {source}; set {field} to a free address")]
     Listen {
@@ -192,6 +196,8 @@ pub struct Engine {
     handle: Handle,
     stop: Sender<()>,
     thread: JoinHandle<Result<Report, RunError>>,
+    /// Who is told of incidents.
+    sinks: Sinks,
     /// Ends the servers when it is dropped.
     servers: watch::Sender<()>,
     runtime: tokio::runtime::Runtime,
@@ -213,6 +219,7 @@ impl Engine {
         let (stop, stopped) = bounded(1);
         let outputs = Outputs::connect(config, &connection, &metrics, stopped.clone())?;
         runtime.block_on(outputs::create_topics(config, &connection, &there))?;
+        let sinks = Sinks::start(config, &connection, |name| metrics.sink(name))?;
         let past = history::load(&config.history);
         past.problems.iter().for_each(|problem| tracing::warn!("{problem}"));
         metrics.history_problems.inc_by(past.problems.len() as u64);
@@ -277,7 +284,7 @@ impl Engine {
         let grpc = limited(grpc, "grpc", &config.grpc, &metrics_of_servers);
         runtime.spawn(http::serve(http, handle.clone(), registry, until_dropped(ended.clone())));
         runtime.spawn(serve::grpc(grpc, handle.clone(), until_dropped(ended)));
-        Ok(Engine { handle, stop, thread, servers, runtime, http: addresses.0, grpc: addresses.1 })
+        Ok(Engine { handle, stop, thread, sinks, servers, runtime, http: addresses.0, grpc: addresses.1 })
     }
 
     /// How to reach it from inside the process.
@@ -307,6 +314,7 @@ impl Engine {
     /// Waits until it has ended: by a stop, at the end of the topics, or by an error.
     pub fn join(self) -> Result<Report, RunError> {
         let ended = self.thread.join().unwrap_or(Err(RunError::Broken));
+        drop(self.sinks);
         drop(self.servers);
         self.runtime.shutdown_timeout(std::time::Duration::from_secs(2));
         ended

@@ -15,6 +15,25 @@ pub enum IncidentState {
     Resolved,
 }
 
+/// What happened to an incident.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentEvent {
+    /// It is new.
+    Opened,
+    /// It had been resolved, and is open again.
+    Reopened,
+    /// Somebody looks after it.
+    Acknowledged,
+    /// Its members, suspects or changes are others, or remediation came to something.
+    #[default]
+    Updated,
+    /// Its series are back to normal.
+    Resolved,
+}
+
 /// One incident at one revision. One record of the topic `foreshock.incidents`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
@@ -22,6 +41,9 @@ pub struct Incident {
     pub id: Id,
     /// 1 when it opens, one more with every change.
     pub revision: u64,
+    /// What happened to it with this revision.
+    #[serde(default)]
+    pub event: IncidentEvent,
     /// Where it stands.
     pub state: IncidentState,
     /// One line for people: `payment: errors up, after deploy v2`.

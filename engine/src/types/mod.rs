@@ -25,7 +25,7 @@ pub use anomaly::{Anomaly, AnomalyKind, Edge, TickClosed};
 pub use batch::{Batch, Signal as BatchSignal};
 pub use change::Change;
 pub use hash::{Id, stable_hash};
-pub use incident::{Incident, IncidentState, Member, Suspect};
+pub use incident::{Incident, IncidentEvent, IncidentState, Member, Suspect};
 pub use measured::{Measured, TickRows};
 pub use record::{Record, Reject, RejectReason, Source};
 pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};

@@ -143,6 +143,7 @@ pub fn incident(id: u64) -> Incident {
     Incident {
         id: Id(id),
         revision: 1,
+        event: foreshock::types::IncidentEvent::Opened,
         state: IncidentState::Open,
         title: "payment: errors up, after \u{1b}[31mv2".to_string(),
         started_ms: 900_000,

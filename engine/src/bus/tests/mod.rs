@@ -14,6 +14,7 @@ pub(super) fn incident() -> Incident {
     Incident {
         id: Id(7),
         revision: 1,
+        event: IncidentEvent::Opened,
         state: IncidentState::Open,
         title: "payment: errors up".to_string(),
         started_ms: 900_000,

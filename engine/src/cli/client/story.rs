@@ -252,6 +252,7 @@ mod tests {
         Incident {
             id: Id(0x00c0_ffee_0000_0007),
             revision: 3,
+            event: IncidentEvent::Opened,
             state: IncidentState::Open,
             title: "payment: errors up, after deploy v2, seen in payment, checkout and frontend".to_string(),
             started_ms: 1_763_906_710_000,

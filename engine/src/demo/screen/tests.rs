@@ -57,6 +57,7 @@ fn page() -> Incident {
     Incident {
         id: Id(9),
         revision: 1,
+        event: crate::types::IncidentEvent::Opened,
         state: IncidentState::Open,
         title: "payment: failing, after service.upgraded 2.0.0 (checkout, frontend affected)".to_string(),
         started_ms: ms(12, 10),

@@ -3,7 +3,7 @@
 use foreshock_proto::v1;
 
 use super::{Invalid, entity, id, some};
-use crate::types::{Anomaly, AnomalyKind, Change, Incident, IncidentState, Member, Suspect};
+use crate::types::{Anomaly, AnomalyKind, Change, Incident, IncidentEvent, IncidentState, Member, Suspect};
 
 /// An incident as a message.
 pub fn incident(incident: &Incident) -> v1::Incident {
@@ -25,6 +25,7 @@ pub fn incident(incident: &Incident) -> v1::Incident {
         remediation: incident.remediation.clone().unwrap_or_default(),
         page: incident.page,
         why: incident.why.clone(),
+        event: incident_event(incident.event).into(),
     }
 }
 
@@ -36,6 +37,7 @@ pub fn incident_from(message: v1::Incident) -> Result<Incident, Invalid> {
     Ok(Incident {
         id: id(&message.id)?,
         revision: message.revision,
+        event: incident_event_from(message.event)?,
         state,
         title: message.title,
         started_ms: message.started_unix_ms,
@@ -52,6 +54,27 @@ pub fn incident_from(message: v1::Incident) -> Result<Incident, Invalid> {
         page: message.page,
         why: message.why,
     })
+}
+
+fn incident_event(event: IncidentEvent) -> v1::IncidentEvent {
+    match event {
+        IncidentEvent::Opened => v1::IncidentEvent::Opened,
+        IncidentEvent::Reopened => v1::IncidentEvent::Reopened,
+        IncidentEvent::Acknowledged => v1::IncidentEvent::Acknowledged,
+        IncidentEvent::Updated => v1::IncidentEvent::Updated,
+        IncidentEvent::Resolved => v1::IncidentEvent::Resolved,
+    }
+}
+
+/// What an engine of before says nothing of is an update.
+fn incident_event_from(event: i32) -> Result<IncidentEvent, Invalid> {
+    match v1::IncidentEvent::try_from(event).map_err(|_| Invalid::Enum("event", event))? {
+        v1::IncidentEvent::Opened => Ok(IncidentEvent::Opened),
+        v1::IncidentEvent::Reopened => Ok(IncidentEvent::Reopened),
+        v1::IncidentEvent::Acknowledged => Ok(IncidentEvent::Acknowledged),
+        v1::IncidentEvent::Unspecified | v1::IncidentEvent::Updated => Ok(IncidentEvent::Updated),
+        v1::IncidentEvent::Resolved => Ok(IncidentEvent::Resolved),
+    }
 }
 
 /// A state as it stands in messages.

@@ -78,20 +78,28 @@ fn an_incident() -> impl Strategy<Value = Incident> {
     let state = prop_oneof![Just(IncidentState::Open), Just(IncidentState::Resolved)];
     let member = (an_anomaly(), ".{0,9}").prop_map(|(anomaly, because)| Member { anomaly, because });
     let who = prop::option::of(".{1,9}");
+    let event = prop_oneof![
+        Just(IncidentEvent::Opened),
+        Just(IncidentEvent::Reopened),
+        Just(IncidentEvent::Acknowledged),
+        Just(IncidentEvent::Updated),
+        Just(IncidentEvent::Resolved),
+    ];
     (
         (an_id(), any::<u64>(), state, prop::array::uniform2(".{0,9}"), prop::array::uniform3(any::<i64>())),
         (prop::option::of(1..i64::MAX), 0.0..1.0, prop::collection::vec(member, 0..3)),
         (an_entity(), prop::collection::vec(".{0,9}", 0..3), prop::option::of(a_change())),
-        (any::<u32>(), who.clone(), who, any::<bool>()),
+        (any::<u32>(), who.clone(), who, any::<bool>(), event),
     )
         .prop_map(|(first, second, suspect, last)| {
             let (id, revision, state, [title, why], [started_ms, opened_ms, updated_ms]) = first;
             let (resolved_ms, severity, members) = second;
             let (entity, reasons, change) = suspect;
-            let (reopened, acknowledged_by, remediation, page) = last;
+            let (reopened, acknowledged_by, remediation, page, event) = last;
             Incident {
                 id,
                 revision,
+                event,
                 state,
                 title,
                 started_ms,

@@ -1,0 +1,110 @@
+//! An incident as text: what people read in a message, and templates of their own.
+
+use minijinja::{AutoEscape, Environment, Output, State, Value, context};
+
+use super::{Failure, TemplateError};
+use crate::types::{Entity, Incident, IncidentEvent};
+
+/// Suspects and reasons that a message names.
+const SUSPECTS: usize = 3;
+const REASONS: usize = 3;
+/// Severity from which an incident is critical.
+const CRITICAL: f64 = 0.9;
+/// Steps after which a template is broken off.
+const FUEL: u64 = 100_000;
+const NAME: &str = "message";
+
+/// RFC 3339, UTC.
+pub(super) fn time(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms).map(|time| format!("{time:.3}")).unwrap_or_default()
+}
+
+/// The first suspect, else the strongest member.
+pub(super) fn first(incident: &Incident) -> Option<&Entity> {
+    let member = || incident.members.first().map(|member| &member.anomaly.entity);
+    incident.suspects.first().map(|suspect| &suspect.entity).or_else(member)
+}
+
+/// A word that Alertmanager's and PagerDuty's routing know.
+pub(super) fn severity(incident: &Incident) -> &'static str {
+    if incident.severity >= CRITICAL { "critical" } else { "warning" }
+}
+
+/// What happened, as a word.
+pub(super) fn event(event: IncidentEvent) -> &'static str {
+    match event {
+        IncidentEvent::Opened => "Opened",
+        IncidentEvent::Reopened => "Reopened",
+        IncidentEvent::Acknowledged => "Acknowledged",
+        IncidentEvent::Updated => "Updated",
+        IncidentEvent::Resolved => "Resolved",
+    }
+}
+
+/// Suspects with their reasons, changes, and who looks after it.
+pub(super) fn lines(incident: &Incident) -> Vec<String> {
+    let mut lines = Vec::new();
+    for suspect in incident.suspects.iter().take(SUSPECTS) {
+        let reasons = suspect.reasons.iter().take(REASONS).cloned().collect::<Vec<_>>().join("; ");
+        lines.push(format!("{} ({:.0} %): {reasons}", suspect.entity, 100.0 * suspect.weight));
+    }
+    for change in &incident.changes {
+        let at = time(change.time_ms);
+        lines.push(format!("changed: {} {} {} at {at}", change.entity, change.kind, change.version));
+    }
+    lines.extend(incident.acknowledged_by.iter().map(|who| format!("looked after by {who}")));
+    lines.extend(incident.remediation.iter().map(|came| format!("remediation: {came}")));
+    lines
+}
+
+/// The lines as one text.
+pub(super) fn description(incident: &Incident) -> String {
+    lines(incident).join("\n")
+}
+
+/// `&`, `<` and `>` as entities: text of telemetry is never markup.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A template over `incident`, as it is in the topic, and `lines`.
+#[derive(Debug)]
+pub(super) struct Template(Environment<'static>);
+
+impl Template {
+    /// A template of text, in which what it inserts is escaped as [`escape`] does.
+    pub(super) fn text(sink: &str, source: &str) -> Result<Template, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_formatter(|output: &mut Output<'_>, _: &State<'_, '_>, value: &Value| {
+            output.write_str(&escape(&value.to_string())).map_err(Into::into)
+        });
+        Template::new(sink, source, environment)
+    }
+
+    /// A template of JSON, in which what it inserts is JSON: `{"text": {{ incident.title }}}`.
+    pub(super) fn json(sink: &str, source: &str) -> Result<Template, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Json);
+        Template::new(sink, source, environment)
+    }
+
+    fn new(
+        sink: &str,
+        source: &str,
+        mut environment: Environment<'static>,
+    ) -> Result<Template, TemplateError> {
+        environment.set_fuel(Some(FUEL));
+        environment
+            .add_template_owned(NAME, source.to_string())
+            .map_err(|problem| TemplateError { sink: sink.to_string(), problem: format!("{problem:#}") })?;
+        Ok(Template(environment))
+    }
+
+    pub(super) fn fill(&self, incident: &Incident) -> Result<String, Failure> {
+        let filled = self
+            .0
+            .get_template(NAME)
+            .and_then(|template| template.render(context! { incident, lines => lines(incident) }));
+        filled.map_err(|problem| Failure::Never(format!("the template cannot be filled: {problem:#}")))
+    }
+}

@@ -8,6 +8,7 @@
 //! * `history`: where the past of series comes from
 //! * `remediation`: policies, leases, verification
 //! * `sinks`: who is told of incidents
+//! * `webhooks`: what is taken in over HTTP
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
@@ -20,6 +21,7 @@ mod sinks;
 #[cfg(test)]
 mod tests;
 mod units;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +36,7 @@ pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use sinks::{AlertmanagerSink, GrafanaSink, PagerDutySink, SinksConfig, SlackSink, Target, WebhookSink};
 pub use units::{Bytes, Duration};
+pub use webhooks::{Receiver, WebhookKind, WebhooksConfig};
 
 /// Every default, as YAML.
 pub const DEFAULTS: &str = include_str!("default.yaml");
@@ -48,6 +51,8 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// Topics that are written.
     pub outputs: OutputTopics,
+    /// Deploys and alerts of others, over HTTP.
+    pub webhooks: WebhooksConfig,
     /// Decoding.
     pub ingest: IngestConfig,
     /// Ticks and lateness.
@@ -74,7 +79,7 @@ pub struct Config {
     pub snapshots: Snapshots,
     /// gRPC: incidents and the remediation bus.
     pub grpc: Listen,
-    /// HTTP: `/metrics`, `/livez`, `/readyz`, `/status`, `/topology`.
+    /// HTTP: `/metrics`, `/livez`, `/readyz`, `/status`, `/topology`, `/webhooks/…`.
     pub http: Listen,
     /// Our own log, on stderr.
     pub log: Log,
@@ -132,6 +137,7 @@ impl Default for Config {
             kafka: KafkaConfig::default(),
             topics: Topic::defaults(),
             outputs: OutputTopics::default(),
+            webhooks: WebhooksConfig::default(),
             ingest: IngestConfig::default(),
             time: TimeConfig::default(),
             threads: 0,
@@ -245,6 +251,7 @@ impl Config {
                 return refuse(field, "is 0: nobody could ask anything");
             }
         }
+        self.webhooks.check(&self.topics)?;
         self.sinks.check()?;
         self.remediation.check()?;
         self.kafka.check()?;

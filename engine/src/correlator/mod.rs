@@ -1,5 +1,6 @@
 //! Correlator: anomalies become incidents with ranked suspects.
 //!
+//! * `alerts`: somebody else's alerts as anomalies
 //! * `symptom`: which measures hurt somebody, and which only follow traffic
 //! * `graph`: who calls whom, forgetting slowly
 //! * `group`: anomalies that belong together, and why
@@ -10,6 +11,7 @@
 //!
 //! Takes closed ticks and changes in the order of event time; knows neither series values nor controllers.
 
+mod alerts;
 mod budget;
 mod graph;
 mod group;
@@ -23,10 +25,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    Anomaly, Change, Entity, Id, Incident, IncidentEvent, IncidentState, Member, Section, TickClosed,
-    section::SectionError,
+    Alert, Anomaly, AnomalyKind, Change, Entity, Id, Incident, IncidentEvent, IncidentState, Member, Section,
+    TickClosed, section::SectionError,
 };
 
+use alerts::Alerts;
 use budget::Budget;
 use graph::Graph;
 use group::Ties;
@@ -78,6 +81,8 @@ pub enum Event {
     Tick(TickClosed),
     /// Something was changed on purpose.
     Change(Change),
+    /// Somebody else's alert.
+    Alert(Alert),
     /// Somebody looks after an incident.
     Acknowledge {
         /// Which one.
@@ -123,6 +128,8 @@ struct State {
     surges: Surges,
     graph: Graph,
     changes: VecDeque<Change>,
+    /// Alerts of others that fire.
+    alerts: Alerts,
     /// Anomalies without an incident, by id.
     waiting: BTreeMap<Id, Anomaly>,
     open: BTreeMap<Id, Story>,
@@ -162,6 +169,7 @@ impl State {
             surges: Surges::default(),
             graph: Graph::default(),
             changes: VecDeque::new(),
+            alerts: Alerts::default(),
             waiting: BTreeMap::new(),
             open: BTreeMap::new(),
             resolved: VecDeque::new(),
@@ -183,6 +191,13 @@ impl Correlator {
             Event::Change(change) => {
                 self.change(change);
                 Vec::new()
+            }
+            Event::Alert(alert) => {
+                let mut effects = Vec::new();
+                if let Some(anomaly) = self.state.alerts.take(alert, self.state.time_ms) {
+                    self.place(anomaly, &mut effects);
+                }
+                effects
             }
             Event::Acknowledge { id, by } => self.revise(id, IncidentEvent::Acknowledged, |incident| {
                 incident.acknowledged_by = Some(by);
@@ -350,11 +365,18 @@ impl Correlator {
         }
     }
 
-    /// Tells the budget of what waits and of what is open.
+    /// Tells the budget of what waits and of what is open. Alerts of others are no work of chance.
     fn count_episodes(&mut self, groups: &[Vec<Anomaly>]) {
         let State { open, budget, .. } = &mut self.state;
-        let waiting = groups.iter().filter_map(|group| Some((group::first(group)?, group::evidence(group))));
-        let told = open.values().map(|story| (story.first, story.evidence));
+        let is_alert = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::Alert;
+        let waiting = groups
+            .iter()
+            .filter(|group| !group.iter().any(is_alert))
+            .filter_map(|group| Some((group::first(group)?, group::evidence(group))));
+        let ours = open
+            .values()
+            .filter(|story| !story.incident.members.iter().any(|member| is_alert(&member.anomaly)));
+        let told = ours.map(|story| (story.first, story.evidence));
         budget.episodes(waiting.chain(told));
     }
 

@@ -63,6 +63,7 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
         AnomalyKind::NewTemplate if anomaly.neg_log_p >= NEWS => return Symptom::Failing,
         AnomalyKind::NewTemplate => return Symptom::Unknown,
         AnomalyKind::Absence => return Symptom::Silent,
+        AnomalyKind::Alert => return Symptom::Failing,
         AnomalyKind::Entity => return of_entity(&anomaly.attribution),
         AnomalyKind::Series => {}
     }

@@ -1,7 +1,7 @@
 //! Little stories: who is blamed, what is kept quiet, how an incident ends.
 
 use super::*;
-use crate::types::{AnomalyKind, Edge, Entity, EntityKind};
+use crate::types::{AlertSeverity, AnomalyKind, Edge, Entity, EntityKind};
 
 fn service(name: &str) -> Entity {
     Entity::new(EntityKind::Service, name)
@@ -214,4 +214,66 @@ fn requests_that_failed_are_told_by_their_attributes() {
         assert!(told.last().is_some_and(|last| last.title.starts_with("payment: failing")), "{failed}");
     }
     assert!(tell(&[], &[&of("http.request.method=GET,http.response.status_code=200")], 300).is_empty());
+}
+
+fn alert(name: &str, second: i64, firing: bool, severity: AlertSeverity) -> Event {
+    Event::Alert(Alert {
+        time_ms: second * 1000,
+        fingerprint: name.to_string(),
+        started_ms: 0,
+        firing,
+        name: format!("{name}Down"),
+        entity: service(name),
+        severity,
+        summary: "nobody answers".to_string(),
+        source: "alertmanager".to_string(),
+    })
+}
+
+/// Ticks without anything new; the incidents on the way.
+fn calm(correlator: &mut Correlator, seconds: std::ops::Range<i64>) -> Vec<Incident> {
+    let ticks = seconds.step_by(10).flat_map(|second| {
+        let told =
+            TickClosed { time_ms: second * 1000, edges: edges(), warm_series: 100, ..TickClosed::default() };
+        correlator.on_event(Event::Tick(told))
+    });
+    ticks
+        .filter_map(|effect| match effect {
+            Effect::Incident(incident) => Some(incident),
+            Effect::Suppressed { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_critical_alert_is_an_incident_and_its_end_ends_it() {
+    let mut correlator = Correlator::new(CorrelatorConfig::default());
+    calm(&mut correlator, 0..7200);
+    correlator.on_event(alert("payment", 7200, true, AlertSeverity::Critical));
+    correlator.on_event(alert("payment", 7200, true, AlertSeverity::Critical));
+    let opened = calm(&mut correlator, 7200..7260);
+    assert_eq!(opened.len(), 1, "{opened:?}");
+    assert_eq!(opened[0].members.len(), 1, "a repeat is none of its own");
+    assert_eq!(opened[0].members[0].anomaly.explanation, "alert paymentDown: nobody answers");
+    assert_eq!(opened[0].suspects[0].entity, service("payment"));
+    // A warning about its caller joins.
+    correlator.on_event(alert("checkout", 7260, true, AlertSeverity::Warning));
+    let joined = calm(&mut correlator, 7260..7300);
+    assert_eq!(joined.last().unwrap().members.len(), 2);
+    for name in ["payment", "checkout"] {
+        correlator.on_event(alert(name, 7300, false, AlertSeverity::Warning));
+    }
+    let over = calm(&mut correlator, 7300..7500);
+    assert_eq!(over.last().unwrap().state, IncidentState::Resolved);
+    assert_eq!(over.last().unwrap().event, IncidentEvent::Resolved);
+}
+
+#[test]
+fn an_alert_that_matters_to_nobody_opens_nothing() {
+    let mut correlator = Correlator::new(CorrelatorConfig::default());
+    calm(&mut correlator, 0..7200);
+    correlator.on_event(alert("payment", 7200, true, AlertSeverity::Info));
+    // An end that nobody heard the beginning of.
+    correlator.on_event(alert("user", 7200, false, AlertSeverity::Critical));
+    assert_eq!(calm(&mut correlator, 7200..9000), []);
 }

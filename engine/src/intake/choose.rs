@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::webhooks::WEBHOOK;
 use crate::types::Record;
 
 /// How a record is encoded.
@@ -28,6 +29,8 @@ pub enum Encoding {
     Text,
     /// A CloudEvent, structured or binary; CDEvents among them.
     CloudEvents,
+    /// What a webhook was sent, as the engine keeps it (`webhooks`).
+    Webhook,
 }
 
 /// The decoder for this record, if any fits.
@@ -48,6 +51,9 @@ fn looks_like_json(payload: &[u8]) -> bool {
 }
 
 fn by_headers(record: &Record, is_json: bool) -> Option<Encoding> {
+    if record.header(WEBHOOK).is_some() {
+        return Some(Encoding::Webhook);
+    }
     let content_type = record.header("content-type").unwrap_or_default();
     if content_type.starts_with("application/cloudevents") || record.header("ce_specversion").is_some() {
         return Some(Encoding::CloudEvents);

@@ -7,10 +7,12 @@
 //! * `metrics`, `logs`, `spans`: OTLP
 //! * `json`: OTLP JSON, JSON lines, prometheus-kafka-adapter
 //! * `events`: CloudEvents and CDEvents
+//! * `webhooks`, `alerts`: what other systems send over HTTP
 //! * `redact`: what must not be kept
 //!
 //! A record is taken whole or not at all. Does not know ticks, shards or lateness.
 
+mod alerts;
 mod choose;
 mod events;
 mod identity;
@@ -20,14 +22,17 @@ mod metrics;
 mod redact;
 mod rows;
 mod spans;
+mod webhooks;
 mod wire;
 
-use crate::types::{Batch, Change, Record, Reject, RejectReason};
+use crate::types::{Alert, Batch, Change, Record, Reject, RejectReason};
 
 pub use choose::Encoding;
 use identity::Streams;
 pub(crate) use redact::Redactor;
 use rows::Rows;
+use webhooks::Told;
+pub use webhooks::{RECEIVER, WEBHOOK};
 
 /// How the records of a topic are read.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +75,8 @@ pub enum Effect {
     Batch(Batch),
     /// A change event.
     Change(Change),
+    /// Somebody else's alert.
+    Alert(Alert),
     /// A record that was refused.
     Reject(Reject),
 }
@@ -105,7 +112,7 @@ impl Intake {
         }
     }
 
-    /// Decodes records: rejects and changes first, then the batches.
+    /// Decodes records: rejects, changes and alerts first, then the batches.
     pub fn on_event(&mut self, event: Event<'_>) -> Vec<Effect> {
         let Event::Records(records) = event;
         let mut effects = Vec::new();
@@ -115,8 +122,10 @@ impl Intake {
         for record in records {
             self.rows.begin(record.offset);
             match self.decode(record) {
-                Ok(Some(change)) => effects.push(Effect::Change(change)),
-                Ok(None) => {}
+                Ok(told) => {
+                    effects.extend(told.changes.into_iter().map(Effect::Change));
+                    effects.extend(told.alerts.into_iter().map(Effect::Alert));
+                }
                 Err((reason, detail)) => {
                     self.rows.undo();
                     effects.push(Effect::Reject(Reject { offset: record.offset, reason, detail }));
@@ -128,7 +137,7 @@ impl Intake {
         effects
     }
 
-    fn decode(&mut self, record: &Record) -> Result<Option<Change>, Refusal> {
+    fn decode(&mut self, record: &Record) -> Result<Told, Refusal> {
         if record.payload.len() > self.config.max_record {
             let detail =
                 format!("{} bytes, ingest.max_record is {}", record.payload.len(), self.config.max_record);
@@ -153,11 +162,14 @@ impl Intake {
                 let Intake { topic, streams, rows, redactor, .. } = self;
                 logs::text(record, topic, streams, rows, redactor)?;
             }
-            Encoding::CloudEvents => return events::change(record).map(Some),
+            Encoding::CloudEvents => {
+                return Ok(Told { changes: vec![events::change(record)?], ..Told::default() });
+            }
+            Encoding::Webhook => return webhooks::read(record, &mut self.redactor),
             Encoding::Auto => return Err((RejectReason::UnknownEncoding, "undecided".to_string())),
         }
         self.check_times(record)?;
-        Ok(None)
+        Ok(Told::default())
     }
 
     /// Takes an OTLP message in protobuf.

@@ -27,8 +27,8 @@ use crate::{
     measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
     score::ScoreConfig,
     types::{
-        Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal, Samples,
-        Source, TickClosed, TickRows,
+        Alert, Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal,
+        Samples, Source, TickClosed, TickRows,
     },
 };
 
@@ -198,6 +198,7 @@ pub struct Pipeline {
     correlator: Correlator,
     bus: Bus,
     changes: Vec<Change>,
+    alerts: Vec<Alert>,
     closed: i64,
     awaited: Option<Awaited>,
     catching_up: bool,
@@ -225,6 +226,7 @@ impl Pipeline {
             correlator: Correlator::new(config.correlator.clone()),
             bus: Bus::new(config.bus.clone())?,
             changes: Vec::new(),
+            alerts: Vec::new(),
             closed: i64::MIN,
             awaited: None,
             catching_up: true,
@@ -390,6 +392,7 @@ impl Pipeline {
                 self.changes.push(change);
             }
         }
+        self.alerts.extend(taken.alerts);
     }
 
     /// Closes every tick that no partition holds open any more, oldest first, up to one that waits for its measures.
@@ -509,6 +512,13 @@ impl Pipeline {
             effects.push(Effect::Change(change.clone()));
             self.tell_bus(bus::Event::Change(change.clone()), effects);
             self.tell_correlator(correlator::Event::Change(change), effects);
+        }
+        let (mut due, later): (Vec<Alert>, Vec<Alert>) =
+            std::mem::take(&mut self.alerts).into_iter().partition(|alert| alert.time_ms < end_ms);
+        self.alerts = later;
+        due.sort();
+        for alert in due {
+            self.tell_correlator(correlator::Event::Alert(alert), effects);
         }
         let catching_up = self.catching_up;
         self.tell_bus(bus::Event::Tick { time_ms: end_ms, catching_up }, effects);

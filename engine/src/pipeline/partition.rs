@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     intake::{self, Intake, IntakeConfig},
     measures,
-    types::{Batch, BatchSignal, Change, Record, Reject, Samples, SeriesDef, Source, StreamDef},
+    types::{Alert, Batch, BatchSignal, Change, Record, Reject, Samples, SeriesDef, Source, StreamDef},
 };
 
 use super::rows;
@@ -81,6 +81,7 @@ pub struct Progress<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) changes: Vec<Change>,
+    pub(super) alerts: Vec<Alert>,
     pub(super) rejects: Vec<Reject>,
     /// Streams that the shards do not know yet, with their shard.
     pub(super) defs: Vec<(usize, std::sync::Arc<StreamDef>)>,
@@ -202,6 +203,7 @@ impl Partition {
                     }
                 }
                 intake::Effect::Change(change) => taken.changes.push(change),
+                intake::Effect::Alert(alert) => taken.alerts.push(alert),
                 intake::Effect::Reject(reject) => taken.rejects.push(reject),
             }
         }

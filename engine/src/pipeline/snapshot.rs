@@ -59,6 +59,7 @@ impl Pipeline {
         let own = Own { closed: self.closed, changes: self.changes.clone() };
         let mut sections = vec![
             Section::save("pipeline", 1, &own)?,
+            Section::save("alerts", 1, &self.alerts)?,
             self.traces.save("traces")?,
             self.correlator.save("correlator")?,
             self.bus.save()?,
@@ -83,6 +84,8 @@ impl Pipeline {
             {
                 pipeline.closed = own.closed;
                 pipeline.changes = own.changes;
+            } else if section.name == "alerts" {
+                pipeline.alerts = section.load(1)?.unwrap_or_default();
             } else if section.name == "traces" {
                 pipeline.traces = Traces::load(config.traces, section)?;
             } else if section.name == "correlator" {

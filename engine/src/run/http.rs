@@ -1,40 +1,63 @@
-//! HTTP for Prometheus and Kubernetes: `/metrics`, `/livez`, `/readyz`, and `/status` and `/topology` as JSON.
+//! HTTP for Prometheus and Kubernetes: `/metrics`, `/livez`, `/readyz`, and `/status` and `/topology` as JSON; for senders of webhooks
+//! `/webhooks/<name>`.
 
 use std::{future::Future, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use prometheus_client::registry::Registry;
 
-use super::handle::{Command, Handle};
+use super::{
+    handle::{Command, Handle},
+    webhooks::Webhooks,
+};
 use crate::serve::Limited;
 
-#[derive(Clone)]
-struct Shared {
-    handle: Handle,
-    registry: Arc<Registry>,
+/// What is served.
+pub(super) struct Served {
+    pub(super) handle: Handle,
+    pub(super) registry: Registry,
+    pub(super) webhooks: Option<Webhooks>,
+    /// Largest body of a webhook.
+    pub(super) max_body: usize,
 }
 
 /// Serves until `stop` ends.
 pub(super) async fn serve(
     listener: Limited,
-    handle: Handle,
-    registry: Registry,
+    served: Served,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let limit = DefaultBodyLimit::max(served.max_body);
     let routes = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/status", get(status))
         .route("/topology", get(topology))
-        .with_state(Shared { handle, registry: Arc::new(registry) });
+        .route("/webhooks/{name}", post(webhook).layer(limit))
+        .with_state(Arc::new(served));
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
+}
+
+type Shared = Arc<Served>;
+
+async fn webhook(
+    State(served): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match &served.webhooks {
+        Some(webhooks) => webhooks.take(&name, &headers, &body).await.into_response(),
+        None => (StatusCode::NOT_FOUND, "no receiver is configured (webhooks.receivers)\n").into_response(),
+    }
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {

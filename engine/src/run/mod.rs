@@ -10,7 +10,7 @@
 //! * `journals`: read at the start, cleared behind the snapshots
 //! * `core`: the engine's thread · `commands`: what servers ask of it · `saving`, `snapshots`: state on disk
 //! * `measuring`: SQL measures at work
-//! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `metrics`: every name
+//! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `webhooks`: what is taken in there · `metrics`: every name
 
 mod commands;
 mod core;
@@ -24,6 +24,7 @@ mod metrics;
 mod outputs;
 mod saving;
 mod snapshots;
+mod webhooks;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -62,6 +63,7 @@ use measuring::Measuring;
 use metrics::{Metrics, Server};
 use outputs::Outputs;
 use snapshots::Store;
+use webhooks::Webhooks;
 
 /// How an engine is run, beside its configuration.
 #[derive(Debug, Default)]
@@ -219,6 +221,7 @@ impl Engine {
         let (stop, stopped) = bounded(1);
         let outputs = Outputs::connect(config, &connection, &metrics, stopped.clone())?;
         runtime.block_on(outputs::create_topics(config, &connection, &there))?;
+        let webhooks = Webhooks::connect(config, &connection)?;
         let sinks = Sinks::start(config, &connection, |name| metrics.sink(name))?;
         let past = history::load(&config.history);
         past.problems.iter().for_each(|problem| tracing::warn!("{problem}"));
@@ -282,7 +285,9 @@ impl Engine {
         let addresses = (address(&http, "http.listen")?, address(&grpc, "grpc.listen")?);
         let http = limited(http, "http", &config.http, &metrics_of_servers);
         let grpc = limited(grpc, "grpc", &config.grpc, &metrics_of_servers);
-        runtime.spawn(http::serve(http, handle.clone(), registry, until_dropped(ended.clone())));
+        let max_body = usize::try_from(config.webhooks.max_body.0).unwrap_or(usize::MAX);
+        let served = http::Served { handle: handle.clone(), registry, webhooks, max_body };
+        runtime.spawn(http::serve(http, served, until_dropped(ended.clone())));
         runtime.spawn(serve::grpc(grpc, handle.clone(), until_dropped(ended)));
         Ok(Engine { handle, stop, thread, sinks, servers, runtime, http: addresses.0, grpc: addresses.1 })
     }

@@ -17,6 +17,8 @@ pub enum AnomalyKind {
     NewTemplate,
     /// A series no longer reports; value, expected and band are seconds between two of its values.
     Absence,
+    /// An alert of another system; value 1, expected 0.
+    Alert,
 }
 
 /// A series (or entity) being abnormal over an interval. One record of the topic `foreshock.anomalies`.

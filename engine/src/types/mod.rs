@@ -5,10 +5,12 @@
 //! * `series`: entities, series and streams, and their stable keys
 //! * `measured`: what measures that are made outside of the shards read and give
 //! * `sample`: the numbers, log lines and spans that measures take out of batches
-//! * `anomaly`, `change`, `incident`, `signal`: what the engine says
+//! * `alert`, `change`: what others say
+//! * `anomaly`, `incident`, `signal`: what the engine says
 //! * `hash`: the one stable hash behind every id
 //! * `section`: the form in which a state machine saves itself
 
+pub mod alert;
 pub mod anomaly;
 pub mod batch;
 pub mod change;
@@ -21,6 +23,7 @@ pub mod section;
 pub mod series;
 pub mod signal;
 
+pub use alert::{Alert, AlertSeverity};
 pub use anomaly::{Anomaly, AnomalyKind, Edge, TickClosed};
 pub use batch::{Batch, Signal as BatchSignal};
 pub use change::Change;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 mod otlp;
+mod webhooks;
 
 use super::*;
 use crate::{
@@ -38,7 +39,7 @@ fn take(topic: &str, records: &[Record]) -> (Vec<Batch>, Vec<Reject>) {
         match effect {
             Effect::Batch(batch) => taken.0.push(batch),
             Effect::Reject(reject) => taken.1.push(reject),
-            Effect::Change(_) => {}
+            Effect::Change(_) | Effect::Alert(_) => {}
         }
     }
     taken

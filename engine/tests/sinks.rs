@@ -10,7 +10,6 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +17,10 @@ use std::{
 };
 
 use serde_json::Value;
-use support::*;
+use support::{alertmanager::Alertmanager, *};
+
+/// An Alertmanager that tells nobody.
+const QUIET: &str = "route: {receiver: none}\nreceivers: [{name: none}]\n";
 
 /// What a receiver was asked: method, path, headers and body.
 #[derive(Clone, Debug)]
@@ -99,43 +101,6 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
     Some(Asked { line, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
 }
 
-/// A real Alertmanager; ends with the test.
-struct Alertmanager {
-    url: String,
-    _process: Running,
-}
-
-impl Alertmanager {
-    /// `None` where the machine has none, unless one is required.
-    fn start(folder: &Path) -> Option<Alertmanager> {
-        let required = std::env::var_os("FORESHOCK_REQUIRE_PROMETHEUS").is_some();
-        let free = TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
-        let config = folder.join("alertmanager.yml");
-        std::fs::write(&config, "route: {receiver: none}\nreceivers: [{name: none}]\n").expect("config");
-        let log = std::fs::File::create(folder.join("alertmanager.log")).expect("log");
-        let mut command = Command::new("prometheus-alertmanager");
-        command.arg(format!("--config.file={}", config.display()));
-        command.arg(format!("--storage.path={}", folder.join("alertmanager").display()));
-        command.arg(format!("--web.listen-address={free}")).arg("--cluster.listen-address=");
-        match command.stdout(Stdio::null()).stderr(log).spawn() {
-            Ok(process) => Some(Alertmanager { url: format!("http://{free}"), _process: Running(process) }),
-            Err(error) if !required => {
-                eprintln!("skipped: no prometheus-alertmanager ({error})");
-                None
-            }
-            Err(error) => panic!("prometheus-alertmanager is required: {error}"),
-        }
-    }
-
-    /// What `amtool` shows of our alerts.
-    fn alerts(&self) -> Vec<Value> {
-        let mut command = Command::new("amtool");
-        command.args(["alert", "query", "alertname=ForeshockIncident", "--output=json"]);
-        let output = command.arg(format!("--alertmanager.url={}", self.url)).output().expect("amtool");
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
-    }
-}
-
 /// Two rhythms with a fault near the end, ten seconds a row, and calm after it where asked for.
 fn rows(folder: &Path, name: &str, rows: std::ops::Range<usize>) -> PathBuf {
     let row = |index: usize| {
@@ -170,7 +135,9 @@ fn labelled(config: &Path, metric: &str, sink: &str) -> f64 {
 fn sinks_are_told_everything_once_they_answer() {
     let Some(broker) = kafka() else { return };
     let folder = tempfile::tempdir().expect("folder");
-    let Some(alertmanager) = Alertmanager::start(folder.path()) else { return };
+    let Some(alertmanager) = Alertmanager::start(folder.path(), Alertmanager::free_port(), QUIET) else {
+        return;
+    };
     let receiver = Receiver::start();
     let secret = |name: &str, text: &str| {
         let path = folder.path().join(name);

@@ -14,13 +14,13 @@ use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     message::OwnedMessage,
 };
 
 use super::{Failure, Sink};
 use crate::{
-    connect::{ConnectError, Connection, Plain},
+    connect::{ConnectError, Connection, Plain, is_refusal},
     types::{Id, Incident},
 };
 
@@ -47,17 +47,13 @@ pub enum LaneError {
     Connect(#[from] ConnectError),
     /// Kafka refused something.
     #[error(
-        "sink {sink:?} cannot {doing}: {source}; has this user the right to read {topic:?} as group {group:?}?"
+        "sink {sink:?} cannot {doing}: {source}; has this user the right to read outputs.incidents as its group?"
     )]
     Kafka {
         /// Whose.
         sink: String,
         /// What was tried.
         doing: &'static str,
-        /// The topic of incidents.
-        topic: String,
-        /// The sink's consumer group.
-        group: String,
         /// What the client said.
         source: KafkaError,
     },
@@ -113,13 +109,17 @@ pub(super) fn start(
         // The first token comes while it is polled.
         drop(consumer.poll(POLL));
     }
-    let begin = position(&consumer, topic).map_err(|(doing, source)| LaneError::Kafka {
-        sink: name.clone(),
-        doing,
-        topic: topic.to_string(),
-        group: group.clone(),
-        source,
-    })?;
+    let began = Instant::now();
+    let begin = loop {
+        match position(&consumer, topic) {
+            Ok(begin) => break begin,
+            // A topic that was made a moment ago is not known everywhere yet.
+            Err((_, source)) if !is_refusal(&source) && began.elapsed() < WAIT => std::thread::sleep(POLL),
+            Err((doing, source)) => {
+                return Err(LaneError::Kafka { sink: name, doing, source });
+            }
+        }
+    };
     let worker = Worker {
         name: name.clone(),
         consumer,
@@ -148,6 +148,9 @@ fn position(
     let mut all = TopicPartitionList::new();
     for partition in partitions {
         all.add_partition(topic, partition.id());
+    }
+    if all.count() == 0 {
+        return Err(("find the topic", KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)));
     }
     let committed = consumer.committed_offsets(all, WAIT).map_err(failed("ask where it stands"))?;
     let (mut begin, mut from, mut new) =

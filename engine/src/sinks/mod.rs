@@ -127,9 +127,12 @@ pub struct TemplateError {
     problem: String,
 }
 
-/// Every sink of the configuration by its name.
-pub(crate) fn all(config: &SinksConfig) -> Result<Vec<(String, Box<dyn Sink>)>, TemplateError> {
-    let mut sinks: Vec<(String, Box<dyn Sink>)> = Vec::new();
+/// A sink and its name.
+pub(crate) type Named = (String, Box<dyn Sink>);
+
+/// Every sink of the configuration.
+pub(crate) fn all(config: &SinksConfig) -> Result<Vec<Named>, TemplateError> {
+    let mut sinks: Vec<Named> = Vec::new();
     for sink in &config.alertmanager {
         for (name, replica) in sink.names().zip(&sink.replicas) {
             sinks.push((name, Box::new(alertmanager::Alertmanager::new(replica, sink.resend))));

@@ -1,5 +1,6 @@
 //! What the tests on a real Kafka share: the broker, topics, engines as processes of their own.
 
+pub mod alertmanager;
 pub mod secure;
 
 use std::{

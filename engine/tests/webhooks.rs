@@ -36,6 +36,13 @@ fn produce(config: &Path, file: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Records of a topic that the engine has taken.
+fn read(config: &Path, topic: &str) -> f64 {
+    let text = get(config, "/metrics").map(|(_, body)| body).unwrap_or_default();
+    let name = format!("foreshock_records_total{{topic=\"{topic}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0.0, |value| value.parse().expect("number"))
+}
+
 /// Whether a record's value holds this.
 fn holds(record: &support::Read, text: &str) -> bool {
     String::from_utf8_lossy(&record.payload).contains(text)
@@ -118,6 +125,11 @@ fn alerts_and_deploys_come_in_by_http() {
         }
     });
     eventually("alertmanager tells us", || read_topic(broker, "hooks-changes").len() >= 3);
+    let read_all = || {
+        let there = read_topic(broker, "hooks-changes").len() as f64;
+        eventually("the engine has read it", || read(&config, "hooks-changes") >= there);
+    };
+    read_all();
     produce(&config, &rows(folder.path(), "then", began..now() + 120));
     let incidents = || -> Vec<Value> {
         let lines = distinct(&read_topic(broker, "hooks-incidents"));
@@ -145,6 +157,7 @@ fn alerts_and_deploys_come_in_by_http() {
     eventually("alertmanager tells us of the end", || {
         read_topic(broker, "hooks-changes").iter().any(resolved)
     });
+    read_all();
     produce(&config, &rows(folder.path(), "after", now() + 120..now() + 500));
     eventually("the incident ends", || incidents().iter().any(|incident| incident["event"] == "resolved"));
     eventually("and so does our alert", || alertmanager.alerts().is_empty());

@@ -11,31 +11,32 @@ use crate::types::{Alert, AlertSeverity, Anomaly, AnomalyKind, Id};
 /// Most alerts that fire at once; beyond it new ones are left out until some have ended.
 const MOST: usize = 100_000;
 
-/// Alerts that fire, by the id of their anomaly.
+/// Alerts that fire, by sender and fingerprint: when one began is not the same in everything that is said of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Alerts(BTreeMap<Id, Anomaly>);
 
 impl Alerts {
     /// The anomaly of an alert, or of its end; `None` for a repeat. It opens when it is heard of, which may be long after it began.
     pub(super) fn take(&mut self, alert: Alert, now_ms: i64) -> Option<Anomaly> {
-        let id = Id::of(&["alert", &alert.source, &alert.fingerprint, &alert.started_ms.to_string()]);
+        let key = Id::of(&[&alert.source, &alert.fingerprint]);
         if !alert.firing {
-            let mut anomaly = self.0.remove(&id)?;
+            let mut anomaly = self.0.remove(&key)?;
             anomaly.revision += 1;
             anomaly.active = false;
             anomaly.updated_ms = alert.time_ms;
             return Some(anomaly);
         }
-        if self.0.contains_key(&id) || self.0.len() >= MOST {
+        if self.0.contains_key(&key) || self.0.len() >= MOST {
             return None;
         }
-        let anomaly = anomaly(id, alert, now_ms);
-        self.0.insert(id, anomaly.clone());
+        let anomaly = anomaly(alert, now_ms);
+        self.0.insert(key, anomaly.clone());
         Some(anomaly)
     }
 }
 
-fn anomaly(id: Id, alert: Alert, now_ms: i64) -> Anomaly {
+fn anomaly(alert: Alert, now_ms: i64) -> Anomaly {
+    let id = Id::of(&["alert", &alert.source, &alert.fingerprint, &alert.started_ms.to_string()]);
     let (score, above) = match alert.severity {
         AlertSeverity::Critical => (0.99, 12.0),
         AlertSeverity::Warning => (0.8, 3.0),

@@ -244,3 +244,32 @@ fn a_restart_after_every_event_changes_nothing() {
     told.take(engine.on_event(Event::Flush));
     assert_eq!(told.lines, expected.lines);
 }
+
+/// Nobody tells of the deploy: it is seen in the versions that the telemetry names, and blamed all the same.
+#[test]
+fn a_deploy_that_nobody_told_of_is_seen_and_blamed() {
+    let batches: Vec<_> = recorded().into_iter().filter(|(source, _)| &*source.topic != "changes").collect();
+    let mut engine = Engine::started(&batches);
+    let mut effects: Vec<Effect> = Vec::new();
+    for (source, records) in &batches {
+        effects.extend(engine.on_event(Event::Records { source, records }));
+    }
+    effects.extend(engine.on_event(Event::Flush));
+    let changes: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Change(change) => Some(change),
+            _ => None,
+        })
+        .collect();
+    let [change] = changes[..] else { panic!("{changes:?}") };
+    assert_eq!((change.source.as_str(), change.entity.name.as_str()), ("telemetry", "payment"));
+    let blamed = effects.iter().any(|effect| match effect {
+        Effect::Incident(incident) => {
+            let first = incident.suspects.first();
+            first.is_some_and(|suspect| suspect.change.as_ref() == Some(change))
+        }
+        _ => false,
+    });
+    assert!(blamed, "{change:?}");
+}

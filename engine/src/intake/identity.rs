@@ -21,7 +21,9 @@ use super::{
     Refusal, malformed,
     wire::{Fields, WireError},
 };
-use crate::types::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind, batch::StreamTable, stable_hash};
+use crate::types::{
+    Entity, EntityKind, Facet, SeriesDef, StreamDef, StreamKind, batch::StreamTable, stable_hash,
+};
 
 /// The streams of a partition, in the order in which they were seen.
 #[derive(Debug, Default)]
@@ -30,6 +32,8 @@ pub(super) struct Streams {
     /// The same by their bytes on the wire; one stream may be written in several ways.
     by_raw: HashMap<u64, u32>,
     table: Arc<StreamTable>,
+    /// How entities run, of resources that something new was found under.
+    seen: Vec<(Arc<Entity>, Facet, String)>,
 }
 
 impl Streams {
@@ -40,6 +44,11 @@ impl Streams {
 
     pub(super) fn table(&self) -> Arc<StreamTable> {
         self.table.clone()
+    }
+
+    /// What was seen since the last call.
+    pub(super) fn seen(&mut self) -> impl Iterator<Item = (Arc<Entity>, Facet, String)> {
+        self.seen.drain(..)
     }
 
     /// Index of the stream that was written like this before.
@@ -111,11 +120,16 @@ impl<'a> Owner<'a> {
         self.raw
     }
 
-    /// The entity that it describes, and its identity.
-    pub(super) fn decoded(&mut self) -> Result<(&Arc<Entity>, Identity), Refusal> {
+    /// The entity that it describes, and its identity. The first time, `streams` learns how the entity runs.
+    pub(super) fn decoded(&mut self, streams: &mut Streams) -> Result<(&Arc<Entity>, Identity), Refusal> {
         if self.decoded.is_none() {
             let resource = Resource::decode(self.bytes).map_err(malformed)?;
-            self.decoded = Some((entity(&resource), Identity::of(&resource.attributes)));
+            let entity = entity(&resource);
+            let facets = FACETS.iter().filter_map(|(facet, keys)| {
+                Some((entity.clone(), *facet, text_at(&resource.attributes, keys)?))
+            });
+            streams.seen.extend(facets);
+            self.decoded = Some((entity, Identity::of(&resource.attributes)));
         }
         let (entity, identity) = self.decoded.as_ref().expect("it was decoded just now");
         Ok((entity, *identity))
@@ -208,6 +222,19 @@ pub(super) fn find<'a>(attributes: &'a [KeyValue], keys: &[&str]) -> Option<&'a 
             _ => None,
         }
     })
+}
+
+/// Attributes of a resource that say how its entity runs.
+const FACETS: [(Facet, &[&str]); 3] = [
+    (Facet::Version, &["service.version"]),
+    (Facet::Image, &["container.image.tags", "container.image.tag"]),
+    (Facet::PodTemplate, &["k8s.replicaset.name"]),
+];
+
+/// The first of these attributes that is there, as text; lists too.
+fn text_at(attributes: &[KeyValue], keys: &[&str]) -> Option<String> {
+    let found = keys.iter().find_map(|key| attributes.iter().find(|attribute| attribute.key == *key))?;
+    Some(text_of(found.value.as_ref()?)).filter(|text| !text.is_empty())
 }
 
 /// The entity that a resource describes.

@@ -41,7 +41,7 @@ fn stream(owner: &mut Owner<'_>, streams: &mut Streams) -> Result<u32, Refusal> 
     if let Some(stream) = streams.known(raw) {
         return Ok(stream);
     }
-    let (owner, identity) = owner.decoded()?;
+    let (owner, identity) = owner.decoded(streams)?;
     Ok(streams.learn(raw, &identity.text("log"), || {
         (SeriesDef::new(owner.clone(), "log", Vec::new()), StreamKind::Logs)
     }))

@@ -285,7 +285,7 @@ impl<'a> Writer<'a, '_> {
         let attributes = messages(point, attributes)
             .map(|bytes| KeyValue::decode(bytes.map_err(malformed)?).map_err(malformed))
             .collect::<Result<Vec<KeyValue>, Refusal>>()?;
-        let (owner, identity) = self.owner.decoded()?;
+        let (owner, identity) = self.owner.decoded(self.streams)?;
         let identity = identity.text(name).text(suffix).text(kind.name()).attributes(&attributes);
         Ok(self.streams.learn(raw, &identity, || {
             let measure = format!("{name}{suffix}");

@@ -25,7 +25,7 @@ mod spans;
 mod webhooks;
 mod wire;
 
-use crate::types::{Alert, Batch, Change, Record, Reject, RejectReason};
+use crate::types::{Alert, Batch, Change, Entity, Record, Reject, RejectReason, Sighting};
 
 pub use choose::Encoding;
 use identity::Streams;
@@ -77,6 +77,8 @@ pub enum Effect {
     Change(Change),
     /// Somebody else's alert.
     Alert(Alert),
+    /// How an entity runs, seen on something new.
+    Sighting(Sighting),
     /// A record that was refused.
     Reject(Reject),
 }
@@ -112,7 +114,7 @@ impl Intake {
         }
     }
 
-    /// Decodes records: rejects, changes and alerts first, then the batches.
+    /// Decodes records: rejects, changes, alerts and sightings first, then the batches.
     pub fn on_event(&mut self, event: Event<'_>) -> Vec<Effect> {
         let Event::Records(records) = event;
         let mut effects = Vec::new();
@@ -125,9 +127,16 @@ impl Intake {
                 Ok(told) => {
                     effects.extend(told.changes.into_iter().map(Effect::Change));
                     effects.extend(told.alerts.into_iter().map(Effect::Alert));
+                    let newest_ms = self.rows.newest_ns() / 1_000_000;
+                    let time_ms = if newest_ms > 0 { newest_ms } else { record.time_ms };
+                    effects.extend(self.streams.seen().map(|(entity, facet, value)| {
+                        let entity = Entity::clone(&entity);
+                        Effect::Sighting(Sighting { time_ms, entity, facet, value })
+                    }));
                 }
                 Err((reason, detail)) => {
                     self.rows.undo();
+                    drop(self.streams.seen());
                     effects.push(Effect::Reject(Reject { offset: record.offset, reason, detail }));
                 }
             }

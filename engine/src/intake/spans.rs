@@ -151,7 +151,7 @@ fn stream(span: &Span<'_>, owner: &mut Owner<'_>, streams: &mut Streams) -> Resu
     if let Some(stream) = streams.known(raw) {
         return Ok(stream);
     }
-    let (owner, identity) = owner.decoded()?;
+    let (owner, identity) = owner.decoded(streams)?;
     let peer = called.map(|(kind, name)| Entity::new(kind, name));
     let identity = identity.text("span").text(operation).text(direction);
     let identity = peer.as_ref().map_or(identity, |peer| identity.text(&peer.to_string()));

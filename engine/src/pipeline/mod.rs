@@ -15,6 +15,7 @@ mod partition;
 mod rows;
 mod scores;
 mod shard;
+mod sightings;
 mod snapshot;
 mod threads;
 
@@ -28,7 +29,7 @@ use crate::{
     score::ScoreConfig,
     types::{
         Alert, Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal,
-        Samples, Source, TickClosed, TickRows,
+        Samples, Sighting, Source, TickClosed, TickRows,
     },
 };
 
@@ -36,6 +37,7 @@ pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
 pub use scores::SeriesScore;
 use shard::{Closed, Shard, ShardTick};
+use sightings::Sightings;
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot, SnapshotError};
 use threads::Threads;
 pub use threads::ThreadsConfig;
@@ -199,6 +201,9 @@ pub struct Pipeline {
     bus: Bus,
     changes: Vec<Change>,
     alerts: Vec<Alert>,
+    /// How entities run: what was seen, and what waits for its tick.
+    sightings: Sightings,
+    seen: Vec<Sighting>,
     closed: i64,
     awaited: Option<Awaited>,
     catching_up: bool,
@@ -227,6 +232,8 @@ impl Pipeline {
             bus: Bus::new(config.bus.clone())?,
             changes: Vec::new(),
             alerts: Vec::new(),
+            sightings: Sightings::default(),
+            seen: Vec::new(),
             closed: i64::MIN,
             awaited: None,
             catching_up: true,
@@ -393,6 +400,7 @@ impl Pipeline {
             }
         }
         self.alerts.extend(taken.alerts);
+        self.seen.extend(taken.sightings);
     }
 
     /// Closes every tick that no partition holds open any more, oldest first, up to one that waits for its measures.
@@ -507,6 +515,7 @@ impl Pipeline {
         let (mut due, later): (Vec<Change>, Vec<Change>) =
             std::mem::take(&mut self.changes).into_iter().partition(|change| change.time_ms < end_ms);
         self.changes = later;
+        due.extend(self.unannounced(&due, end_ms));
         due.sort();
         for change in due {
             effects.push(Effect::Change(change.clone()));
@@ -524,6 +533,16 @@ impl Pipeline {
         self.tell_bus(bus::Event::Tick { time_ms: end_ms, catching_up }, effects);
         self.tell_correlator(correlator::Event::Tick(told), effects);
         effects.push(Effect::TickClosed { time_ms: end_ms });
+    }
+
+    /// Changes that nobody told of, out of what was seen up to this time; `told` are those of the tick.
+    fn unannounced(&mut self, told: &[Change], end_ms: i64) -> Vec<Change> {
+        told.iter().for_each(|change| self.sightings.told(change));
+        let (mut seen, later): (Vec<Sighting>, Vec<Sighting>) =
+            std::mem::take(&mut self.seen).into_iter().partition(|seen| seen.time_ms < end_ms);
+        self.seen = later;
+        seen.sort();
+        seen.into_iter().filter_map(|seen| self.sightings.take(seen)).collect()
     }
 
     /// Tells the correlator, and the bus what came of it.

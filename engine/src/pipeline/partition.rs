@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     intake::{self, Intake, IntakeConfig},
     measures,
-    types::{Alert, Batch, BatchSignal, Change, Record, Reject, Samples, SeriesDef, Source, StreamDef},
+    types::{
+        Alert, Batch, BatchSignal, Change, Record, Reject, Samples, SeriesDef, Sighting, Source, StreamDef,
+    },
 };
 
 use super::rows;
@@ -82,6 +84,7 @@ pub struct Progress<'a> {
 pub(super) struct Taken {
     pub(super) changes: Vec<Change>,
     pub(super) alerts: Vec<Alert>,
+    pub(super) sightings: Vec<Sighting>,
     pub(super) rejects: Vec<Reject>,
     /// Streams that the shards do not know yet, with their shard.
     pub(super) defs: Vec<(usize, std::sync::Arc<StreamDef>)>,
@@ -204,6 +207,7 @@ impl Partition {
                 }
                 intake::Effect::Change(change) => taken.changes.push(change),
                 intake::Effect::Alert(alert) => taken.alerts.push(alert),
+                intake::Effect::Sighting(sighting) => taken.sightings.push(sighting),
                 intake::Effect::Reject(reject) => taken.rejects.push(reject),
             }
         }

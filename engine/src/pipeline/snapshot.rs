@@ -60,6 +60,7 @@ impl Pipeline {
         let mut sections = vec![
             Section::save("pipeline", 1, &own)?,
             Section::save("alerts", 1, &self.alerts)?,
+            Section::save("sightings", 1, &(&self.sightings, &self.seen))?,
             self.traces.save("traces")?,
             self.correlator.save("correlator")?,
             self.bus.save()?,
@@ -86,6 +87,8 @@ impl Pipeline {
                 pipeline.changes = own.changes;
             } else if section.name == "alerts" {
                 pipeline.alerts = section.load(1)?.unwrap_or_default();
+            } else if section.name == "sightings" {
+                (pipeline.sightings, pipeline.seen) = section.load(1)?.unwrap_or_default();
             } else if section.name == "traces" {
                 pipeline.traces = Traces::load(config.traces, section)?;
             } else if section.name == "correlator" {

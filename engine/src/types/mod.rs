@@ -6,6 +6,7 @@
 //! * `measured`: what measures that are made outside of the shards read and give
 //! * `sample`: the numbers, log lines and spans that measures take out of batches
 //! * `alert`, `change`: what others say
+//! * `sighting`: what telemetry says in passing of how an entity runs
 //! * `anomaly`, `incident`, `signal`: what the engine says
 //! * `hash`: the one stable hash behind every id
 //! * `section`: the form in which a state machine saves itself
@@ -21,6 +22,7 @@ pub mod record;
 pub mod sample;
 pub mod section;
 pub mod series;
+pub mod sighting;
 pub mod signal;
 
 pub use alert::{Alert, AlertSeverity};
@@ -34,4 +36,5 @@ pub use record::{Record, Reject, RejectReason, Source};
 pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};
 pub use section::Section;
 pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind};
+pub use sighting::{Facet, Sighting};
 pub use signal::{Action, ControllerKind, RemediationSignal, SignalState};

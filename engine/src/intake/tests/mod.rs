@@ -39,7 +39,7 @@ fn take(topic: &str, records: &[Record]) -> (Vec<Batch>, Vec<Reject>) {
         match effect {
             Effect::Batch(batch) => taken.0.push(batch),
             Effect::Reject(reject) => taken.1.push(reject),
-            Effect::Change(_) | Effect::Alert(_) => {}
+            Effect::Change(_) | Effect::Alert(_) | Effect::Sighting(_) => {}
         }
     }
     taken

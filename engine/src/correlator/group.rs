@@ -188,11 +188,13 @@ fn certainty<'a>(anomaly: &Anomaly, group: impl Iterator<Item = &'a Anomaly>) ->
     1.0 - SILENT.powi(silent.count() as i32)
 }
 
-/// Whether an anomaly of errors is no more than what its entity's traffic brings with it.
+/// Whether an anomaly of errors is no more than what its entity's traffic brings with it; a cache's misses, which hurt nobody by
+/// themselves, may follow the traffic of anybody in the group.
 fn follows_traffic<'a>(anomaly: &Anomaly, group: impl Iterator<Item = &'a Anomaly>) -> bool {
     let rise = |anomaly: &Anomaly| anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE);
+    let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
     let traffic = group.filter(|other| {
-        other.entity == anomaly.entity
+        (other.entity == anomaly.entity || is_of_cache)
             && other.measure.ends_with(":rate")
             // Calls that it makes itself are not what comes in: it may be trying again and again.
             && !other.measure.starts_with(EDGE)

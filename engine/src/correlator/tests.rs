@@ -129,6 +129,20 @@ fn traffic_alone_pages_nobody() {
 }
 
 #[test]
+fn misses_of_a_cache_follow_whose_traffic_ever_it_is() {
+    let surge = |misses: u32| {
+        let lines = [
+            "110 frontend http.server.request.count:rate 9 3".to_string(),
+            "110 checkout span:rate 9 3".to_string(),
+            format!("110 user cache.misses:rate 30 {misses}"),
+        ];
+        tell(&[], &lines.each_ref().map(String::as_str), 2000)
+    };
+    assert!(surge(4).is_empty(), "three times the traffic, four times the misses");
+    assert!(!surge(20).is_empty(), "a stampede");
+}
+
+#[test]
 fn an_incident_resolves_and_a_flare_does_not_page_again() {
     let lines = [
         "110 payment http.server.request.errors:rate 9 50",

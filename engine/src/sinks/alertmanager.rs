@@ -89,7 +89,7 @@ fn labels(incident: &Incident) -> Value {
     let suspect = words::first(incident);
     json!({
         "alertname": "ForeshockIncident",
-        "foreshock_incident": endpoint::text(incident.id),
+        "foreshock_incident": incident.id.to_string(),
         "severity": words::severity(incident),
         "entity": suspect.map(ToString::to_string).unwrap_or_default(),
         "service": suspect.map(|entity| entity.name.clone()).unwrap_or_default(),

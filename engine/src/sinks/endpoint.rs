@@ -7,11 +7,7 @@ use serde_json::Value;
 use ureq::{Agent, http::Response, tls::TlsConfig};
 
 use super::Failure;
-use crate::{
-    config::Target,
-    connect::authorities,
-    types::{Id, Incident},
-};
+use crate::{config::Target, connect::authorities, types::Incident};
 
 /// Longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -105,11 +101,6 @@ pub(super) fn repeat_id(incident: &Incident) -> String {
 /// A value as bytes.
 pub(super) fn json(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
-}
-
-/// The id of an incident as it stands in what is sent.
-pub(super) fn text(id: Id) -> String {
-    id.to_string()
 }
 
 /// The first line of a file that holds a secret.

@@ -52,7 +52,7 @@ impl Sink for Grafana {
 
     fn tell(&mut self, incident: &Incident, _: i64) -> Result<(), Failure> {
         let entity = words::first(incident).map(ToString::to_string);
-        let tags = ["foreshock".to_string(), endpoint::text(incident.id)].into_iter().chain(entity);
+        let tags = ["foreshock".to_string(), incident.id.to_string()].into_iter().chain(entity);
         let mut annotation = json!({
             "time": incident.started_ms,
             "tags": tags.collect::<Vec<_>>(),

@@ -34,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Time between two counts of what waits, and two calls of [`Sink::again`].
 const LOOK: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
+/// Time between two commits of a position that stands still: brokers forget one after a week by default.
+const KEEP: Duration = Duration::from_secs(3600);
 /// Records before the committed one that are read again at the start, to know what was told.
 const LOOK_BACK: i64 = 20_000;
 /// Incidents whose latest revision is remembered.
@@ -110,14 +112,12 @@ pub(super) fn start(
         drop(consumer.poll(POLL));
     }
     let began = Instant::now();
-    let begin = loop {
+    let next = loop {
         match position(&consumer, topic) {
-            Ok(begin) => break begin,
+            Ok(next) => break next,
             // A topic that was made a moment ago is not known everywhere yet.
             Err((_, source)) if !is_refusal(&source) && began.elapsed() < WAIT => std::thread::sleep(POLL),
-            Err((doing, source)) => {
-                return Err(LaneError::Kafka { sink: name, doing, source });
-            }
+            Err((doing, source)) => return Err(LaneError::Kafka { sink: name, doing, source }),
         }
     };
     let worker = Worker {
@@ -126,9 +126,11 @@ pub(super) fn start(
         sink,
         metrics,
         stop,
-        begin,
+        topic: topic.to_string(),
+        next,
         revisions: HashMap::new(),
         looked: None,
+        kept: Instant::now(),
         again_at: Instant::now(),
     };
     std::thread::Builder::new()
@@ -153,7 +155,7 @@ fn position(
         return Err(("find the topic", KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)));
     }
     let committed = consumer.committed_offsets(all, WAIT).map_err(failed("ask where it stands"))?;
-    let (mut begin, mut from, mut new) =
+    let (mut next, mut from, mut new) =
         (HashMap::new(), TopicPartitionList::new(), TopicPartitionList::new());
     for element in committed.elements() {
         let partition = element.partition();
@@ -166,7 +168,7 @@ fn position(
                 high
             }
         };
-        begin.insert(partition, known);
+        next.insert(partition, known);
         let back = Offset::Offset((known - LOOK_BACK).max(low));
         from.add_partition_offset(topic, partition, back).map_err(failed("begin"))?;
     }
@@ -175,7 +177,7 @@ fn position(
         consumer.commit(&new, CommitMode::Sync).map_err(failed("write down where it begins"))?;
     }
     consumer.assign(&from).map_err(failed("begin"))?;
-    Ok(begin)
+    Ok(next)
 }
 
 /// What the thread owns.
@@ -185,11 +187,14 @@ struct Worker {
     sink: Box<dyn Sink>,
     metrics: LaneMetrics,
     stop: Arc<AtomicBool>,
-    /// First record of each partition that is to be told.
-    begin: HashMap<i32, i64>,
+    topic: String,
+    /// First record of each partition that is still to be told.
+    next: HashMap<i32, i64>,
     /// Latest revision of each incident that was told.
     revisions: HashMap<Id, u64>,
     looked: Option<Instant>,
+    /// When every position was last committed.
+    kept: Instant,
     again_at: Instant,
 }
 
@@ -204,6 +209,7 @@ impl Worker {
             }
             self.again();
             self.look();
+            self.keep();
         }
     }
 
@@ -213,7 +219,7 @@ impl Worker {
 
     fn take(&mut self, message: &OwnedMessage) {
         let (partition, offset) = (message.partition(), message.offset());
-        let is_new = self.begin.get(&partition).is_none_or(|begin| offset >= *begin);
+        let is_new = self.next.get(&partition).is_none_or(|next| offset >= *next);
         let incident = match serde_json::from_slice::<Incident>(message.payload().unwrap_or_default()) {
             Ok(incident) => incident,
             Err(error) => {
@@ -234,7 +240,8 @@ impl Worker {
         let known = self.revisions.entry(incident.id).or_default();
         *known = incident.revision.max(*known);
         if is_new {
-            self.commit(message.topic(), partition, offset + 1);
+            self.next.insert(partition, offset + 1);
+            self.commit();
         }
     }
 
@@ -294,13 +301,25 @@ impl Worker {
         }
     }
 
-    fn commit(&self, topic: &str, partition: i32, offset: i64) {
+    /// Writes down where the sink stands.
+    fn commit(&mut self) {
+        self.kept = Instant::now();
         let mut position = TopicPartitionList::new();
-        let committed = position
-            .add_partition_offset(topic, partition, Offset::Offset(offset))
+        let committed = self
+            .next
+            .iter()
+            .try_for_each(|(partition, next)| {
+                position.add_partition_offset(&self.topic, *partition, Offset::Offset(*next))
+            })
             .and_then(|()| self.consumer.commit(&position, CommitMode::Async));
         if let Err(error) = committed {
             tracing::warn!(sink = self.name, %error, "not written down: told again after a restart");
+        }
+    }
+
+    fn keep(&mut self) {
+        if self.kept.elapsed() >= KEEP {
+            self.commit();
         }
     }
 

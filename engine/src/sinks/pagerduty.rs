@@ -40,7 +40,7 @@ fn event(incident: &Incident, routing_key: &str) -> Value {
     let mut event = json!({
         "routing_key": routing_key,
         "event_action": action,
-        "dedup_key": endpoint::text(incident.id),
+        "dedup_key": incident.id.to_string(),
     });
     if action == "trigger" {
         let source = words::first(incident).map_or("foreshock".to_string(), ToString::to_string);

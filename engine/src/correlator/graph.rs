@@ -42,6 +42,12 @@ impl Graph {
         self.calls.get(caller).is_some_and(|callees| callees.keys().any(|known| known.is(callee)))
     }
 
+    /// Everybody whom an entity calls, and whom those call.
+    pub(super) fn within_two<'a>(&'a self, from: &Entity) -> impl Iterator<Item = &'a Entity> {
+        let callees = |of: &Entity| self.calls.get(of).into_iter().flat_map(BTreeMap::keys);
+        callees(from).flat_map(move |callee| [callee].into_iter().chain(callees(callee)))
+    }
+
     /// How `from` reaches `to` along calls in at most two steps: the entities between.
     pub(super) fn path(&self, from: &Entity, to: &Entity) -> Option<Vec<&Entity>> {
         if self.calls(from, to) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    connect,
     graph::Graph,
     surge::Surges,
     symptom::{self, Symptom},
@@ -67,13 +68,13 @@ pub(super) struct Ties<'a> {
 }
 
 impl Ties<'_> {
-    fn surge(&self, a: &Anomaly, b: &Anomaly) -> bool {
+    pub(super) fn surge(&self, a: &Anomaly, b: &Anomaly) -> bool {
         a.opened_ms == b.opened_ms && self.surges.contains(a.opened_ms)
     }
 }
 
 /// How the entity of one anomaly is related to that of another, in words.
-fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<String> {
+pub(super) fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<String> {
     let graph = ties.graph;
     let along = |caller: &Entity, callee: &Entity| {
         graph.path(caller, callee).map(|between| match between.first() {
@@ -120,22 +121,10 @@ pub(super) fn joins(
 pub(super) fn groups(waiting: &BTreeMap<Id, Anomaly>, ties: Ties<'_>, window_ms: i64) -> Vec<Vec<Anomaly>> {
     let mut ordered: Vec<&Anomaly> = waiting.values().collect();
     ordered.sort_by_key(|anomaly| (anomaly.onset_ms, anomaly.id));
-    let mut groups: Vec<Vec<Anomaly>> = Vec::new();
-    for anomaly in ordered {
-        let belongs = |group: &Vec<Anomaly>| {
-            group.iter().any(|other| {
-                is_near(anomaly, other.onset_ms, other.opened_ms, window_ms)
-                    && (lasts(anomaly) && lasts(other) || ties.surge(anomaly, other))
-                    && relation(anomaly, other, ties).is_some()
-            })
-        };
-        let (joined, mut apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(belongs);
-        let mut merged: Vec<Anomaly> = joined.into_iter().flatten().collect();
-        merged.push(anomaly.clone());
-        apart.push(merged);
-        groups = apart;
-    }
-    groups
+    connect::components(&ordered, ties, window_ms)
+        .into_iter()
+        .map(|group| group.into_iter().map(|at| ordered[at].clone()).collect())
+        .collect()
 }
 
 /// The anomalies of a group that open its incident: those that have lasted, or all when none has; and, of these, the weakest,
@@ -163,12 +152,13 @@ pub(super) fn evidence(group: &[Anomaly]) -> f64 {
 /// How much speaks for these anomalies together: of each symptom of each entity the strongest sign, added up over those
 /// that have lasted; at least the strongest of all. Traffic that moves without any symptom is no evidence at all.
 pub(super) fn evidence_of<'a, I: Iterator<Item = &'a Anomaly>>(group: impl Fn() -> I) -> f64 {
+    let background = Background::of(group());
     let mut symptoms: BTreeMap<(&Entity, Symptom, AnomalyKind), f64> = BTreeMap::new();
     let mut strongest: f64 = 0.0;
     for anomaly in group() {
         let symptom = symptom::of(anomaly);
-        if symptom > Symptom::Traffic && !follows_traffic(anomaly, group()) {
-            let strength = strength(anomaly) * certainty(anomaly, group());
+        if symptom > Symptom::Traffic && !background.explains(anomaly) {
+            let strength = strength(anomaly) * background.certainty(anomaly);
             strongest = strongest.max(strength);
             if lasts(anomaly) {
                 let sign = symptoms.entry((&anomaly.entity, symptom, anomaly.kind)).or_insert(0.0);
@@ -179,29 +169,55 @@ pub(super) fn evidence_of<'a, I: Iterator<Item = &'a Anomaly>>(group: impl Fn() 
     symptoms.values().sum::<f64>().max(strongest)
 }
 
-/// How sure it is that a silence is more than one measure that is gone.
-fn certainty<'a>(anomaly: &Anomaly, group: impl Iterator<Item = &'a Anomaly>) -> f64 {
-    if anomaly.kind != AnomalyKind::Absence {
-        return 1.0;
-    }
-    let silent = group.filter(|other| other.kind == anomaly.kind && other.entity == anomaly.entity);
-    1.0 - SILENT.powi(silent.count() as i32)
+/// What the anomalies of a group are seen against.
+#[derive(Default)]
+struct Background<'a> {
+    /// How many times as much traffic came in as expected, by entity, and at most.
+    traffic: BTreeMap<&'a Entity, f64>,
+    most_traffic: f64,
+    /// Silent series by entity.
+    silent: BTreeMap<&'a Entity, i32>,
 }
 
-/// Whether an anomaly of errors is no more than what its entity's traffic brings with it; a cache's misses, which hurt nobody by
-/// themselves, may follow the traffic of anybody in the group.
-fn follows_traffic<'a>(anomaly: &Anomaly, group: impl Iterator<Item = &'a Anomaly>) -> bool {
-    let rise = |anomaly: &Anomaly| anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE);
-    let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
-    let traffic = group.filter(|other| {
-        (other.entity == anomaly.entity || is_of_cache)
-            && other.measure.ends_with(":rate")
+impl<'a> Background<'a> {
+    fn of(group: impl Iterator<Item = &'a Anomaly>) -> Background<'a> {
+        let mut background = Background::default();
+        for anomaly in group {
             // Calls that it makes itself are not what comes in: it may be trying again and again.
-            && !other.measure.starts_with(EDGE)
-            && symptom::of(other) == Symptom::Traffic
-    });
-    let most = traffic.map(rise).fold(1.0, f64::max);
-    anomaly.measure.ends_with(":rate") && rise(anomaly) <= FOLLOWS * most && most > 1.0
+            let comes_in = anomaly.measure.ends_with(":rate") && !anomaly.measure.starts_with(EDGE);
+            if comes_in && symptom::of(anomaly) == Symptom::Traffic {
+                let most = background.traffic.entry(&anomaly.entity).or_insert(0.0);
+                *most = most.max(rise(anomaly));
+                background.most_traffic = background.most_traffic.max(rise(anomaly));
+            }
+            if anomaly.kind == AnomalyKind::Absence {
+                *background.silent.entry(&anomaly.entity).or_insert(0) += 1;
+            }
+        }
+        background
+    }
+
+    /// Whether an anomaly of errors is no more than what its entity's traffic brings with it; a cache's misses, which hurt nobody by
+    /// themselves, may follow the traffic of anybody in the group.
+    fn explains(&self, anomaly: &Anomaly) -> bool {
+        let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
+        let own = || self.traffic.get(&anomaly.entity).copied().unwrap_or(0.0);
+        let most = if is_of_cache { self.most_traffic } else { own() };
+        anomaly.measure.ends_with(":rate") && most > 1.0 && rise(anomaly) <= FOLLOWS * most
+    }
+
+    /// How sure it is that a silence is more than one measure that is gone.
+    fn certainty(&self, anomaly: &Anomaly) -> f64 {
+        if anomaly.kind != AnomalyKind::Absence {
+            return 1.0;
+        }
+        1.0 - SILENT.powi(self.silent.get(&anomaly.entity).copied().unwrap_or(0))
+    }
+}
+
+/// How many times as much came as was expected.
+fn rise(anomaly: &Anomaly) -> f64 {
+    anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE)
 }
 
 /// Why each anomaly of a new group is in it.

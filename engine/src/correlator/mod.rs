@@ -4,6 +4,7 @@
 //! * `symptom`: which measures hurt somebody, and which only follow traffic
 //! * `graph`: who calls whom, forgetting slowly
 //! * `group`: anomalies that belong together, and why
+//! * `connect`: who hangs together, in a storm too
 //! * `budget`: what the false-alarm budget buys on this fleet
 //! * `surge`: ticks in which far more opens than chance brings
 //! * `suspects`: who is to blame, and why
@@ -13,6 +14,7 @@
 
 mod alerts;
 mod budget;
+mod connect;
 mod graph;
 mod group;
 mod surge;

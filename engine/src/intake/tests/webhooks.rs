@@ -1,4 +1,4 @@
-//! What senders document that they send, cut to what matters, and what it is taken for.
+//! What senders send, cut to what matters, and what it is taken for. Written after their documentation, not recorded.
 
 use serde_json::{Value, json};
 

@@ -16,24 +16,8 @@ use support::*;
 
 /// Half a day of two rhythms with a fault in each half, ten seconds a row.
 fn write_rows(folder: &Path, name: &str, rows: std::ops::Range<usize>) -> PathBuf {
-    let row = |index: usize| {
-        let fault = if index % 2000 >= 1900 { 300.0 } else { 0.0 };
-        let noise = (index * 7919 % 101) as f64 / 25.0;
-        let value = 120.0 + 20.0 * (index as f64 / 60.0).sin() + noise + fault;
-        format!("{},{value:.2}\n", 1_767_225_600 + 10 * index)
-    };
-    let folder = folder.join(name);
-    std::fs::create_dir_all(&folder).expect("folder");
-    let path = folder.join("latency.csv");
-    std::fs::write(&path, format!("timestamp,latency\n{}", rows.map(row).collect::<String>())).expect("file");
-    path
-}
-
-fn produce(config: &Path, file: &Path) {
-    let mut command = foreshock();
-    let output = command.args(["produce", "--topic", "away-in", "--config"]).arg(config).arg(file).output();
-    let output = output.expect("foreshock starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let fault = |index: usize| if index % 2000 >= 1900 { 300.0 } else { 0.0 };
+    write_latency(folder, name, rows.map(|index| two_rhythms(index, fault(index))))
 }
 
 /// Lines of `replay`'s output of this kind for the whole file.
@@ -70,7 +54,7 @@ fn the_engine_outlives_its_broker() {
     let text = std::fs::read_to_string(&config).expect("config");
     std::fs::write(&config, text.replace("outputs: {", "outputs: {flush_within: 4s, ")).expect("config");
     create_topics(&broker.address, &[("away-in", 1)]);
-    produce(&config, &write_rows(folder.path(), "first", 0..2000));
+    produce(&config, "away-in", &write_rows(folder.path(), "first", 0..2000));
     let engine = run(&config, false);
     eventually("the first half is read", || metric(&config, "foreshock_ticks_total") >= 1995.0);
     assert!(answers(&config, "/readyz", 200) && answers(&config, "/livez", 200));
@@ -94,7 +78,7 @@ fn the_engine_outlives_its_broker() {
     broker.start_again();
     eventually("ready again", || answers(&config, "/readyz", 200));
     assert_eq!(log(&config).matches("kafka is back").count(), 1, "{}", log(&config));
-    produce(&config, &write_rows(folder.path(), "second", 2000..3950));
+    produce(&config, "away-in", &write_rows(folder.path(), "second", 2000..3950));
     eventually("the second half is read", || metric(&config, "foreshock_ticks_total") >= 3945.0);
     let incidents = distinct(&read_topic(&broker.address, "away-incidents"));
     let incident: serde_json::Value =

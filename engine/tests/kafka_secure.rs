@@ -30,13 +30,6 @@ fn write_series(folder: &Path, rows: std::ops::Range<usize>) -> PathBuf {
     path
 }
 
-fn produce(config: &Path, topic: &str, file: &Path) {
-    let mut command = foreshock();
-    let output = command.args(["produce", "--topic", topic, "--config"]).arg(config).arg(file).output();
-    let output = output.expect("foreshock starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// `check --connect`: exit code, and all that it says.
 fn check(config: &Path) -> (Option<i32>, String) {
     let output = foreshock().args(["check", "--connect", "--config"]).arg(config).output().expect("starts");

@@ -103,32 +103,13 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
 
 /// Two rhythms with a fault near the end, ten seconds a row, and calm after it where asked for.
 fn rows(folder: &Path, name: &str, rows: std::ops::Range<usize>) -> PathBuf {
-    let row = |index: usize| {
-        let fault = if (1900..1960).contains(&index) { 300.0 } else { 0.0 };
-        let noise = (index * 7919 % 101) as f64 / 25.0;
-        let value = 120.0 + 20.0 * (index as f64 / 60.0).sin() + noise + fault;
-        format!("{},{value:.2}\n", 1_767_225_600 + 10 * index)
-    };
-    let folder = folder.join(name);
-    std::fs::create_dir_all(&folder).expect("folder");
-    let path = folder.join("latency.csv");
-    std::fs::write(&path, format!("timestamp,latency\n{}", rows.map(row).collect::<String>())).expect("file");
-    path
+    let fault = |index| if (1900..1960).contains(&index) { 300.0 } else { 0.0 };
+    write_latency(folder, name, rows.map(|index| two_rhythms(index, fault(index))))
 }
 
-fn produce(config: &Path, file: &Path) {
-    let mut command = foreshock();
-    let output = command.args(["produce", "--topic", "sinks-in", "--config"]).arg(config).arg(file).output();
-    let output = output.expect("foreshock starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn labelled(config: &Path, metric: &str, sink: &str) -> f64 {
-    let text = get(config, "/metrics").map(|(_, body)| body).unwrap_or_default();
-    let name = format!("{metric}{{sink=\"{sink}\"}} ");
-    text.lines()
-        .find_map(|line| line.strip_prefix(&name))
-        .map_or(-1.0, |value| value.parse().expect("number"))
+/// A metric of a sink.
+fn of_sink(config: &Path, metric: &str, sink: &str) -> Option<f64> {
+    find_metric(config, &format!("{metric}{{sink=\"{sink}\"}}"))
 }
 
 #[test]
@@ -164,7 +145,7 @@ fn sinks_are_told_everything_once_they_answer() {
     create_topics(broker, &[("sinks-in", 1)]);
     let engine = run(&config, false);
     eventually("it runs", || log(&config).contains("running http="));
-    produce(&config, &rows(folder.path(), "first", 0..1950));
+    produce(&config, "sinks-in", &rows(folder.path(), "first", 0..1950));
 
     // The real Alertmanager has it while the others are down.
     eventually("alertmanager shows it", || !alertmanager.alerts().is_empty());
@@ -175,13 +156,13 @@ fn sinks_are_told_everything_once_they_answer() {
     assert_eq!(alert["labels"]["foreshock_incident"], first["id"], "{alert}");
     assert_eq!(alert["labels"]["severity"], "warning", "{alert}");
     assert!(alert["annotations"]["description"].as_str().expect("text").contains('%'), "{alert}");
-    eventually("the others fail", || labelled(&config, "foreshock_sink_failing", "chat") == 1.0);
+    eventually("the others fail", || of_sink(&config, "foreshock_sink_failing", "chat") == Some(1.0));
     let said = log(&config);
     assert!(!said.contains("s3cret") && !said.contains("t0ken") && !said.contains("R0UTE"), "{said}");
 
     // Killed; the incident ends while nobody is there; then everybody answers.
     drop(engine);
-    produce(&config, &rows(folder.path(), "second", 1950..2100));
+    produce(&config, "sinks-in", &rows(folder.path(), "second", 1950..2100));
     receiver.down.store(false, Ordering::Relaxed);
     let engine = run(&config, false);
     let resolved = |told: &Asked| told.body["event"] == "resolved";
@@ -235,7 +216,7 @@ fn sinks_are_told_everything_once_they_answer() {
     let made = receiver.told("/made");
     assert_eq!(made.len(), 1, "only what is new: {made:?}");
     assert_eq!(made[0].body["t"], first["title"]);
-    eventually("nothing waits", || labelled(&config, "foreshock_sink_waiting", "plain") == 0.0);
+    eventually("nothing waits", || of_sink(&config, "foreshock_sink_waiting", "plain") == Some(0.0));
     terminate(&engine);
     ends_well(engine, &config, std::time::Duration::from_secs(20));
 }

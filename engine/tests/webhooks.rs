@@ -21,26 +21,7 @@ fn now() -> i64 {
 /// Calm values every ten seconds.
 fn rows(folder: &Path, name: &str, seconds: std::ops::Range<i64>) -> PathBuf {
     let row = |second: i64| format!("{second},{}\n", 100 + second / 10 * 7919 % 11);
-    let folder = folder.join(name);
-    std::fs::create_dir_all(&folder).expect("folder");
-    let path = folder.join("latency.csv");
-    let rows: String = seconds.step_by(10).map(row).collect();
-    std::fs::write(&path, format!("timestamp,latency\n{rows}")).expect("file");
-    path
-}
-
-fn produce(config: &Path, file: &Path) {
-    let mut command = foreshock();
-    let output = command.args(["produce", "--topic", "hooks-in", "--config"]).arg(config).arg(file).output();
-    let output = output.expect("foreshock starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Records of a topic that the engine has taken.
-fn read(config: &Path, topic: &str) -> f64 {
-    let text = get(config, "/metrics").map(|(_, body)| body).unwrap_or_default();
-    let name = format!("foreshock_records_total{{topic=\"{topic}\"}} ");
-    text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0.0, |value| value.parse().expect("number"))
+    write_latency(folder, name, seconds.step_by(10).map(row))
 }
 
 /// Whether a record's value holds this.
@@ -117,7 +98,7 @@ fn alerts_and_deploys_come_in_by_http() {
     );
 
     // Event time comes to the present, then the alert, then a few minutes more.
-    produce(&config, &rows(folder.path(), "past", began - 7200..began));
+    produce(&config, "hooks-in", &rows(folder.path(), "past", began - 7200..began));
     eventually("alertmanager takes an alert", || {
         let firing = "summary=customers see errors, password=hunter2";
         let ready = alertmanager.amtool(&["alert", "query"]).contains("Alertname");
@@ -130,10 +111,11 @@ fn alerts_and_deploys_come_in_by_http() {
     eventually("alertmanager tells us", || read_topic(broker, "hooks-changes").len() >= 3);
     let read_all = || {
         let there = read_topic(broker, "hooks-changes").len() as f64;
-        eventually("the engine has read it", || read(&config, "hooks-changes") >= there);
+        let taken = "foreshock_records_total{topic=\"hooks-changes\"}";
+        eventually("the engine has read it", || metric(&config, taken) >= there);
     };
     read_all();
-    produce(&config, &rows(folder.path(), "then", began..now() + 120));
+    produce(&config, "hooks-in", &rows(folder.path(), "then", began..now() + 120));
     let incidents = || -> Vec<Value> {
         let lines = distinct(&read_topic(broker, "hooks-incidents"));
         lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
@@ -161,7 +143,7 @@ fn alerts_and_deploys_come_in_by_http() {
         read_topic(broker, "hooks-changes").iter().any(resolved)
     });
     read_all();
-    produce(&config, &rows(folder.path(), "after", now() + 120..now() + 500));
+    produce(&config, "hooks-in", &rows(folder.path(), "after", now() + 120..now() + 500));
     eventually("the incident ends", || incidents().iter().any(|incident| incident["event"] == "resolved"));
     eventually("and so does our alert", || alertmanager.alerts().is_empty());
     let ids: std::collections::BTreeSet<String> =

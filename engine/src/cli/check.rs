@@ -8,6 +8,7 @@ use super::{BadConfig, Ending};
 use crate::{
     config::Config,
     connect::{ConnectError, Connection},
+    sinks::group_of,
 };
 
 /// Check a configuration; with --connect also brokers, rights and topics. Exit code 1: something is missing.
@@ -31,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         println!("remediation.policies: none, so that no signal is ever sent");
     }
     for name in config.sinks.names() {
-        println!("sink {name}: group {}-sink-{name}", config.kafka.group);
+        println!("sink {name}: group {}", group_of(&config.kafka.group, &name));
     }
     if arguments.connect {
         ending = connect(&config)?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Duration, engine::refuse_unless};
+use super::{ConfigError, Duration, engine::refuse_unless, units::check_url};
 
 /// What is already known of series that are new to the engine: they start with their seasons. It is read at every start, so keep it
 /// as it is as long as the engine's state lives.
@@ -101,17 +101,7 @@ impl HistoryConfig {
         for query in &self.prometheus {
             query.range()?;
             refuse_unless(query.step >= Duration::from_secs(1), "history.prometheus.step", "is below 1s")?;
-            refuse_unless(
-                query.url.starts_with("http://") || query.url.starts_with("https://"),
-                "history.prometheus.url",
-                "does not begin with http:// or https://",
-            )?;
-            let authority = query.url.split('/').nth(2).unwrap_or_default();
-            refuse_unless(
-                !authority.contains('@'),
-                "history.prometheus.url",
-                "holds a user: give a token_file",
-            )?;
+            check_url("history.prometheus.url", &query.url, "a token_file")?;
         }
         Ok(())
     }

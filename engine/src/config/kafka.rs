@@ -8,7 +8,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Duration};
+use super::{ConfigError, Duration, units::first_line};
 use crate::intake::Encoding;
 
 /// Brokers, consumer group, TLS and SASL.
@@ -323,9 +323,7 @@ impl Oidc {
 fn secret(field: &'static str, file: Option<&Path>, env: Option<&str>) -> Result<String, ConfigError> {
     let refuse = |problem: String| ConfigError::Value { field, problem };
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
-        return Ok(text.lines().next().unwrap_or_default().to_string());
+        return first_line(path).map_err(refuse);
     }
     let name = env.unwrap_or_default();
     std::env::var(name).map_err(|_| refuse(format!("the environment has no {name}")))

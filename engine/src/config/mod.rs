@@ -35,6 +35,7 @@ pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use sinks::{AlertmanagerSink, GrafanaSink, PagerDutySink, SinksConfig, SlackSink, Target, WebhookSink};
+pub(crate) use units::first_line;
 pub use units::{Bytes, Duration};
 pub use webhooks::{Receiver, WebhookKind, WebhooksConfig};
 

@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Duration, engine::refuse_unless};
+use super::{
+    ConfigError, Duration,
+    engine::refuse_unless,
+    units::{check_url, is_name},
+};
 use crate::types::IncidentEvent;
 
 /// Who is told of incidents. Each sink reads `outputs.incidents` under a consumer group of its own (`<kafka.group>-sink-<name>`), so that
@@ -143,15 +147,9 @@ impl Target {
             "sinks: to",
             "needs either url or url_file",
         )?;
-        let is_http =
-            self.url.is_empty() || self.url.starts_with("http://") || self.url.starts_with("https://");
-        refuse_unless(is_http, "sinks: url", "does not begin with http:// or https://")?;
-        let authority = self.url.split('/').nth(2).unwrap_or_default();
-        refuse_unless(
-            !authority.contains('@'),
-            "sinks: url",
-            "holds a user: give username and password_file",
-        )?;
+        if self.url_file.is_none() {
+            check_url("sinks: url", &self.url, "username and password_file")?;
+        }
         refuse_unless(
             self.username.is_empty() == self.password_file.is_none(),
             "sinks: to",
@@ -180,12 +178,7 @@ impl SinksConfig {
         replicas.chain(others).try_for_each(Target::check)?;
         let mut known = BTreeSet::new();
         for name in self.names() {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            refuse_unless(
-                !name.is_empty() && name.chars().all(plain),
-                "sinks: name",
-                "is no name: use a-z, 0-9, - _ .",
-            )?;
+            refuse_unless(is_name(&name), "sinks: name", "is no name: use a-z, 0-9, - _ .")?;
             refuse_unless(known.insert(name), "sinks: name", "is given to two sinks")?;
         }
         Ok(())

@@ -1,9 +1,11 @@
-//! Durations and sizes as people write them: `10s`, `1h 30m`, `64MiB`.
+//! Durations and sizes as people write them: `10s`, `1h 30m`, `64MiB`; names, URLs and secrets as they give them.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::Path, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+use super::{ConfigError, engine::refuse_unless};
 
 /// A length of time: `10s`, `1h 30m`, `250ms`, `7d` (a day is 24 hours).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
@@ -87,6 +89,26 @@ impl fmt::Display for Bytes {
             None => write!(f, "{}B", self.0),
         }
     }
+}
+
+/// The first line of a file: how secrets are given.
+pub(crate) fn first_line(path: &Path) -> Result<String, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok(text.lines().next().unwrap_or_default().to_string())
+}
+
+/// Whether a text may name a sink or a receiver.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// Refuses what is no URL of HTTP, and one that holds a user; `instead` says how a user is given.
+pub(super) fn check_url(field: &'static str, url: &str, instead: &str) -> Result<(), ConfigError> {
+    let is_http = url.starts_with("http://") || url.starts_with("https://");
+    refuse_unless(is_http, field, "does not begin with http:// or https://")?;
+    let authority = url.split('/').nth(2).unwrap_or_default();
+    refuse_unless(!authority.contains('@'), field, &format!("holds a user: give {instead}"))
 }
 
 /// Text or a bare number, as YAML gives it.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, ConfigError, Topic, engine::refuse_unless};
+use super::{Bytes, ConfigError, Topic, engine::refuse_unless, units::is_name};
 use crate::intake::Encoding;
 
 /// What `POST /webhooks/<name>` takes. A body is written to `topic` as it came before it is answered, and read from there like everything
@@ -96,8 +96,7 @@ impl WebhooksConfig {
         refuse_unless(self.max_body.0 > 0, "webhooks.max_body", "is 0: nothing could be taken")?;
         let mut known = BTreeSet::new();
         for receiver in &self.receivers {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            let is_name = !receiver.name.is_empty() && receiver.name.chars().all(plain);
+            let is_name = is_name(&receiver.name);
             refuse_unless(is_name, "webhooks.receivers.name", "is no name: use a-z, 0-9, - _ .")?;
             refuse_unless(known.insert(&receiver.name), "webhooks.receivers.name", "is given twice")?;
             let signs =

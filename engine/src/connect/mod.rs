@@ -66,6 +66,9 @@ pub enum ConnectError {
 /// Longest wait for the first answer of a broker.
 const WAIT: Duration = Duration::from_secs(20);
 
+/// Time in which a first token is taken.
+const TOKEN_WAIT: Duration = Duration::from_millis(500);
+
 /// Where Kafka is and who we are there.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
@@ -111,6 +114,15 @@ impl Connection {
             client.set(key, value);
         }
         client.create_with_context(context).map_err(ConnectError::Options)
+    }
+
+    /// A consumer with options of its own, in with a first token where one is needed: that comes while it is polled.
+    pub(crate) fn consumer(&self, own: &[(&str, &str)]) -> Result<BaseConsumer<Plain>, ConnectError> {
+        let consumer: BaseConsumer<Plain> = self.client(own, self.plain())?;
+        if self.needs_tokens() {
+            drop(consumer.poll(TOKEN_WAIT));
+        }
+        Ok(consumer)
     }
 
     /// Whether clients get in with tokens. They get theirs while they are polled, and rdkafka's `AdminClient` never is.

@@ -16,12 +16,10 @@ pub(super) fn components(ordered: &[&Anomaly], ties: Ties<'_>, window_ms: i64) -
     for together in by_surge(ordered, ties).values() {
         together.windows(2).for_each(|pair| sets.join(pair[0], pair[1]));
     }
-    let lasting: Vec<usize> = (0..ordered.len()).filter(|at| lasts(ordered[*at])).collect();
+    let mut kin = Kin::of(ordered, ties);
     for time in [|anomaly: &Anomaly| anomaly.onset_ms, |anomaly: &Anomaly| anomaly.opened_ms] {
-        let mut by_time = lasting.clone();
-        by_time.sort_by_key(|at| time(ordered[*at]));
-        let mut near = Near { ordered, time, window_ms, sets: &mut sets };
-        near.connect_all(&by_time, ties);
+        kin.lists.iter_mut().for_each(|list| list.sort_by_key(|at| time(ordered[*at])));
+        kin.connect(&mut Near { ordered, time, window_ms, sets: &mut sets });
     }
     sets.groups()
 }
@@ -37,6 +35,69 @@ fn by_surge(ordered: &[&Anomaly], ties: Ties<'_>) -> BTreeMap<i64, Vec<usize>> {
     by_surge
 }
 
+/// Who is related, of the anomalies that have lasted.
+struct Kin {
+    /// Anomalies that are all related: of one entity, of calls to one callee, silent.
+    lists: Vec<Vec<usize>>,
+    /// Lists of which each anomaly is related to each of the other's.
+    pairs: Vec<(usize, usize)>,
+}
+
+impl Kin {
+    fn of(ordered: &[&Anomaly], ties: Ties<'_>) -> Kin {
+        let mut of_entity: BTreeMap<&Entity, Vec<usize>> = BTreeMap::new();
+        let mut of_callee: BTreeMap<Entity, Vec<usize>> = BTreeMap::new();
+        let mut silent = Vec::new();
+        for (at, anomaly) in ordered.iter().enumerate().filter(|(_, anomaly)| lasts(anomaly)) {
+            of_entity.entry(&anomaly.entity).or_default().push(at);
+            if let Some(callee) = anomaly.callee() {
+                of_callee.entry(callee).or_default().push(at);
+            }
+            if anomaly.kind == AnomalyKind::Absence {
+                silent.push(at);
+            }
+        }
+        let (entities, callees) = (Named::of(of_entity.keys().copied()), Named::of(of_callee.keys()));
+        // The lists of callees come behind those of entities.
+        let begin = of_entity.len();
+        let called = of_entity.keys().enumerate().flat_map(|(from, entity)| {
+            let reached = ties.graph.within_two(entity).chain([*entity]);
+            reached.flat_map(|to| entities.being(to)).map(move |to| (from, to)).collect::<Vec<_>>()
+        });
+        let alike = of_callee.keys().enumerate().flat_map(|(one, callee)| {
+            callees.being(callee).map(move |other| (begin + one, begin + other)).collect::<Vec<_>>()
+        });
+        let pairs = called.chain(alike).filter(|(one, other)| one != other).collect();
+        let lists = of_entity.into_values().chain(of_callee.into_values()).chain([silent]);
+        Kin { lists: lists.collect(), pairs }
+    }
+
+    /// Connects by one of an anomaly's times, in the order of which the lists are.
+    fn connect<F: Fn(&Anomaly) -> i64>(&self, near: &mut Near<'_, '_, F>) {
+        self.lists.iter().for_each(|list| near.connect(list));
+        self.pairs.iter().for_each(|(one, other)| near.cross(&self.lists[*one], &self.lists[*other]));
+    }
+}
+
+/// Entities by name, with their places.
+struct Named<'a>(BTreeMap<&'a str, Vec<(usize, &'a Entity)>>);
+
+impl<'a> Named<'a> {
+    fn of(entities: impl Iterator<Item = &'a Entity>) -> Named<'a> {
+        let mut named = Named(BTreeMap::new());
+        for (place, entity) in entities.enumerate() {
+            named.0.entry(&entity.name).or_default().push((place, entity));
+        }
+        named
+    }
+
+    /// Places of the entities that are this one, under whatever kind.
+    fn being(&self, entity: &Entity) -> impl Iterator<Item = usize> {
+        let same = self.0.get(entity.name.as_str()).into_iter().flatten();
+        same.filter(move |(_, other)| other.is(entity)).map(|(place, _)| *place)
+    }
+}
+
 /// Connects by one of an anomaly's times.
 struct Near<'a, 'b, F> {
     ordered: &'a [&'a Anomaly],
@@ -45,47 +106,7 @@ struct Near<'a, 'b, F> {
     sets: &'b mut Sets,
 }
 
-impl<'a, F: Fn(&Anomaly) -> i64> Near<'a, '_, F> {
-    fn connect_all(&mut self, by_time: &[usize], ties: Ties<'_>) {
-        let ordered = self.ordered;
-        let mut of_entity: BTreeMap<&Entity, Vec<usize>> = BTreeMap::new();
-        let mut of_callee: BTreeMap<Entity, Vec<usize>> = BTreeMap::new();
-        for &at in by_time {
-            of_entity.entry(&ordered[at].entity).or_default().push(at);
-            if let Some(callee) = ordered[at].callee() {
-                of_callee.entry(callee).or_default().push(at);
-            }
-        }
-        let silent: Vec<usize> =
-            by_time.iter().copied().filter(|at| ordered[*at].kind == AnomalyKind::Absence).collect();
-        of_entity.values().chain(of_callee.values()).chain([&silent]).for_each(|of_one| self.connect(of_one));
-
-        let mut named: BTreeMap<&str, Vec<&Entity>> = BTreeMap::new();
-        for entity in of_entity.keys() {
-            named.entry(&entity.name).or_default().push(entity);
-        }
-        let called: Vec<(&Entity, &Entity)> = of_entity
-            .keys()
-            .flat_map(|from| {
-                let reached = ties.graph.within_two(from).chain([*from]);
-                let known = reached.flat_map(|to| {
-                    let same = named.get(to.name.as_str()).into_iter().flatten();
-                    same.filter(move |other| other.is(to))
-                });
-                known.map(|to| (*from, *to)).collect::<Vec<_>>()
-            })
-            .collect();
-        for (from, to) in called {
-            self.cross(&of_entity[from], &of_entity[to]);
-        }
-        let callees: Vec<&Entity> = of_callee.keys().collect();
-        for (index, one) in callees.iter().enumerate() {
-            for other in callees[index + 1..].iter().filter(|other| other.name == one.name && other.is(one)) {
-                self.cross(&of_callee[*one], &of_callee[*other]);
-            }
-        }
-    }
-
+impl<F: Fn(&Anomaly) -> i64> Near<'_, '_, F> {
     /// Anomalies that are all related, in the order of their times.
     fn connect(&mut self, related: &[usize]) {
         related.windows(2).for_each(|pair| self.join(pair[0], pair[1]));
@@ -154,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{graph::Graph, group, surge::Surges},
+        super::{graph::Graph, group, surge::Surges, tests},
         *,
     };
     use crate::types::{Edge, EntityKind, Id};
@@ -195,27 +216,19 @@ mod tests {
                     Some(callee) => ("span.edge:rate", format!("{entity} span.edge:rate{{callee={callee}}}")),
                     None => ("cpu", format!("{entity} cpu")),
                 };
+                let kind = if silent { AnomalyKind::Absence } else { AnomalyKind::Series };
+                let (id, onset_ms) = (Id(id), opened_ms - before);
+                let measure = measure.to_string();
                 Anomaly {
-                    id: Id(id),
-                    revision: 1,
-                    kind: if silent { AnomalyKind::Absence } else { AnomalyKind::Series },
+                    id,
+                    kind,
                     entity,
                     series,
-                    measure: measure.to_string(),
-                    active: true,
+                    measure,
                     opened_ms,
-                    onset_ms: opened_ms - before,
-                    updated_ms: opened_ms,
-                    score: 0.9,
+                    onset_ms,
                     ticks,
-                    neg_log_p: 10.0,
-                    value: 2.0,
-                    expected: 1.0,
-                    lower: 0.5,
-                    upper: 1.5,
-                    detector: "residual".to_string(),
-                    explanation: String::new(),
-                    attribution: Vec::new(),
+                    ..tests::anomaly("0 e cpu 10 2")
                 }
             },
         )

@@ -8,7 +8,7 @@ fn service(name: &str) -> Entity {
 }
 
 /// `second entity measure −ln p value`, expected being 1; an anomaly that is over has −ln p 0.
-fn anomaly(text: &str) -> Anomaly {
+pub(super) fn anomaly(text: &str) -> Anomaly {
     let parts: Vec<&str> = text.split_whitespace().collect();
     let [second, name, measure, strength, value] = parts[..] else { panic!("{text}") };
     let (opened_ms, neg_log_p): (i64, f64) =

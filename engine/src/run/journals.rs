@@ -8,20 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-};
+use rdkafka::{Message, Offset, TopicPartitionList, consumer::Consumer as _};
 use serde::de::DeserializeOwned;
 
 use super::RunError;
 use crate::{
     config::Config,
-    connect::{Connection, Plain, is_refusal},
+    connect::{Connection, is_refusal},
 };
-
-/// Time in which a first token is taken.
-const TOKEN_WAIT: Duration = Duration::from_millis(500);
 
 /// Longest wait for the next record of a journal.
 const WAIT: Duration = Duration::from_secs(20);
@@ -46,11 +40,7 @@ pub(super) fn read<T: DeserializeOwned>(
         ("auto.offset.reset", "earliest"),
         ("enable.partition.eof", "true"),
     ];
-    let consumer: BaseConsumer<Plain> = connection.client(&own, connection.plain())?;
-    if connection.needs_tokens() {
-        // The first token comes while it is polled.
-        drop(consumer.poll(TOKEN_WAIT));
-    }
+    let consumer = connection.consumer(&own)?;
     let (low, high) = consumer.fetch_watermarks(topic, 0, WAIT).map_err(failed("look at a journal"))?;
     let mut found = Journal::default();
     if low >= high {

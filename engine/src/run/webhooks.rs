@@ -15,7 +15,7 @@ use ring::hmac;
 
 use super::RunError;
 use crate::{
-    config::{Config, Receiver, WebhookKind},
+    config::{Config, Receiver, WebhookKind, first_line},
     connect::{Connection, Plain},
     intake::{RECEIVER, WEBHOOK},
 };
@@ -106,11 +106,9 @@ fn now() -> u64 {
 
 /// The first line of the file; never empty, or anybody could sign.
 fn secret(path: &Path) -> Result<String, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    match text.lines().next().map(str::trim) {
-        None | Some("") => Err(format!("{} is empty", path.display())),
-        Some(line) => Ok(line.to_string()),
+    match first_line(path)?.trim() {
+        "" => Err(format!("{} is empty", path.display())),
+        line => Ok(line.to_string()),
     }
 }
 

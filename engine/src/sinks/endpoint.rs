@@ -7,7 +7,11 @@ use serde_json::Value;
 use ureq::{Agent, http::Response, tls::TlsConfig};
 
 use super::Failure;
-use crate::{config::Target, connect::authorities, types::Incident};
+use crate::{
+    config::{Target, first_line},
+    connect::authorities,
+    types::Incident,
+};
 
 /// Longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,7 +96,7 @@ impl Endpoint {
     }
 }
 
-/// Headers by which a repeat is known.
+/// What a repeat is known by.
 pub(super) fn repeat_id(incident: &Incident) -> String {
     let Incident { id, revision, .. } = incident;
     format!("{id}/{revision}")
@@ -105,9 +109,7 @@ pub(super) fn json(value: &Value) -> Vec<u8> {
 
 /// The first line of a file that holds a secret.
 pub(super) fn secret(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| later(format!("cannot read {}: {error}", path.display())))?;
-    Ok(text.lines().next().unwrap_or_default().trim().to_string())
+    first_line(path).map(|line| line.trim().to_string()).map_err(later)
 }
 
 pub(super) fn later(why: String) -> Failure {

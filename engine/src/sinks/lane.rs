@@ -89,6 +89,11 @@ pub(super) struct Outbox<'a> {
     pub(super) group: &'a str,
 }
 
+/// The consumer group of a sink.
+pub(crate) fn group_of(group: &str, name: &str) -> String {
+    format!("{group}-sink-{name}")
+}
+
 /// Finds where a sink stands and begins there; a new one begins at the topic's end. The thread ends after `stop` is set; what was not
 /// told by then is told after the next start.
 pub(super) fn start(
@@ -99,18 +104,14 @@ pub(super) fn start(
     stop: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>, LaneError> {
     let Outbox { connection, topic, group } = outbox;
-    let group = format!("{group}-sink-{name}");
+    let group = group_of(group, &name);
     let own = [
         ("group.id", group.as_str()),
         ("enable.auto.commit", "false"),
         ("auto.offset.reset", "earliest"),
         ("fetch.wait.max.ms", "100"),
     ];
-    let consumer: BaseConsumer<Plain> = connection.client(&own, connection.plain())?;
-    if connection.needs_tokens() {
-        // The first token comes while it is polled.
-        drop(consumer.poll(POLL));
-    }
+    let consumer = connection.consumer(&own)?;
     let began = Instant::now();
     let next = loop {
         match position(&consumer, topic) {

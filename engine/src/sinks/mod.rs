@@ -37,8 +37,8 @@ use crate::{
     types::{Incident, IncidentEvent},
 };
 
-pub(crate) use lane::LaneMetrics;
 use lane::{LaneError, Outbox};
+pub(crate) use lane::{LaneMetrics, group_of};
 
 /// Why sinks cannot start.
 #[derive(Debug, thiserror::Error)]

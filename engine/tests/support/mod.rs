@@ -297,11 +297,39 @@ pub fn get(config: &Path, path: &str) -> Option<(u16, String)> {
     Some((head.split_whitespace().nth(1)?.parse().ok()?, body.to_string()))
 }
 
-/// The value of a metric without labels; 0 while nobody answers.
+/// The value of a metric, 0 while nobody answers; labels belong to the name.
 pub fn metric(config: &Path, name: &str) -> f64 {
+    find_metric(config, name).unwrap_or(0.0)
+}
+
+/// The same, `None` while nobody answers or it is not there.
+pub fn find_metric(config: &Path, name: &str) -> Option<f64> {
     let text = get(config, "/metrics").map(|(_, body)| body).unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.map_or(0.0, |value| value.parse().expect("number"))
+    value.map(|value| value.parse().expect("number"))
+}
+
+/// Writes a table of one series into a folder of its own; each row is a line `timestamp,value`.
+pub fn write_latency(folder: &Path, name: &str, rows: impl Iterator<Item = String>) -> PathBuf {
+    let folder = folder.join(name);
+    std::fs::create_dir_all(&folder).expect("folder");
+    let path = folder.join("latency.csv");
+    std::fs::write(&path, format!("timestamp,latency\n{}", rows.collect::<String>())).expect("file");
+    path
+}
+
+/// A row of two rhythms, ten seconds after the one before it, raised by `fault`.
+pub fn two_rhythms(index: usize, fault: f64) -> String {
+    let noise = (index * 7919 % 101) as f64 / 25.0;
+    let value = 120.0 + 20.0 * (index as f64 / 60.0).sin() + noise + fault;
+    format!("{},{value:.2}\n", 1_767_225_600 + 10 * index)
+}
+
+/// Writes a file to a topic, as users do.
+pub fn produce(config: &Path, topic: &str, file: &Path) {
+    let output = foreshock().args(["produce", "--topic", topic, "--config"]).arg(config).arg(file).output();
+    let output = output.expect("foreshock starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// What an engine has logged so far.

@@ -43,13 +43,15 @@ pub enum ProduceError {
         /// What the client said.
         source: KafkaError,
     },
-    /// Kafka took some records and then gave them up.
-    #[error("{lost} records were not written; the first: {first}")]
+    /// Kafka was given some records and did not keep them.
+    #[error("cannot write to {to}: {source}; {lost} records were not written")]
     Lost {
         /// How many.
         lost: u64,
+        /// The topic of the first.
+        to: String,
         /// What the client said of the first.
-        first: String,
+        source: KafkaError,
     },
     /// A file cannot be read.
     #[error(transparent)]
@@ -135,10 +137,12 @@ impl FileProducer {
     pub fn finish(self) -> Result<(), ProduceError> {
         let failed = |source| ProduceError::Kafka { to: BROKERS.to_string(), source };
         self.producer.flush(Duration::from_secs(60)).map_err(failed)?;
-        let lost = self.producer.context().lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match lost {
-            (0, _) => Ok(()),
-            (lost, first) => Err(ProduceError::Lost { lost, first }),
+        let mut lost = self.producer.context().lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match lost.first.take() {
+            None => Ok(()),
+            Some((topic, source)) => {
+                Err(ProduceError::Lost { lost: lost.records, to: shown_topic(&topic), source })
+            }
         }
     }
 
@@ -156,7 +160,7 @@ impl FileProducer {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err((source, _)) => {
-                    return Err(ProduceError::Kafka { to: format!("topic {:?}", outgoing.topic), source });
+                    return Err(ProduceError::Kafka { to: shown_topic(outgoing.topic), source });
                 }
             }
         }
@@ -171,11 +175,21 @@ impl FileProducer {
     }
 }
 
+fn shown_topic(topic: &str) -> String {
+    format!("topic {topic:?}")
+}
+
 /// Counts the records that Kafka did not keep.
 struct Deliveries {
     plain: Plain,
-    /// How many, and what was said of the first.
-    lost: Mutex<(u64, String)>,
+    lost: Mutex<Lost>,
+}
+
+#[derive(Default)]
+struct Lost {
+    records: u64,
+    /// Topic of the first, and what was said of it.
+    first: Option<(String, KafkaError)>,
 }
 
 impl ClientContext for Deliveries {
@@ -200,10 +214,8 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
             let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            if lost.0 == 0 {
-                lost.1 = format!("{error}, topic {:?}", message.topic());
-            }
-            lost.0 += 1;
+            lost.records += 1;
+            lost.first.get_or_insert_with(|| (message.topic().to_string(), error.clone()));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{env, error::Error, path::PathBuf};
 
-const FILES: [&str; 2] = ["foreshock/v1/incidents.proto", "foreshock/v1/remediation.proto"];
+const FILES: [&str; 3] =
+    ["foreshock/v1/incidents.proto", "foreshock/v1/remediation.proto", "foreshock/v1/silences.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {

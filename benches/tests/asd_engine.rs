@@ -24,7 +24,15 @@ fn entity_scores_are_those_of_the_engine() {
     for (row, (time, values)) in server.rows.iter().enumerate() {
         let admitted = if row == 0 { &all[..] } else { &[] };
         let time_ms = time * 1_000;
-        scorer.frame(FrameView { time_ms, values, slots: &slots, admitted, forgotten: &[], deep_room: 0 });
+        scorer.frame(FrameView {
+            time_ms,
+            values,
+            slots: &slots,
+            admitted,
+            forgotten: &[],
+            deep_room: 0,
+            held: &[],
+        });
         let (_, theirs) = scorer.entity_scores().next().unwrap();
         assert_eq!(ours[row].to_bits(), theirs.to_bits(), "row {row}: {} not {theirs}", ours[row]);
     }

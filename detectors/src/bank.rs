@@ -134,6 +134,43 @@ impl Scores {
         self.speaker.resize(slots, Speaker::None);
         self.warm.resize(slots, false);
     }
+
+    /// Says of a slot what was said of a slot elsewhere.
+    ///
+    /// # Panics
+    /// When one of them has no such slot.
+    pub fn adopt(&mut self, slot: usize, from: &Scores, there: usize) {
+        let Scores {
+            expected,
+            lower,
+            upper,
+            usual,
+            spread,
+            residual,
+            nlp,
+            score,
+            speaker,
+            change,
+            onset,
+            warm,
+        } = from;
+        for (own, other) in [
+            (&mut self.expected, expected),
+            (&mut self.lower, lower),
+            (&mut self.upper, upper),
+            (&mut self.usual, usual),
+            (&mut self.spread, spread),
+            (&mut self.residual, residual),
+            (&mut self.nlp, nlp),
+            (&mut self.score, score),
+            (&mut self.change, change),
+            (&mut self.onset, onset),
+        ] {
+            own[slot] = other[there];
+        }
+        self.speaker[slot] = speaker[there];
+        self.warm[slot] = warm[there];
+    }
 }
 
 /// The map from −ln p to a score in [0, 1): strictly monotone, 10 (p ≈ 4.5e-5) gives one half.

@@ -19,6 +19,7 @@ pub mod replay;
 pub mod run;
 pub mod score;
 pub mod serve;
+pub mod silences;
 mod sinks;
 pub mod sql;
 pub mod types;

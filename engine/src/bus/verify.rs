@@ -4,8 +4,13 @@ use super::{Bus, life::Tracked, messages::Effect};
 use crate::types::{Id, Incident, IncidentState, SignalState};
 
 impl Bus {
-    /// The signals of an incident follow it.
+    /// The signals of an incident follow it, and into the one that it is merged into: that is the one that must recover.
     pub(super) fn follow(&mut self, incident: &Incident, effects: &mut Vec<Effect>) {
+        if let Some(into) = incident.merged_into {
+            let moved = self.signals_of(incident.id);
+            self.by_incident.extend(moved.into_iter().map(|signal| (into, signal)));
+            self.by_incident.retain(|(of, _)| *of != incident.id);
+        }
         let resolved = incident.state == IncidentState::Resolved;
         for id in self.signals_of(incident.id) {
             let Some(tracked) = self.signals.get_mut(&id) else { continue };

@@ -37,6 +37,7 @@ enum Command {
     Status(status::Arguments),
     Topology(topology::Arguments),
     Incidents(client::incidents::Arguments),
+    Silences(client::silences::Arguments),
     Signals(client::signals::Arguments),
     Controller(client::controller::Arguments),
 }
@@ -81,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Topology(arguments) => topology::run(&arguments),
         Command::Schema(arguments) => run::schema(&arguments),
         Command::Incidents(arguments) => client::incidents::run(&arguments),
+        Command::Silences(arguments) => client::silences::run(&arguments),
         Command::Signals(arguments) => client::signals::run(&arguments),
         Command::Controller(arguments) => client::controller::run(&arguments),
     };

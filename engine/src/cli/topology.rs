@@ -1,4 +1,4 @@
-//! `foreshock topology`: who calls whom, as spans have shown it.
+//! `foreshock topology`: who calls whom as spans have shown it, what runs where, and what was declared.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::run::Topology;
 
-/// Show who calls whom, as a running engine has seen it in spans.
+/// Show who needs whom, as a running engine knows it: calls that it has seen in spans, hosts that resources name, and
+/// what its configuration declares.
 ///
 /// Calls are counted lately: a count halves in 347 ticks, about an hour of ticks of 10 s.
 ///
@@ -44,19 +45,29 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     match arguments.format {
         Format::Json => screen::say(&screen::json(&topology)?)?,
         Format::Dot => screen::say(dot(&topology).trim_end())?,
-        Format::Text if topology.calls.is_empty() => eprintln!("no span has shown a call yet"),
+        Format::Text if topology == Topology::default() => {
+            eprintln!("nothing is known yet: no span has shown a call, no resource names its host");
+        }
         Format::Text => screen::say(table(&topology).trim_end())?,
     }
     Ok(Ending::Fine)
 }
 
-/// One line per call: caller, callee, about how many lately.
+/// Who, whom, and how: one for each arrow.
+fn arrows(topology: &Topology) -> impl Iterator<Item = (&str, &str, String)> {
+    let Topology { calls, runs_on, declared } = topology;
+    let calls = calls.iter().map(|call| (&*call.caller, &*call.callee, format!("{:.0} calls", call.calls)));
+    let runs_on = runs_on.iter().map(|(what, host)| (&**what, &**host, "runs on it".to_string()));
+    let declared = declared.iter().map(|(from, on)| (&**from, &**on, "declared".to_string()));
+    calls.chain(runs_on).chain(declared)
+}
+
+/// One line per arrow.
 fn table(topology: &Topology) -> String {
-    let width = topology.calls.iter().map(|call| plain(&call.caller).chars().count()).max().unwrap_or(0);
+    let width = arrows(topology).map(|(from, ..)| plain(from).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for call in &topology.calls {
-        let (caller, callee) = (fit(&plain(&call.caller), width), plain(&call.callee));
-        let _ = writeln!(text, "{caller} -> {callee}  {:.0} calls", call.calls);
+    for (from, to, how) in arrows(topology) {
+        let _ = writeln!(text, "{} -> {}  {how}", fit(&plain(from), width), plain(to));
     }
     text
 }
@@ -65,14 +76,9 @@ fn table(topology: &Topology) -> String {
 fn dot(topology: &Topology) -> String {
     let quoted = |name: &str| format!("\"{}\"", plain(name).replace('\\', "\\\\").replace('"', "\\\""));
     let mut text = "digraph topology {\n  rankdir=LR;\n".to_owned();
-    for call in &topology.calls {
-        let _ = writeln!(
-            text,
-            "  {} -> {} [label=\"{:.0}\"];",
-            quoted(&call.caller),
-            quoted(&call.callee),
-            call.calls
-        );
+    for (from, to, how) in arrows(topology) {
+        let style = if how.ends_with("calls") { "solid" } else { "dashed" };
+        let _ = writeln!(text, "  {} -> {} [label=\"{how}\", style={style}];", quoted(from), quoted(to));
     }
     text + "}\n"
 }
@@ -93,19 +99,25 @@ mod tests {
                 call("service/web", "service/cart", 120.4),
                 call("service/cart", "db/a\"; x\u{1b}", 3.0),
             ],
+            runs_on: vec![("service/cart".to_owned(), "host/n1".to_owned())],
+            declared: Vec::new(),
         }
     }
 
     #[test]
     fn calls_are_lines_of_a_table() {
-        let expected = "service/web  -> service/cart  120 calls\nservice/cart -> db/a\"; x\\u{1b}  3 calls\n";
+        let expected = "service/web  -> service/cart  120 calls\n\
+            service/cart -> db/a\"; x\\u{1b}  3 calls\nservice/cart -> host/n1  runs on it\n";
         assert_eq!(table(&topology()), expected);
     }
 
     #[test]
     fn names_cannot_leave_their_quotes() {
         let text = dot(&topology());
-        assert!(text.contains("  \"service/web\" -> \"service/cart\" [label=\"120\"];\n"), "{text}");
+        assert!(
+            text.contains("  \"service/web\" -> \"service/cart\" [label=\"120 calls\", style=solid];\n"),
+            "{text}"
+        );
         assert!(text.contains("\"db/a\\\"; x\\\\u{1b}\""), "{text}");
     }
 }

@@ -301,8 +301,12 @@ impl Config {
                 open: detect.open,
                 max_open: incidents.max_open,
                 keep_resolved: incidents.keep_resolved,
+                // What cannot be read was refused when the file was; so with the silences.
+                depends: self.depends.iter().filter_map(|depends| depends.dependence().ok()).collect(),
+                objectives: self.slos.iter().filter_map(|slo| slo.objective().ok()).collect(),
                 ..CorrelatorConfig::default()
             },
+            silences: self.silences.iter().filter_map(|silence| silence.schedule().ok()).collect(),
             bus: self.remediation.bus(),
         }
     }

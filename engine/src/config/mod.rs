@@ -7,6 +7,8 @@
 //! * `engine`: time, series, spans, detectors, incidents
 //! * `history`: where the past of series comes from
 //! * `remediation`: policies, leases, verification
+//! * `services`: objectives and dependences
+//! * `silences`: maintenance windows
 //! * `sinks`: who is told of incidents
 //! * `webhooks`: what is taken in over HTTP
 //! * `reference`: the reference of it all, as Markdown
@@ -17,6 +19,8 @@ mod kafka;
 mod measures;
 mod reference;
 mod remediation;
+mod services;
+mod silences;
 mod sinks;
 #[cfg(test)]
 mod tests;
@@ -34,6 +38,8 @@ pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, 
 pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
+pub use services::{DependsConfig, SloConfig};
+pub use silences::{Day, SilenceConfig};
 pub use sinks::{AlertmanagerSink, GrafanaSink, PagerDutySink, SinksConfig, SlackSink, Target, WebhookSink};
 pub(crate) use units::first_line;
 pub use units::{Bytes, Duration};
@@ -72,6 +78,12 @@ pub struct Config {
     pub history: HistoryConfig,
     /// When incidents open, resolve and reopen.
     pub incidents: IncidentsConfig,
+    /// What services promise: error budgets.
+    pub slos: Vec<SloConfig>,
+    /// Who needs whom, beside what spans show.
+    pub depends: Vec<DependsConfig>,
+    /// Maintenance windows.
+    pub silences: Vec<SilenceConfig>,
     /// Who is told of incidents, beside Kafka and gRPC.
     pub sinks: SinksConfig,
     /// Policies, leases and verification.
@@ -148,6 +160,9 @@ impl Default for Config {
             detect: DetectConfig::default(),
             history: HistoryConfig::default(),
             incidents: IncidentsConfig::default(),
+            slos: Vec::new(),
+            depends: Vec::new(),
+            silences: Vec::new(),
             sinks: SinksConfig::default(),
             remediation: RemediationConfig::default(),
             snapshots: Snapshots::default(),
@@ -253,6 +268,9 @@ impl Config {
             }
         }
         self.webhooks.check(&self.topics)?;
+        self.slos.iter().try_for_each(|slo| slo.objective().map(drop))?;
+        self.depends.iter().try_for_each(|depends| depends.dependence().map(drop))?;
+        self.silences.iter().try_for_each(|silence| silence.schedule().map(drop))?;
         self.sinks.check()?;
         self.remediation.check()?;
         self.kafka.check()?;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::group::{Ties, lasts};
+use super::group::{Ties, is_host_trouble, lasts};
 use crate::types::{Anomaly, AnomalyKind, Entity};
 
 /// The components of anomalies, which are given in order; each in that order, and by their first.
@@ -47,19 +47,36 @@ impl Kin {
     fn of(ordered: &[&Anomaly], ties: Ties<'_>) -> Kin {
         let mut of_entity: BTreeMap<&Entity, Vec<usize>> = BTreeMap::new();
         let mut of_callee: BTreeMap<Entity, Vec<usize>> = BTreeMap::new();
+        let mut hosts: BTreeMap<&Entity, Vec<usize>> = BTreeMap::new();
         let mut silent = Vec::new();
         for (at, anomaly) in ordered.iter().enumerate().filter(|(_, anomaly)| lasts(anomaly)) {
             of_entity.entry(&anomaly.entity).or_default().push(at);
             if let Some(callee) = anomaly.callee() {
                 of_callee.entry(callee).or_default().push(at);
             }
+            if is_host_trouble(anomaly) {
+                hosts.entry(&anomaly.entity).or_default().push(at);
+            }
             if anomaly.kind == AnomalyKind::Absence {
                 silent.push(at);
             }
         }
         let (entities, callees) = (Named::of(of_entity.keys().copied()), Named::of(of_callee.keys()));
-        // The lists of callees come behind those of entities.
+        // The lists of callees come behind those of entities, those of hosts in trouble behind these.
         let begin = of_entity.len();
+        let begin_hosts = begin + of_callee.len();
+        let on_hosts = of_entity.keys().enumerate().flat_map(|(runs, entity)| {
+            let own = ties.graph.hosts_of(entity);
+            let places = own.filter_map(|host| hosts.keys().position(|known| *known == host));
+            places.map(move |host| (runs, begin_hosts + host)).collect::<Vec<_>>()
+        });
+        let told = ties.lessons.pairs().flat_map(|(a, b)| {
+            let others = entities.being(b).collect::<Vec<_>>();
+            entities
+                .being(a)
+                .flat_map(move |one| others.clone().into_iter().map(move |other| (one, other)))
+                .collect::<Vec<_>>()
+        });
         let called = of_entity.keys().enumerate().flat_map(|(from, entity)| {
             let reached = ties.graph.within_two(entity).chain([*entity]);
             reached.flat_map(|to| entities.being(to)).map(move |to| (from, to)).collect::<Vec<_>>()
@@ -67,8 +84,10 @@ impl Kin {
         let alike = of_callee.keys().enumerate().flat_map(|(one, callee)| {
             callees.being(callee).map(move |other| (begin + one, begin + other)).collect::<Vec<_>>()
         });
-        let pairs = called.chain(alike).filter(|(one, other)| one != other).collect();
-        let lists = of_entity.into_values().chain(of_callee.into_values()).chain([silent]);
+        let pairs =
+            called.chain(alike).chain(on_hosts).chain(told).filter(|(one, other)| one != other).collect();
+        let lists = of_entity.into_values().chain(of_callee.into_values()).chain(hosts.into_values());
+        let lists = lists.chain([silent]);
         Kin { lists: lists.collect(), pairs }
     }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::{
     connect,
     graph::Graph,
+    lessons::Lessons,
     surge::Surges,
     symptom::{self, Symptom},
 };
-use crate::types::{Anomaly, AnomalyKind, Entity, Id, Incident, anomaly::EDGE};
+use crate::types::{Anomaly, AnomalyKind, Entity, EntityKind, Id, Incident, anomaly::EDGE};
 
 /// −ln p from which the core tier calls something news.
 pub(super) const NEWS: f64 = 6.9;
@@ -65,6 +66,7 @@ pub(super) fn strength(anomaly: &Anomaly) -> f64 {
 pub(super) struct Ties<'a> {
     pub(super) graph: &'a Graph,
     pub(super) surges: &'a Surges,
+    pub(super) lessons: &'a Lessons,
 }
 
 impl Ties<'_> {
@@ -93,8 +95,28 @@ pub(super) fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<S
         let callee = from.callee().filter(|callee| to.callee().is_some_and(|other| other.is(callee)))?;
         Some(format!("{} and {} call {callee}", from.entity, to.entity))
     };
+    let by_host = || on_host(from, to, graph).or_else(|| on_host(to, from, graph));
+    let by_word = || {
+        let are_told = ties.lessons.together(&from.entity, &to.entity);
+        are_told.then(|| format!("{} and {} belong together, people say", from.entity, to.entity))
+    };
     let together = || format!("{} and {} began in the same tick as many others", from.entity, to.entity);
-    by_calls.or_else(by_callee).or_else(|| ties.surge(from, to).then(together))
+    by_calls
+        .or_else(by_callee)
+        .or_else(by_host)
+        .or_else(by_word)
+        .or_else(|| ties.surge(from, to).then(together))
+}
+
+/// A host in trouble is related to what runs on it; one that only has more to do is not.
+fn on_host(runs: &Anomaly, host: &Anomaly, graph: &Graph) -> Option<String> {
+    let is_on_it = is_host_trouble(host) && graph.runs_on(&runs.entity, &host.entity);
+    is_on_it.then(|| format!("{} runs on {}", runs.entity, host.entity))
+}
+
+/// Whether an anomaly is of a host, and more than traffic.
+pub(super) fn is_host_trouble(anomaly: &Anomaly) -> bool {
+    anomaly.entity.kind == EntityKind::Host && symptom::of(anomaly) > Symptom::Traffic
 }
 
 fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
@@ -140,8 +162,8 @@ pub(super) fn founders(mut group: Vec<Anomaly>, most: usize) -> (Vec<Anomaly>, V
 }
 
 /// The anomaly that opened first; `None` for no group at all.
-pub(super) fn first(group: &[Anomaly]) -> Option<Id> {
-    group.iter().min_by_key(|anomaly| (anomaly.opened_ms, anomaly.id)).map(|anomaly| anomaly.id)
+pub(super) fn first<'a>(group: impl IntoIterator<Item = &'a Anomaly>) -> Option<Id> {
+    group.into_iter().min_by_key(|anomaly| (anomaly.opened_ms, anomaly.id)).map(|anomaly| anomaly.id)
 }
 
 /// How much speaks for a group, see [`evidence_of`].

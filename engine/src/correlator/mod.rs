@@ -7,7 +7,12 @@
 //! * `connect`: who hangs together, in a storm too
 //! * `budget`: what the false-alarm budget buys on this fleet
 //! * `surge`: ticks in which far more opens than chance brings
+//! * `story`: an incident, and what its next revision depends on
+//! * `family`: incidents that turn out to be one, or two
 //! * `suspects`: who is to blame, and why
+//! * `harm`: what it does to those who use the system
+//! * `quiet`: silences, and what was left out
+//! * `lessons`: what people's judgements teach
 //! * `words`: titles
 //!
 //! Takes closed ticks and changes in the order of event time; knows neither series values nor controllers.
@@ -15,8 +20,13 @@
 mod alerts;
 mod budget;
 mod connect;
+mod family;
 mod graph;
 mod group;
+mod harm;
+mod lessons;
+mod quiet;
+mod story;
 mod surge;
 mod suspects;
 mod symptom;
@@ -27,14 +37,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    Alert, Anomaly, AnomalyKind, Change, Entity, Id, Incident, IncidentEvent, IncidentState, Member, Section,
-    TickClosed, section::SectionError,
+    Adjustment, Alert, Anomaly, AnomalyKind, Change, Entity, Feedback, Id, Incident, IncidentEvent,
+    IncidentState, Member, Section, Suppressed, TickClosed, Word, section::SectionError,
 };
 
 use alerts::Alerts;
 use budget::Budget;
 use graph::Graph;
 use group::Ties;
+use harm::Users;
+use lessons::Lessons;
+use quiet::Quiet;
+use story::{Story, onset};
 use surge::Surges;
 
 /// Settings of the correlator. Times are event time, milliseconds.
@@ -56,8 +70,32 @@ pub struct CorrelatorConfig {
     pub max_open: usize,
     /// Most members of an incident.
     pub max_members: usize,
-    /// Resolved incidents that are kept for `List` and `Get`.
+    /// Resolved incidents that are kept for `List` and `Get`, and as many anomalies that opened none.
     pub keep_resolved: usize,
+    /// Who depends on whom beside what spans show.
+    pub depends: Vec<Dependence>,
+    /// Shares of requests that are to succeed.
+    pub objectives: Vec<Objective>,
+}
+
+/// An entity needs another, as the operator says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependence {
+    /// Who.
+    pub from: Entity,
+    /// Whom it needs.
+    pub on: Entity,
+}
+
+/// A share of an entity's requests that is to succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// Its name.
+    pub name: String,
+    /// Whose requests.
+    pub entity: Entity,
+    /// The share, above 0 and below 1: 0.999.
+    pub objective: f64,
 }
 
 impl Default for CorrelatorConfig {
@@ -72,6 +110,8 @@ impl Default for CorrelatorConfig {
             max_open: 1000,
             max_members: 200,
             keep_resolved: 1000,
+            depends: Vec::new(),
+            objectives: Vec::new(),
         }
     }
 }
@@ -85,13 +125,8 @@ pub enum Event {
     Change(Change),
     /// Somebody else's alert.
     Alert(Alert),
-    /// Somebody looks after an incident.
-    Acknowledge {
-        /// Which one.
-        id: Id,
-        /// Who.
-        by: String,
-    },
+    /// What a person says of incidents; what they say of silences comes with the tick.
+    Word(Word),
     /// What came of remediation.
     Remediation {
         /// Which incident.
@@ -107,12 +142,7 @@ pub enum Effect {
     /// A new revision of an incident.
     Incident(Incident),
     /// An anomaly that opens no incident, and why; said once.
-    Suppressed {
-        /// The anomaly.
-        anomaly: Id,
-        /// Why, in words.
-        why: String,
-    },
+    Suppressed(Suppressed),
 }
 
 /// Groups anomalies into incidents.
@@ -129,6 +159,9 @@ struct State {
     budget: Budget,
     surges: Surges,
     graph: Graph,
+    users: Users,
+    lessons: Lessons,
+    quiet: Quiet,
     changes: VecDeque<Change>,
     /// Alerts of others that fire.
     alerts: Alerts,
@@ -139,28 +172,14 @@ struct State {
     resolved: VecDeque<Story>,
 }
 
-/// An incident and what its next revision depends on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Story {
-    incident: Incident,
-    /// The anomaly that began it, and the most evidence so far: an episode of the budget.
-    first: Id,
-    evidence: f64,
-    /// Event time at which a member was last active.
-    last_active_ms: i64,
-    /// Whether it has a next revision, and what that will say happened.
-    changed: bool,
-    event: IncidentEvent,
-}
-
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// An anomaly waits for others of its kind this many windows long.
 const PATIENCE: i64 = 6;
 
 impl State {
     fn ties(&self) -> Ties<'_> {
-        Ties { graph: &self.graph, surges: &self.surges }
+        Ties { graph: &self.graph, surges: &self.surges, lessons: &self.lessons }
     }
 
     fn new(config: &CorrelatorConfig) -> State {
@@ -170,6 +189,9 @@ impl State {
             budget: Budget::new(config.open),
             surges: Surges::default(),
             graph: Graph::default(),
+            users: Users::default(),
+            lessons: Lessons::default(),
+            quiet: Quiet::new(config.keep_resolved),
             changes: VecDeque::new(),
             alerts: Alerts::default(),
             waiting: BTreeMap::new(),
@@ -183,6 +205,11 @@ impl Correlator {
     /// A correlator that knows nothing yet.
     pub fn new(config: CorrelatorConfig) -> Correlator {
         let state = State::new(&config);
+        Correlator::with(config, state)
+    }
+
+    fn with(config: CorrelatorConfig, mut state: State) -> Correlator {
+        state.graph.declare(&config.depends);
         Correlator { config, state }
     }
 
@@ -201,9 +228,20 @@ impl Correlator {
                 }
                 effects
             }
-            Event::Acknowledge { id, by } => self.revise(id, IncidentEvent::Acknowledged, |incident| {
-                incident.acknowledged_by = Some(by);
-            }),
+            Event::Word(Word::Acknowledge { incident, by }) => {
+                self.revise(incident, IncidentEvent::Acknowledged, |incident| {
+                    incident.acknowledged_by = Some(by);
+                })
+            }
+            Event::Word(Word::Feedback(feedback)) => {
+                self.learn(&feedback);
+                Vec::new()
+            }
+            Event::Word(Word::Undo { adjustment, .. }) => {
+                self.state.lessons.undo(adjustment);
+                Vec::new()
+            }
+            Event::Word(Word::Silence(_) | Word::EndSilence { .. }) => Vec::new(),
             Event::Remediation { incident, verified } => {
                 let word = if verified { "verified" } else { "not recovered" };
                 self.revise(incident, IncidentEvent::Updated, |incident| {
@@ -215,8 +253,22 @@ impl Correlator {
 
     /// The incident of this id, open or resolved.
     pub fn get(&self, id: Id) -> Option<&Incident> {
+        self.story(id).map(|story| &story.incident)
+    }
+
+    fn story(&self, id: Id) -> Option<&Story> {
         let resolved = || self.state.resolved.iter().find(|story| story.incident.id == id);
-        self.state.open.get(&id).or_else(resolved).map(|story| &story.incident)
+        self.state.open.get(&id).or_else(resolved)
+    }
+
+    /// The latest anomalies that opened no incident, newest first.
+    pub fn suppressed(&self) -> impl Iterator<Item = &Suppressed> {
+        self.state.quiet.left_out()
+    }
+
+    /// What people's judgements changed, oldest first.
+    pub fn adjustments(&self) -> &[Adjustment] {
+        self.state.lessons.adjustments()
     }
 
     /// Every incident that is known, newest first.
@@ -232,6 +284,16 @@ impl Correlator {
         self.state.graph.edges()
     }
 
+    /// What runs on which host, in order.
+    pub fn placements(&self) -> impl Iterator<Item = (&Entity, &Entity)> {
+        self.state.graph.placements()
+    }
+
+    /// Who depends on whom by declaration, in order.
+    pub fn declared(&self) -> impl Iterator<Item = (&Entity, &Entity)> {
+        self.state.graph.declared()
+    }
+
     /// Saves all state.
     pub fn save(&self, name: &str) -> Result<Section, SectionError> {
         Section::save(name, VERSION, &self.state)
@@ -240,7 +302,7 @@ impl Correlator {
     /// Restores what [`Correlator::save`] gave; a section of another version gives a cold correlator.
     pub fn load(config: CorrelatorConfig, section: &Section) -> Result<Correlator, SectionError> {
         let state = section.load(VERSION)?.unwrap_or_else(|| State::new(&config));
-        Ok(Correlator { config, state })
+        Ok(Correlator::with(config, state))
     }
 
     fn revise(&mut self, id: Id, event: IncidentEvent, with: impl FnOnce(&mut Incident)) -> Vec<Effect> {
@@ -254,6 +316,13 @@ impl Correlator {
         vec![Effect::Incident(story.incident.clone())]
     }
 
+    /// Learns from a person's judgement.
+    fn learn(&mut self, feedback: &Feedback) {
+        let about = |id: Option<Id>| id.and_then(|id| self.get(id));
+        let taught = lessons::taught(feedback, about(feedback.incident), about(feedback.duplicate_of));
+        self.state.lessons.note(self.state.time_ms, feedback, taught);
+    }
+
     fn change(&mut self, change: Change) {
         let changes = &mut self.state.changes;
         if changes.iter().all(|known| known.id != change.id) {
@@ -262,20 +331,26 @@ impl Correlator {
     }
 
     fn tick(&mut self, tick: TickClosed) -> Vec<Effect> {
-        self.state.time_ms = tick.time_ms;
-        self.state.warm_series = tick.warm_series;
-        self.state.budget.tick(tick.time_ms, tick.warm_series);
-        self.state.graph.tick(&tick.edges);
+        let state = &mut self.state;
+        state.time_ms = tick.time_ms;
+        state.warm_series = tick.warm_series;
+        state.budget.tick(tick.time_ms, tick.warm_series);
+        state.graph.tick(&tick.edges);
+        state.graph.place(&tick.placements, tick.time_ms);
+        state.users.tick(tick.time_ms, &tick.traffic);
         let opened = tick.anomalies.iter().filter(|anomaly| anomaly.revision == 1).count();
         let oldest_ms = tick.time_ms - PATIENCE * self.config.window_ms;
-        self.state.surges.tick(tick.time_ms, opened, oldest_ms);
+        state.surges.tick(tick.time_ms, opened, oldest_ms);
+        let heard_again = state.quiet.tick(tick.silences);
         self.forget_changes();
         let mut effects = Vec::new();
-        for anomaly in tick.anomalies {
+        for anomaly in heard_again.into_iter().chain(tick.anomalies) {
             self.place(anomaly, &mut effects);
         }
+        self.hush(&mut effects);
         self.join_incidents(&mut effects);
         self.open_incidents(&mut effects);
+        self.merge_and_split();
         self.settle(&mut effects);
         effects
     }
@@ -290,40 +365,63 @@ impl Correlator {
         self.state.budget.opens_at(self.state.warm_series, self.config.false_alarms_per_day)
     }
 
+    /// The same for these anomalies: what people said of their like counts too.
+    fn opens_at_for<'a>(&self, anomalies: impl Iterator<Item = &'a Anomaly>) -> f64 {
+        let more = lessons::sign(anomalies).map_or(0.0, |sign| self.state.lessons.evidence(&sign));
+        self.opens_at() + more
+    }
+
     /// Puts a revision of an anomaly where it belongs: into the incident that has it, or among those that wait.
     fn place(&mut self, anomaly: Anomaly, effects: &mut Vec<Effect>) {
-        let State { open, waiting, .. } = &mut self.state;
+        let State { open, waiting, quiet, time_ms, .. } = &mut self.state;
         let holder = open.values_mut().find(|story| story.has(anomaly.id));
         if let Some(story) = holder {
             story.update(anomaly);
-            return;
-        }
-        if anomaly.active {
+        } else if let Some(why) = quiet.silence(&anomaly) {
+            waiting.remove(&anomaly.id);
+            effects.extend(why.map(|why| quiet.leave_out(*time_ms, anomaly, why)));
+        } else if anomaly.active {
             waiting.insert(anomaly.id, anomaly);
         } else if waiting.remove(&anomaly.id).is_some() {
             let why = format!("passed by itself after {} ticks, and nothing related lasted", anomaly.ticks);
-            effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
+            effects.push(quiet.leave_out(*time_ms, anomaly, why));
         }
+    }
+
+    /// Takes out of what waits what is silenced from now on.
+    fn hush(&mut self, effects: &mut Vec<Effect>) {
+        let State { waiting, quiet, time_ms, .. } = &mut self.state;
+        let hushed: Vec<(Anomaly, Option<String>)> =
+            waiting.values().filter_map(|anomaly| Some((anomaly.clone(), quiet.silence(anomaly)?))).collect();
+        for (anomaly, why) in hushed {
+            waiting.remove(&anomaly.id);
+            effects.extend(why.map(|why| quiet.leave_out(*time_ms, anomaly, why)));
+        }
+    }
+
+    /// Lets an anomaly that waits open no incident.
+    fn leave_out(&mut self, id: Id, why: String, effects: &mut Vec<Effect>) {
+        let State { waiting, quiet, time_ms, .. } = &mut self.state;
+        effects.extend(waiting.remove(&id).map(|anomaly| quiet.leave_out(*time_ms, anomaly, why)));
     }
 
     /// Adds what waits, and has lasted, to the open incidents that it is related to.
     fn join_incidents(&mut self, effects: &mut Vec<Effect>) {
-        let State { open, waiting, graph, surges, .. } = &mut self.state;
-        let ties = Ties { graph, surges };
         let CorrelatorConfig { window_ms, max_members, .. } = self.config;
-        let lasting: Vec<Id> = waiting.values().filter(|a| group::lasts(a)).map(|a| a.id).collect();
-        for id in lasting {
+        let lasting = self.state.waiting.values().filter(|a| group::lasts(a)).map(|a| a.id);
+        for id in lasting.collect::<Vec<Id>>() {
+            let State { open, waiting, graph, surges, lessons, .. } = &mut self.state;
+            let ties = Ties { graph, surges, lessons };
             let found = open.values_mut().find_map(|story| {
                 let because = group::joins(&story.incident, &waiting[&id], ties, window_ms)?;
                 Some((story, because))
             });
             let Some((story, because)) = found else { continue };
-            let Some(anomaly) = waiting.remove(&id) else { continue };
-            if story.incident.members.len() < max_members {
-                story.add(anomaly, because, window_ms);
-            } else {
+            if story.incident.members.len() >= max_members {
                 let why = format!("incident {} is full", story.incident.id);
-                effects.push(Effect::Suppressed { anomaly: id, why });
+                self.leave_out(id, why, effects);
+            } else if let Some(anomaly) = waiting.remove(&id) {
+                story.add(anomaly, because, window_ms);
             }
         }
     }
@@ -331,39 +429,34 @@ impl Correlator {
     /// Opens an incident for every group of waiting anomalies whose evidence is enough.
     fn open_incidents(&mut self, effects: &mut Vec<Effect>) {
         let time_ms = self.state.time_ms;
-        let stale = |anomaly: &Anomaly| time_ms - anomaly.opened_ms > PATIENCE * self.config.window_ms;
-        let over: Vec<Id> = self.state.waiting.values().filter(|a| stale(a)).map(|a| a.id).collect();
+        let stale = |anomaly: &&Anomaly| time_ms - anomaly.opened_ms > PATIENCE * self.config.window_ms;
+        let over: Vec<Id> = self.state.waiting.values().filter(stale).map(|a| a.id).collect();
         for id in over {
-            self.state.waiting.remove(&id);
             let why = "alone, and too weak to open an incident by itself".to_string();
-            effects.push(Effect::Suppressed { anomaly: id, why });
+            self.leave_out(id, why, effects);
         }
-        let opens_at = self.opens_at();
         let groups = group::groups(&self.state.waiting, self.state.ties(), self.config.window_ms);
         self.count_episodes(&groups);
         for found in groups {
             let evidence = group::evidence(&found);
+            let opens_at = self.opens_at_for(found.iter());
             if evidence < opens_at || evidence <= 0.0 {
                 continue;
             }
             let (found, beyond) = group::founders(found, self.config.max_members);
             for anomaly in beyond {
-                self.state.waiting.remove(&anomaly.id);
                 let why = "the incident that it belongs to is full".to_string();
-                effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
+                self.leave_out(anomaly.id, why, effects);
             }
             if self.state.open.len() >= self.config.max_open {
                 for anomaly in &found {
-                    self.state.waiting.remove(&anomaly.id);
                     let why = format!("{} incidents are open, the limit", self.config.max_open);
-                    effects.push(Effect::Suppressed { anomaly: anomaly.id, why });
+                    self.leave_out(anomaly.id, why, effects);
                 }
                 continue;
             }
-            found.iter().for_each(|anomaly| {
-                self.state.waiting.remove(&anomaly.id);
-            });
-            self.open_story(found, evidence);
+            found.iter().for_each(|anomaly| drop(self.state.waiting.remove(&anomaly.id)));
+            self.open_story(found, evidence, opens_at);
         }
     }
 
@@ -375,15 +468,12 @@ impl Correlator {
             .iter()
             .filter(|group| !group.iter().any(is_alert))
             .filter_map(|group| Some((group::first(group)?, group::evidence(group))));
-        let ours = open
-            .values()
-            .filter(|story| !story.incident.members.iter().any(|member| is_alert(&member.anomaly)));
+        let ours = open.values().filter(|story| !story.anomalies().any(is_alert));
         let told = ours.map(|story| (story.first, story.evidence));
         budget.episodes(waiting.chain(told));
     }
 
-    fn open_story(&mut self, found: Vec<Anomaly>, evidence: f64) {
-        let time_ms = self.state.time_ms;
+    fn open_story(&mut self, found: Vec<Anomaly>, evidence: f64, opens_at: f64) {
         if let Some(mut story) = self.reopened(&found) {
             for anomaly in found {
                 story.add(anomaly, "the incident flares up again".to_string(), self.config.window_ms);
@@ -391,14 +481,22 @@ impl Correlator {
             self.state.open.insert(story.incident.id, story);
             return;
         }
-        let Some(beginning) = group::first(&found) else { return };
         let because = group::reasons(&found, self.state.ties());
-        let members: Vec<Member> =
-            found.into_iter().zip(because).map(|(anomaly, because)| Member { anomaly, because }).collect();
-        let window_ms = self.config.window_ms;
-        let started_ms =
-            members.iter().map(|member| onset(&member.anomaly, window_ms)).min().unwrap_or(time_ms);
-        let first = members.iter().map(|member| member.anomaly.series.as_str()).min().unwrap_or_default();
+        let members = found.into_iter().zip(because).map(|(anomaly, because)| Member { anomaly, because });
+        let why = format!(
+            "evidence {evidence:.1}, opens at {opens_at:.1}: {} series, {} false alarms per day",
+            self.state.warm_series, self.config.false_alarms_per_day
+        );
+        self.begin(members.collect(), evidence, why, None);
+    }
+
+    /// A new story of these members.
+    fn begin(&mut self, members: Vec<Member>, evidence: f64, why: String, split_from: Option<Id>) {
+        let (time_ms, window_ms) = (self.state.time_ms, self.config.window_ms);
+        let anomalies = || members.iter().map(|member| &member.anomaly);
+        let Some(beginning) = group::first(anomalies()) else { return };
+        let started_ms = anomalies().map(|anomaly| onset(anomaly, window_ms)).min().unwrap_or(time_ms);
+        let first = anomalies().map(|anomaly| anomaly.series.as_str()).min().unwrap_or_default();
         let incident = Incident {
             id: Id::of(&["incident", first, &time_ms.to_string()]),
             revision: 0,
@@ -410,19 +508,17 @@ impl Correlator {
             updated_ms: time_ms,
             resolved_ms: None,
             severity: 0.0,
+            harm: None,
             members,
             suspects: Vec::new(),
             changes: Vec::new(),
             reopened: 0,
+            merged_into: None,
+            split_from,
             acknowledged_by: None,
             remediation: None,
             page: false,
-            why: format!(
-                "evidence {evidence:.1}, opens at {:.1}: {} series, {} false alarms per day",
-                self.opens_at(),
-                self.state.warm_series,
-                self.config.false_alarms_per_day
-            ),
+            why,
         };
         let story = Story {
             incident,
@@ -441,7 +537,8 @@ impl Correlator {
         let speaks: BTreeSet<_> = found.iter().map(|anomaly| &anomaly.entity).collect();
         let position = self.state.resolved.iter().rposition(|story| {
             let recent = story.incident.resolved_ms.is_some_and(|resolved| time_ms - resolved <= within);
-            recent && story.incident.suspects.first().is_some_and(|first| speaks.contains(&first.entity))
+            let goes_on = recent && story.incident.merged_into.is_none();
+            goes_on && story.incident.suspects.first().is_some_and(|first| speaks.contains(&first.entity))
         })?;
         let mut story = self.state.resolved.remove(position)?;
         story.incident.state = IncidentState::Open;
@@ -451,13 +548,50 @@ impl Correlator {
         Some(story)
     }
 
+    /// Makes one of incidents that are one story, and two of one that is two.
+    fn merge_and_split(&mut self) {
+        let CorrelatorConfig { window_ms, max_members, max_open, .. } = self.config;
+        for (older, younger) in family::same(&self.state.open, self.state.ties(), window_ms) {
+            let Some(mut merged) = self.state.open.remove(&younger) else { continue };
+            if let Some(into) = self.state.open.get_mut(&older) {
+                family::merge(into, &mut merged, self.state.time_ms, max_members, window_ms);
+            }
+            self.state.open.insert(younger, merged);
+        }
+        let opens_at = self.opens_at();
+        let changed =
+            self.state.open.values().filter(|story| story.changed && story.incident.resolved_ms.is_none());
+        let parts = changed.flat_map(|story| {
+            let parts = family::parts(story, self.state.ties(), opens_at, window_ms);
+            parts.into_iter().map(move |part| (story.incident.id, part))
+        });
+        for (from, part) in parts.collect::<Vec<_>>() {
+            if self.state.open.len() >= max_open {
+                return;
+            }
+            self.split(from, &part);
+        }
+    }
+
+    fn split(&mut self, from: Id, part: &[Anomaly]) {
+        let Some(story) = self.state.open.get_mut(&from) else { return };
+        let is_part = |member: &mut Member| part.iter().any(|anomaly| anomaly.id == member.anomaly.id);
+        let members: Vec<Member> = story.incident.members.extract_if(.., is_part).collect();
+        story.changed = true;
+        let why = format!("was part of incident {from}: nothing ties them together any more");
+        self.begin(members, group::evidence(part), why, Some(from));
+    }
+
     /// Ranks, resolves and gives the revisions of this tick.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let Correlator { config, state } = self;
         let time_ms = state.time_ms;
+        let facing = state.users.facing(&state.graph);
         let mut over = Vec::new();
         for (id, story) in &mut state.open {
-            if story.incident.members.iter().any(|member| member.anomaly.active) {
+            if story.incident.merged_into.is_some() {
+                over.push(*id);
+            } else if story.anomalies().any(|anomaly| anomaly.active) {
                 story.last_active_ms = time_ms;
             } else if time_ms - story.last_active_ms >= config.resolve_after_ms {
                 story.incident.state = IncidentState::Resolved;
@@ -467,10 +601,11 @@ impl Correlator {
                 over.push(*id);
             }
             story.attach(&state.changes, config.change_before_ms);
-            if std::mem::take(&mut story.changed) {
-                let members = || story.incident.members.iter().map(|member| &member.anomaly);
-                story.evidence = story.evidence.max(group::evidence_of(members));
-                suspects::rank(&mut story.incident, &state.graph, config.change_before_ms);
+            story.hurts(facing.harm(&story.incident, &config.objectives));
+            if story.changed {
+                story.weigh();
+                let known = suspects::Known { graph: &state.graph, lessons: &state.lessons };
+                suspects::rank(&mut story.incident, known, config.change_before_ms);
                 effects.push(Effect::Incident(story.revise(time_ms)));
             }
         }
@@ -480,64 +615,6 @@ impl Correlator {
         while state.resolved.len() > config.keep_resolved {
             state.resolved.pop_front();
         }
-    }
-}
-
-/// When an anomaly began, for the beginning of its incident: an estimate from long before belongs to another story.
-fn onset(anomaly: &Anomaly, window_ms: i64) -> i64 {
-    anomaly.onset_ms.max(anomaly.opened_ms - window_ms)
-}
-
-impl Story {
-    fn has(&self, anomaly: Id) -> bool {
-        self.incident.members.iter().any(|member| member.anomaly.id == anomaly)
-    }
-
-    /// Takes a later revision of a member; worth a revision of the incident when it ends or gets clearly worse.
-    fn update(&mut self, anomaly: Anomaly) {
-        for member in &mut self.incident.members {
-            if member.anomaly.id == anomaly.id {
-                self.changed |= member.anomaly.active != anomaly.active;
-                self.changed |= anomaly.score > member.anomaly.score + 0.05;
-                member.anomaly = anomaly;
-                return;
-            }
-        }
-    }
-
-    fn add(&mut self, anomaly: Anomaly, because: String, window_ms: i64) {
-        self.incident.started_ms = self.incident.started_ms.min(onset(&anomaly, window_ms));
-        self.incident.members.push(Member { anomaly, because });
-        self.changed = true;
-    }
-
-    /// Attaches changes of its entities, and of those whose callers complain, that came shortly before it or since.
-    fn attach(&mut self, changes: &VecDeque<Change>, before_ms: i64) {
-        let incident = &mut self.incident;
-        for change in changes {
-            let is_member = incident.members.iter().any(|member| {
-                member.anomaly.entity.is(&change.entity) || symptom::whose(&member.anomaly).is(&change.entity)
-            });
-            let is_near = change.time_ms >= incident.started_ms - before_ms;
-            if is_member && is_near && !incident.changes.contains(change) {
-                incident.changes.push(change.clone());
-                incident.changes.sort();
-                self.changed = true;
-            }
-        }
-    }
-
-    fn revise(&mut self, time_ms: i64) -> Incident {
-        let incident = &mut self.incident;
-        incident.revision += 1;
-        incident.updated_ms = time_ms;
-        incident.event = std::mem::take(&mut self.event);
-        incident.page = incident.revision == 1;
-        let strongest = |a: &Member, b: &Member| b.anomaly.score.total_cmp(&a.anomaly.score);
-        incident.members.sort_by(|a, b| strongest(a, b).then_with(|| a.anomaly.id.cmp(&b.anomaly.id)));
-        incident.severity = incident.members.first().map_or(0.0, |member| member.anomaly.score);
-        incident.title = words::title(incident);
-        incident.clone()
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     graph::Graph,
     group,
+    lessons::Lessons,
     symptom::{self, Symptom},
 };
 use crate::types::{Anomaly, Change, Entity, Incident, Suspect};
@@ -44,8 +45,15 @@ struct Case {
     accusers: BTreeSet<Entity>,
 }
 
+/// What is known beside the incident.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) lessons: &'a Lessons,
+}
+
 /// Ranks the entities of an incident.
-pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64) {
+pub(super) fn rank(incident: &mut Incident, known: Known<'_>, change_before_ms: i64) {
     let mut cases: BTreeMap<Entity, Case> = BTreeMap::new();
     for anomaly in incident.members.iter().map(|member| &member.anomaly) {
         let entity = reporting(symptom::whose(anomaly), incident);
@@ -57,7 +65,7 @@ pub(super) fn rank(incident: &mut Incident, graph: &Graph, change_before_ms: i64
     }
     let cases: Vec<Case> = cases.into_values().collect();
     let mut suspects: Vec<(f64, Suspect)> =
-        cases.iter().map(|case| judge(case, &cases, incident, graph, change_before_ms)).collect();
+        cases.iter().map(|case| judge(case, &cases, incident, known, change_before_ms)).collect();
     let best = suspects.iter().map(|(odds, _)| *odds).fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = suspects.iter().map(|(odds, _)| (odds - best).exp()).sum();
     for (odds, suspect) in &mut suspects {
@@ -118,6 +126,7 @@ impl Case {
                 let is_certain = other.has_own || other.symptom == Symptom::Silent;
                 graph.calls(&self.entity, &other.entity)
                     && (is_certain || other.accusers.contains(&self.entity))
+                    || graph.runs_on(&self.entity, &other.entity)
             }
             _ => false,
         }
@@ -138,12 +147,20 @@ impl Case {
     }
 }
 
-fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before_ms: i64) -> (f64, Suspect) {
+fn judge(
+    case: &Case,
+    cases: &[Case],
+    incident: &Incident,
+    known: Known<'_>,
+    before_ms: i64,
+) -> (f64, Suspect) {
+    let graph = known.graph;
     let (seen, weight) = case.seen();
     let mut reasons = vec![seen];
     let mut odds = SYMPTOM * case.symptom as u8 as f64 + case.strongest + weight;
     let others = || cases.iter().filter(|other| other.entity != case.entity);
-    let callers: Vec<&Case> = others().filter(|other| graph.reaches(&other.entity, &case.entity)).collect();
+    let needs = |other: &Entity| graph.reaches(other, &case.entity) || graph.runs_on(other, &case.entity);
+    let callers: Vec<&Case> = others().filter(|other| needs(&other.entity)).collect();
     if !callers.is_empty() && case.symptom > Symptom::Traffic {
         odds += CALLED * callers.len() as f64 / others().count() as f64;
         let names: Vec<&str> = callers.iter().take(3).map(|caller| caller.entity.name.as_str()).collect();
@@ -167,6 +184,12 @@ fn judge(case: &Case, cases: &[Case], incident: &Incident, graph: &Graph, before
         let seconds = (case.onset_ms - change.time_ms) / 1000;
         let when = if seconds >= 0 { format!("{seconds} s before") } else { "as it began".to_string() };
         reasons.push(format!("{} {} {when}", change.kind, change.version));
+    }
+    let names = || Box::new(others().map(|other| &other.entity)) as Box<dyn Iterator<Item = &Entity>>;
+    let (taught, times) = known.lessons.odds(&case.entity, names);
+    odds += taught;
+    if times > 0 {
+        reasons.push(format!("was the cause of {times} incidents like this, people say"));
     }
     (odds, Suspect { entity: case.entity.clone(), weight: 0.0, reasons, change: blamed.cloned() })
 }

@@ -225,10 +225,11 @@ pub(super) fn find<'a>(attributes: &'a [KeyValue], keys: &[&str]) -> Option<&'a 
 }
 
 /// Attributes of a resource that say how its entity runs.
-const FACETS: [(Facet, &[&str]); 3] = [
+const FACETS: [(Facet, &[&str]); 4] = [
     (Facet::Version, &["service.version"]),
     (Facet::Image, &["container.image.tags", "container.image.tag"]),
     (Facet::PodTemplate, &["k8s.replicaset.name"]),
+    (Facet::Host, &["k8s.node.name", "host.name"]),
 ];
 
 /// The first of these attributes that is there, as text; lists too.

@@ -5,12 +5,14 @@
 //!   every partition past a tick ─ Traces ─ edges, values ─┐
 //!                                 Shard(Fold → Scorer) ───┴ anomalies
 //!     (before that: Query → Measured, when somebody outside measures rows of the tick)
+//!     (what a silence means is judged and not learnt, and opens no incident)
 //!     every shard past it ─ Correlator ─ incidents ─ Bus ─ signals
 //!                               ↑────── verified ──────┘
 //! ```
 //!
 //! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `demo` are the shells around it.
 
+mod due;
 mod partition;
 mod rows;
 mod scores;
@@ -27,12 +29,14 @@ use crate::{
     intake::IntakeConfig,
     measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
     score::ScoreConfig,
+    silences::{Schedule, Silences},
     types::{
-        Alert, Anomaly, BatchSignal, Change, Id, Incident, Measured, Record, Reject, RemediationSignal,
-        Samples, Sighting, Source, TickClosed, TickRows,
+        Anomaly, BatchSignal, Change, Incident, Measured, Record, Reject, RemediationSignal, Samples, Source,
+        Suppressed, TickClosed, TickRows, Word,
     },
 };
 
+use due::Due;
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
 pub use scores::SeriesScore;
@@ -67,6 +71,8 @@ pub struct PipelineConfig {
     pub deep_series: usize,
     /// Incidents.
     pub correlator: CorrelatorConfig,
+    /// Windows in which nothing is learnt and nothing opens.
+    pub silences: Vec<Schedule>,
     /// Policies and leases.
     pub bus: BusConfig,
 }
@@ -86,6 +92,7 @@ impl Default for PipelineConfig {
             score: ScoreConfig::default(),
             deep_series: 2048,
             correlator: CorrelatorConfig::default(),
+            silences: Vec::new(),
             bus: BusConfig::default(),
         }
     }
@@ -116,13 +123,8 @@ pub enum Event<'a> {
         /// Values of series that the pipeline has from nowhere else.
         values: Vec<Measured>,
     },
-    /// Somebody looks after an incident.
-    Acknowledge {
-        /// Which one.
-        id: Id,
-        /// Who.
-        by: String,
-    },
+    /// What a person says, of incidents and silences.
+    Word(Word),
     /// Whether the engine works through a backlog from now on: then it observes only.
     Backlog(bool),
     /// What controllers and people say to the bus.
@@ -137,12 +139,7 @@ pub enum Effect {
     /// A revision of an incident.
     Incident(Incident),
     /// An anomaly that opens no incident, and why.
-    Suppressed {
-        /// The anomaly.
-        anomaly: Id,
-        /// Why, in words.
-        why: String,
-    },
+    Suppressed(Suppressed),
     /// A change event, in the tick in which it took place.
     Change(Change),
     /// A record was refused: it belongs on the dead-letter topic.
@@ -197,13 +194,13 @@ pub struct Pipeline {
     traces: Traces,
     threads: Threads,
     shards: Vec<Shard>,
+    silences: Silences,
     correlator: Correlator,
     bus: Bus,
-    changes: Vec<Change>,
-    alerts: Vec<Alert>,
-    /// How entities run: what was seen, and what waits for its tick.
+    /// What waits for its tick.
+    due: Due,
+    /// How entities were seen to run.
     sightings: Sightings,
-    seen: Vec<Sighting>,
     closed: i64,
     awaited: Option<Awaited>,
     catching_up: bool,
@@ -228,12 +225,11 @@ impl Pipeline {
             traces: Traces::new(config.traces),
             threads: Threads::new(config.threads),
             shards: (0..config.clock.shards).map(shard).collect(),
+            silences: Silences::new(config.silences.clone()),
             correlator: Correlator::new(config.correlator.clone()),
             bus: Bus::new(config.bus.clone())?,
-            changes: Vec::new(),
-            alerts: Vec::new(),
+            due: Due::default(),
             sightings: Sightings::default(),
-            seen: Vec::new(),
             closed: i64::MIN,
             awaited: None,
             catching_up: true,
@@ -264,9 +260,11 @@ impl Pipeline {
             }
             Event::Flush => self.close_ticks(true, &mut effects),
             Event::Measured { tick, values } => self.measured(tick, &values, &mut effects),
-            Event::Acknowledge { id, by } => {
-                self.tell_correlator(correlator::Event::Acknowledge { id, by }, &mut effects);
+            Event::Word(Word::Silence(silence)) => self.silences.take(silence),
+            Event::Word(Word::EndSilence { silence, .. }) => {
+                self.silences.end(silence, self.closed_ms().unwrap_or(i64::MIN));
             }
+            Event::Word(word) => self.tell_correlator(correlator::Event::Word(word), &mut effects),
             Event::Backlog(catching_up) => self.catching_up = catching_up,
             Event::Bus(event) => self.tell_bus(event, &mut effects),
         }
@@ -295,6 +293,11 @@ impl Pipeline {
     /// The correlator, to look at.
     pub fn correlator(&self) -> &Correlator {
         &self.correlator
+    }
+
+    /// What is silenced, to look at.
+    pub fn silences(&self) -> &Silences {
+        &self.silences
     }
 
     /// The bus, to look at.
@@ -395,12 +398,12 @@ impl Pipeline {
             effects.push(Effect::DeadLetter { source: source.clone(), reject });
         }
         for change in taken.changes {
-            if !self.changes.contains(&change) {
-                self.changes.push(change);
+            if !self.due.changes.contains(&change) {
+                self.due.changes.push(change);
             }
         }
-        self.alerts.extend(taken.alerts);
-        self.seen.extend(taken.sightings);
+        self.due.alerts.extend(taken.alerts);
+        self.due.sightings.extend(taken.sightings);
     }
 
     /// Closes every tick that no partition holds open any more, oldest first, up to one that waits for its measures.
@@ -441,10 +444,13 @@ impl Pipeline {
             .collect();
         let traced = self.traces.close(tick, taken.iter().map(|(_, frames)| frames.shards.as_slice()));
         let measured_by_shard = self.by_shard(&[&traced.values, measured].concat());
-        let mut told = TickClosed { time_ms: start_ms, edges: traced.edges, ..TickClosed::default() };
+        let silences = self.silences.hold(start_ms);
+        let mut told =
+            TickClosed { time_ms: start_ms, edges: traced.edges, silences, ..TickClosed::default() };
         let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
         let shows_scores = self.shows_scores;
         let rooms = self.deep_rooms();
+        let silences = &told.silences;
         let closed = self.threads.each(&mut self.shards, samples, |index, shard| {
             let inputs: Vec<FrameInput<'_>> = taken
                 .iter()
@@ -462,6 +468,7 @@ impl Pipeline {
                 inputs: &inputs,
                 measured,
                 deep_room: rooms[index],
+                silences,
                 shows_scores,
             })
         });
@@ -470,6 +477,7 @@ impl Pipeline {
             self.counts.scored += closed.scored;
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
+            told.traffic.extend(closed.traffic);
             scores.extend(closed.scores);
         }
         if shows_scores {
@@ -512,37 +520,23 @@ impl Pipeline {
         told.anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
         effects.extend(told.anomalies.iter().cloned().map(Effect::Anomaly));
         let end_ms = time_ms + self.config.clock.tick_ns / 1_000_000;
-        let (mut due, later): (Vec<Change>, Vec<Change>) =
-            std::mem::take(&mut self.changes).into_iter().partition(|change| change.time_ms < end_ms);
-        self.changes = later;
-        due.extend(self.unannounced(&due, end_ms));
-        due.sort();
-        for change in due {
+        let mut due = self.due.until(end_ms);
+        told.placements = sightings::placements(&mut due.sightings);
+        due.changes.iter().for_each(|change| self.sightings.told(change));
+        due.changes.extend(due.sightings.into_iter().filter_map(|seen| self.sightings.take(seen)));
+        due.changes.sort();
+        for change in due.changes {
             effects.push(Effect::Change(change.clone()));
             self.tell_bus(bus::Event::Change(change.clone()), effects);
             self.tell_correlator(correlator::Event::Change(change), effects);
         }
-        let (mut due, later): (Vec<Alert>, Vec<Alert>) =
-            std::mem::take(&mut self.alerts).into_iter().partition(|alert| alert.time_ms < end_ms);
-        self.alerts = later;
-        due.sort();
-        for alert in due {
+        for alert in due.alerts {
             self.tell_correlator(correlator::Event::Alert(alert), effects);
         }
         let catching_up = self.catching_up;
         self.tell_bus(bus::Event::Tick { time_ms: end_ms, catching_up }, effects);
         self.tell_correlator(correlator::Event::Tick(told), effects);
         effects.push(Effect::TickClosed { time_ms: end_ms });
-    }
-
-    /// Changes that nobody told of, out of what was seen up to this time; `told` are those of the tick.
-    fn unannounced(&mut self, told: &[Change], end_ms: i64) -> Vec<Change> {
-        told.iter().for_each(|change| self.sightings.told(change));
-        let (mut seen, later): (Vec<Sighting>, Vec<Sighting>) =
-            std::mem::take(&mut self.seen).into_iter().partition(|seen| seen.time_ms < end_ms);
-        self.seen = later;
-        seen.sort();
-        seen.into_iter().filter_map(|seen| self.sightings.take(seen)).collect()
     }
 
     /// Tells the correlator, and the bus what came of it.
@@ -553,9 +547,7 @@ impl Pipeline {
                     effects.push(Effect::Incident(incident.clone()));
                     self.tell_bus(bus::Event::Incident(incident), effects);
                 }
-                correlator::Effect::Suppressed { anomaly, why } => {
-                    effects.push(Effect::Suppressed { anomaly, why });
-                }
+                correlator::Effect::Suppressed(suppressed) => effects.push(Effect::Suppressed(suppressed)),
             }
         }
     }

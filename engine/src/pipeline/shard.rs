@@ -6,7 +6,7 @@ use super::scores::SeriesScore;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{Anomaly, Measured, Section, StreamDef, section::SectionError},
+    types::{Anomaly, Id, Measured, Section, SeriesDef, Silence, StreamDef, Traffic, section::SectionError},
 };
 
 #[derive(Debug)]
@@ -15,13 +15,36 @@ pub(super) struct Shard {
     fold: Fold,
     scorer: Scorer,
     output: FoldOutput,
+    held: Held,
     warm: u64,
+}
+
+/// Slots of silenced series, in order, and the silences that they were found for.
+#[derive(Debug, Default)]
+struct Held {
+    silences: Vec<Id>,
+    slots: Vec<u32>,
+}
+
+impl Held {
+    /// Looks again where the silences or the series are others than before.
+    fn find(&mut self, silences: &[Silence], slots: &[Option<Arc<SeriesDef>>], output: &FoldOutput) {
+        let are_same = self.silences.iter().eq(silences.iter().map(|silence| &silence.id));
+        if are_same && (silences.is_empty() || output.admitted.is_empty() && output.forgotten.is_empty()) {
+            return;
+        }
+        self.silences = silences.iter().map(|silence| silence.id).collect();
+        let is_held = |series: &SeriesDef| silences.iter().any(|silence| silence.means_series(series));
+        let held = (0..).zip(slots).filter(|(_, series)| series.as_deref().is_some_and(is_held));
+        self.slots = held.map(|(slot, _)| slot).collect();
+    }
 }
 
 /// What a shard's frame gave.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     pub(super) anomalies: Vec<Anomaly>,
+    pub(super) traffic: Vec<Traffic>,
     pub(super) scored: u64,
     pub(super) refused: u64,
     /// What was said of every series, where that is asked for.
@@ -39,6 +62,8 @@ pub(super) struct ShardTick<'a> {
     pub(super) measured: &'a [Measured],
     /// Series that may enter the deep tier.
     pub(super) deep_room: usize,
+    /// Silences that hold.
+    pub(super) silences: &'a [Silence],
     /// Whether somebody asked for the scores.
     pub(super) shows_scores: bool,
 }
@@ -50,6 +75,7 @@ impl Shard {
             fold: Fold::new(fold),
             scorer: Scorer::new(score),
             output: FoldOutput::default(),
+            held: Held::default(),
             warm: 0,
         }
     }
@@ -87,6 +113,7 @@ impl Shard {
     pub(super) fn close(&mut self, tick: &ShardTick<'_>) -> Closed {
         let ShardTick { time_ms, shows_scores, .. } = *tick;
         self.fold.fold(tick.tick, tick.inputs, tick.measured, &mut self.output);
+        self.held.find(tick.silences, self.fold.slots(), &self.output);
         let output = &mut self.output;
         let frame = FrameView {
             time_ms,
@@ -95,6 +122,7 @@ impl Shard {
             admitted: &output.admitted,
             forgotten: &output.forgotten,
             deep_room: tick.deep_room,
+            held: &self.held.slots,
         };
         let mut anomalies = self.scorer.frame(frame);
         for new in output.novel.drain(..) {
@@ -114,7 +142,8 @@ impl Shard {
         let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
         let refused = output.refused_series;
         let scores = if shows_scores { self.scores().collect() } else { Vec::new() };
-        Closed { anomalies, scored, refused, scores }
+        let traffic = std::mem::take(&mut self.output.traffic);
+        Closed { anomalies, traffic, scored, refused, scores }
     }
 
     /// The scores of the tick that was closed last, by slot.

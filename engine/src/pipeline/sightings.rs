@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Change, Entity, Facet, Sighting};
+use crate::types::{Change, Entity, EntityKind, Facet, Placement, Sighting};
 
 /// Time after an entity's first sighting in which whatever is seen was there before.
 const LEARNING_MS: i64 = 600_000;
@@ -40,9 +40,14 @@ impl Sightings {
         }
     }
 
-    /// The change that a sighting is, if it is one.
+    /// The change that a sighting is, if it is one; where something runs is none.
     pub(super) fn take(&mut self, sighting: Sighting) -> Option<Change> {
         let Sighting { time_ms, entity, facet, value } = sighting;
+        let kind = match facet {
+            Facet::Version | Facet::Image => "service.upgraded",
+            Facet::PodTemplate => "pod_template.changed",
+            Facet::Host => return None,
+        };
         if self.0.len() >= MOST && !self.0.contains_key(&entity) {
             return None;
         }
@@ -59,10 +64,6 @@ impl Sightings {
             return None;
         }
         seen.changed_ms = time_ms;
-        let kind = match facet {
-            Facet::Version | Facet::Image => "service.upgraded",
-            Facet::PodTemplate => "pod_template.changed",
-        };
         Some(Change {
             time_ms,
             id: format!("telemetry/{entity}/{value}"),
@@ -74,10 +75,18 @@ impl Sightings {
     }
 }
 
+/// Takes out of sightings where entities run.
+pub(super) fn placements(sightings: &mut Vec<Sighting>) -> Vec<Placement> {
+    let places = |seen: &mut Sighting| seen.facet == Facet::Host;
+    let placed = sightings.extract_if(.., places).filter(|seen| seen.entity.kind != EntityKind::Host);
+    placed
+        .map(|seen| Placement { entity: seen.entity, host: Entity::new(EntityKind::Host, seen.value) })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::EntityKind;
 
     fn cart() -> Entity {
         Entity::new(EntityKind::Service, "cart")

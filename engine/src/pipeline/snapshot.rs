@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, PipelineConfig, Resume, partition::Partition};
+use super::{Pipeline, PipelineConfig, Resume, due::Due, partition::Partition, sightings::Sightings};
 use crate::{
     bus::{self, Bus},
     correlator::Correlator,
     measures::Traces,
     score::RestoreError,
-    types::{Change, Section},
+    types::Section,
 };
 
 /// Everything that is needed to go on after a restart.
@@ -50,18 +50,20 @@ pub const SNAPSHOT_VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct Own {
     closed: i64,
-    changes: Vec<Change>,
+    due: Due,
+    sightings: Sightings,
 }
+
+const VERSION: u32 = 2;
 
 impl Pipeline {
     /// Saves everything, at a tick barrier: open ticks are read again from the resume offsets.
     pub fn save(&self) -> Result<Snapshot, SnapshotError> {
-        let own = Own { closed: self.closed, changes: self.changes.clone() };
+        let own = Own { closed: self.closed, due: self.due.clone(), sightings: self.sightings.clone() };
         let mut sections = vec![
-            Section::save("pipeline", 1, &own)?,
-            Section::save("alerts", 1, &self.alerts)?,
-            Section::save("sightings", 1, &(&self.sightings, &self.seen))?,
+            Section::save("pipeline", VERSION, &own)?,
             self.traces.save("traces")?,
+            self.silences.save("silences")?,
             self.correlator.save("correlator")?,
             self.bus.save()?,
         ];
@@ -81,16 +83,13 @@ impl Pipeline {
         let config = pipeline.config.clone();
         for section in &snapshot.sections {
             if section.name == "pipeline"
-                && let Some(own) = section.load::<Own>(1)?
+                && let Some(own) = section.load::<Own>(VERSION)?
             {
-                pipeline.closed = own.closed;
-                pipeline.changes = own.changes;
-            } else if section.name == "alerts" {
-                pipeline.alerts = section.load(1)?.unwrap_or_default();
-            } else if section.name == "sightings" {
-                (pipeline.sightings, pipeline.seen) = section.load(1)?.unwrap_or_default();
+                Own { closed: pipeline.closed, due: pipeline.due, sightings: pipeline.sightings } = own;
             } else if section.name == "traces" {
                 pipeline.traces = Traces::load(config.traces, section)?;
+            } else if section.name == "silences" {
+                pipeline.silences.load(section)?;
             } else if section.name == "correlator" {
                 pipeline.correlator = Correlator::load(config.correlator.clone(), section)?;
             } else if section.name == "bus" {

@@ -88,6 +88,7 @@ pub fn score_table(
             admitted: if row == 0 && learnt == 0 { &admitted } else { &[] },
             forgotten: &[],
             deep_room: room(&scorer, config.deep_series),
+            held: &[],
         };
         let revisions = scorer.frame(view);
         summary.rows += 1;
@@ -133,6 +134,7 @@ fn learn(
             admitted: if learnt == 0 { admitted } else { &[] },
             forgotten: &[],
             deep_room: room(scorer, deep_series),
+            held: &[],
         });
         learnt += 1;
     }
@@ -155,5 +157,5 @@ fn slots(table: &Table) -> Vec<Option<Arc<SeriesDef>>> {
 /// A row as the correlator is told it; in the order of series, like the pipeline does.
 fn tick(time_ms: i64, warm_series: u64, mut anomalies: Vec<Anomaly>) -> TickClosed {
     anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
-    TickClosed { time_ms, anomalies, edges: Vec::new(), warm_series }
+    TickClosed { time_ms, anomalies, warm_series, ..TickClosed::default() }
 }

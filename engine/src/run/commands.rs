@@ -4,12 +4,13 @@ use super::{
     RunError,
     core::{Core, Going, Observation},
     decisions::Decision,
-    handle::{Call, Command, PartitionStatus, Status, Topology},
+    handle::{Call, Command, PartitionStatus, Status, Topology, Unheard},
 };
 use crate::{
     bus,
     pipeline::{Effect, Event},
-    types::{Entity, Id, IncidentState, RemediationSignal},
+    silences,
+    types::{Entity, Id, IncidentState, RemediationSignal, Word},
 };
 
 impl Core {
@@ -19,20 +20,16 @@ impl Core {
                 drop(reply.send(self.pipeline.correlator().list().into_iter().cloned().collect()));
             }
             Command::Incident(id, reply) => drop(reply.send(self.pipeline.correlator().get(id).cloned())),
-            Command::Acknowledge { id, by, reply } => {
-                self.decide_on(id, |after_ms| Decision::Acknowledge { incident: id, by, after_ms })?;
-                drop(reply.send(self.pipeline.correlator().get(id).cloned()));
+            Command::Say { word, reply } => drop(reply.send(self.hear(word)?)),
+            Command::Suppressed(reply) => {
+                drop(reply.send(self.pipeline.correlator().suppressed().cloned().collect()));
             }
-            Command::Feedback { id, by, real, cause, comment, reply } => {
-                self.decide_on(id, |after_ms| Decision::Feedback {
-                    incident: id,
-                    by,
-                    real,
-                    cause,
-                    comment,
-                    after_ms,
-                })?;
-                drop(reply.send(self.pipeline.correlator().get(id).cloned()));
+            Command::Adjustments(reply) => {
+                drop(reply.send(self.pipeline.correlator().adjustments().to_vec()));
+            }
+            Command::Silences(reply) => {
+                let now_ms = self.pipeline.closed_ms().unwrap_or(i64::MIN);
+                drop(reply.send(self.pipeline.silences().list(now_ms)));
             }
             Command::Signals(reply) => {
                 drop(reply.send(self.pipeline.bus().signals().into_iter().cloned().collect()));
@@ -58,14 +55,35 @@ impl Core {
         Ok(Going::On)
     }
 
-    /// Writes a decision about a known incident, then lets it take effect.
-    fn decide_on(&mut self, id: Id, decision: impl FnOnce(i64) -> Decision) -> Result<(), RunError> {
-        if self.pipeline.correlator().get(id).is_none() {
-            return Ok(());
+    /// Writes down what a person says, then lets it take effect; nothing of both where it is about what is not known.
+    fn hear(&mut self, word: Word) -> Result<Result<(), Unheard>, RunError> {
+        if let Err(unheard) = self.knows(&word) {
+            return Ok(Err(unheard));
         }
-        let decision = decision(self.pipeline.closed_ms().unwrap_or(i64::MIN));
+        let decision = Decision::Said { word, after_ms: self.pipeline.closed_ms().unwrap_or(i64::MIN) };
         self.write_down(&decision)?;
-        self.apply(decision)
+        self.apply(decision)?;
+        Ok(Ok(()))
+    }
+
+    fn knows(&self, word: &Word) -> Result<(), Unheard> {
+        let correlator = self.pipeline.correlator();
+        let silences = self.pipeline.silences();
+        let of = |what, id, is_known: bool| is_known.then_some(()).ok_or(Unheard::Unknown { what, id });
+        let incident = |id: Id| of("incident", id, correlator.get(id).is_some());
+        match word {
+            Word::Acknowledge { incident: id, .. } => incident(*id),
+            Word::Feedback(feedback) => {
+                feedback.incident.into_iter().chain(feedback.duplicate_of).try_for_each(incident)
+            }
+            Word::Silence(_) if silences.is_full() => Err(Unheard::Full { most: silences::MOST }),
+            Word::Silence(_) => Ok(()),
+            Word::EndSilence { silence, .. } => of("silence", *silence, silences.get(*silence).is_some()),
+            Word::Undo { adjustment, .. } => {
+                let is_known = correlator.adjustments().iter().any(|known| known.id == *adjustment);
+                of("adjustment", *adjustment, is_known)
+            }
+        }
     }
 
     /// A decision is durable before it takes effect.
@@ -79,10 +97,7 @@ impl Core {
     pub(super) fn apply(&mut self, decision: Decision) -> Result<(), RunError> {
         match decision {
             Decision::Idle(idle) => self.event(Event::Idle(&idle), &[]),
-            Decision::Acknowledge { incident, by, .. } => {
-                self.event(Event::Acknowledge { id: incident, by }, &[])
-            }
-            Decision::Feedback { .. } => Ok(()),
+            Decision::Said { word, .. } => self.event(Event::Word(word), &[]),
         }
     }
 
@@ -151,7 +166,13 @@ impl Core {
             callee: callee.to_string(),
             calls,
         };
-        Topology { calls: self.pipeline.correlator().topology().map(call).collect() }
+        let pair = |(from, to): (&Entity, &Entity)| (from.to_string(), to.to_string());
+        let correlator = self.pipeline.correlator();
+        Topology {
+            calls: correlator.topology().map(call).collect(),
+            runs_on: correlator.placements().map(pair).collect(),
+            declared: correlator.declared().map(pair).collect(),
+        }
     }
 
     pub(super) fn open_incidents(&self) -> u64 {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     pipeline::{Idle, Resume},
-    types::{Id, Section, section::SectionError},
+    types::{Id, Section, Word, section::SectionError},
 };
 
 /// One decision. One record of the topic `foreshock.internal.decisions`.
@@ -15,27 +15,10 @@ use crate::{
 pub(super) enum Decision {
     /// A silent partition holds no tick open.
     Idle(Idle),
-    /// Somebody looks after an incident.
-    Acknowledge {
-        /// Which one.
-        incident: Id,
-        /// Who.
-        by: String,
-        /// The tick after whose end it was said, unix milliseconds.
-        after_ms: i64,
-    },
-    /// A person's judgement of an incident.
-    Feedback {
-        /// Which one.
-        incident: Id,
-        /// Who.
-        by: String,
-        /// Whether it was real.
-        real: bool,
-        /// The cause, if known.
-        cause: String,
-        /// Anything else.
-        comment: String,
+    /// What a person said, of incidents or silences.
+    Said {
+        /// What.
+        word: Word,
         /// The tick after whose end it was said, unix milliseconds.
         after_ms: i64,
     },
@@ -46,7 +29,7 @@ impl Decision {
     pub(super) fn after_ms(&self) -> Option<i64> {
         match self {
             Decision::Idle(_) => None,
-            Decision::Acknowledge { after_ms, .. } | Decision::Feedback { after_ms, .. } => Some(*after_ms),
+            Decision::Said { after_ms, .. } => Some(*after_ms),
         }
     }
 
@@ -83,7 +66,7 @@ impl Included {
                 let resume = self.resume.iter().find(|resume| resume.source == idle.source);
                 resume.is_none_or(|resume| idle.offset >= resume.offset)
             }
-            Decision::Acknowledge { after_ms, .. } | Decision::Feedback { after_ms, .. } => {
+            Decision::Said { after_ms, .. } => {
                 let closed_ms = self.closed_ms.unwrap_or(i64::MIN);
                 *after_ms > closed_ms || (*after_ms == closed_ms && !self.keys.contains(key))
             }
@@ -112,6 +95,10 @@ mod tests {
     use super::*;
     use crate::types::Source;
 
+    fn word() -> Word {
+        Word::Acknowledge { incident: Id(7), by: "ann".to_string() }
+    }
+
     fn included() -> Included {
         let source = Source { topic: Arc::from("metrics"), partition: 0 };
         let resume = Resume { source, offset: 100, newest_ns: 0 };
@@ -120,8 +107,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_lacks_what_came_after_it() {
-        let acknowledge =
-            |after_ms| Decision::Acknowledge { incident: Id(7), by: "ann".to_string(), after_ms };
+        let acknowledge = |after_ms| Decision::Said { word: word(), after_ms };
         let idle = |partition, offset| {
             let source = Source { topic: Arc::from("metrics"), partition };
             Decision::Idle(Idle { source, offset, newest_ns: 0 })
@@ -150,7 +136,7 @@ mod tests {
 
     #[test]
     fn keys_name_their_engine() {
-        let decision = Decision::Acknowledge { incident: Id(7), by: "ann".to_string(), after_ms: 1 };
+        let decision = Decision::Said { word: word(), after_ms: 1 };
         for engine in ["", "foreshock-0", "a/b"] {
             let key = decision.key(engine).unwrap();
             assert!(is_ours(&key, engine) && !is_ours(&key, "other"), "{key}");

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
     bus,
-    types::{Id, Incident, RemediationSignal},
+    types::{Adjustment, Id, Incident, RemediationSignal, Silence, Suppressed, Word},
 };
 
 /// What the servers ask of the engine. A reply whose asker went away is dropped.
@@ -25,30 +25,19 @@ pub enum Command {
     Incidents(oneshot::Sender<Vec<Incident>>),
     /// One incident, or `None`.
     Incident(Id, oneshot::Sender<Option<Incident>>),
-    /// Somebody looks after an incident; answered once that is durable. `None`: there is no such incident.
-    Acknowledge {
-        /// Which one.
-        id: Id,
-        /// Who.
-        by: String,
-        /// The incident afterwards.
-        reply: oneshot::Sender<Option<Incident>>,
+    /// What a person says of incidents and silences; answered once that is durable. The error says why it had no effect.
+    Say {
+        /// What.
+        word: Word,
+        /// Whether it took effect.
+        reply: oneshot::Sender<Result<(), Unheard>>,
     },
-    /// A person's judgement of an incident; answered once that is durable. `None`: there is no such incident.
-    Feedback {
-        /// Which one.
-        id: Id,
-        /// Who.
-        by: String,
-        /// Whether it was real.
-        real: bool,
-        /// The cause, if known.
-        cause: String,
-        /// Anything else.
-        comment: String,
-        /// The incident afterwards.
-        reply: oneshot::Sender<Option<Incident>>,
-    },
+    /// The latest anomalies that opened no incident, newest first.
+    Suppressed(oneshot::Sender<Vec<Suppressed>>),
+    /// What judgements changed, oldest first.
+    Adjustments(oneshot::Sender<Vec<Adjustment>>),
+    /// What is silenced, by its beginning.
+    Silences(oneshot::Sender<Vec<Silence>>),
     /// Every signal that is known, newest first.
     Signals(oneshot::Sender<Vec<RemediationSignal>>),
     /// A person's word on a signal that waits; answered once that is durable. The error says why it had no effect.
@@ -82,11 +71,36 @@ pub enum Command {
     Topology(oneshot::Sender<Topology>),
 }
 
-/// The graph that spans have shown, for `foreshock topology`.
+/// Why a word has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unheard {
+    /// It is about something that is not known.
+    #[error("there is no {what} {id}")]
+    Unknown {
+        /// What it is.
+        what: &'static str,
+        /// Its id.
+        id: Id,
+    },
+    /// There is no room for more.
+    #[error("{most} silences are kept, the limit: end some")]
+    Full {
+        /// How many there may be.
+        most: usize,
+    },
+}
+
+/// What is known of who needs whom, for `foreshock topology`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Topology {
-    /// The calls, by caller and callee.
+    /// The calls that spans have shown, by caller and callee.
     pub calls: Vec<Call>,
+    /// What runs on which host, as resources say.
+    #[serde(default)]
+    pub runs_on: Vec<(String, String)>,
+    /// Who depends on whom by declaration.
+    #[serde(default)]
+    pub declared: Vec<(String, String)>,
 }
 
 /// An entity calls another.

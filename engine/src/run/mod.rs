@@ -52,7 +52,7 @@ use crate::{
 };
 
 pub use core::{Observation, Report};
-pub use handle::{Call, Command, Handle, HistoryStatus, PartitionStatus, Status, Stopped, Topology};
+pub use handle::{Call, Command, Handle, HistoryStatus, PartitionStatus, Status, Stopped, Topology, Unheard};
 pub use metrics::markdown as metrics_markdown;
 
 use core::{Core, Reads};

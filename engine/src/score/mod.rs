@@ -4,6 +4,7 @@
 //! * `open`: when an anomaly opens, worsens and closes
 //! * `entities`: rows of residuals per entity, and the forests over them
 //! * `deep`: windows and heavier models for a bounded number of series
+//! * `held`: series that are judged and not learnt
 //! * `words`: explanations for people
 //! * `columns`: the banks' state as snapshot sections
 //!
@@ -12,6 +13,7 @@
 mod columns;
 mod deep;
 mod entities;
+mod held;
 mod history;
 mod open;
 mod words;
@@ -30,6 +32,7 @@ pub use columns::{pack, unpack};
 pub use deep::ChangePoint;
 use deep::Deep;
 use entities::Entities;
+use held::Held;
 pub use history::History;
 use open::OpenAnomalies;
 
@@ -85,6 +88,8 @@ pub struct FrameView<'a> {
     pub forgotten: &'a [u32],
     /// Series that may enter the deep tier in this frame.
     pub deep_room: usize,
+    /// Slots whose values are judged and not learnt: somebody said that they are not what they should be.
+    pub held: &'a [u32],
 }
 
 /// A log template that was never seen before.
@@ -114,6 +119,7 @@ pub struct Scorer {
     /// Values so far, per slot.
     ages: Vec<u32>,
     entities: Entities,
+    held: Held,
     open: OpenAnomalies,
     /// Series that were shown a past, since the start.
     with_history: u64,
@@ -156,6 +162,7 @@ impl Scorer {
             deep: Deep::new(),
             ages: Vec::new(),
             entities,
+            held: Held::default(),
             open: OpenAnomalies::default(),
             with_history: 0,
         }
@@ -191,17 +198,20 @@ impl Scorer {
                 }
             }
         }
-        let column = Frame { time: seconds, values: frame.values };
-        self.core.advance(&column, &mut self.scores);
-        self.absence.advance(&column, &mut self.silences);
-        self.deep.advance(&column, frame.deep_room);
+        let came = Frame { time: seconds, values: frame.values };
+        self.held.judge(&self.config.core, &self.core, &came, frame.held);
+        let learnt = Frame { time: seconds, values: self.held.without(frame.values, frame.held) };
+        self.core.advance(&learnt, &mut self.scores);
+        self.absence.advance(&came, &mut self.silences);
+        self.deep.advance(&learnt, frame.deep_room);
         self.deep.join(&mut self.scores);
+        self.entities.advance(seconds, learnt.values, &self.scores);
+        self.held.join(&mut self.scores, frame.held);
         self.open.series(&self.config, &frame, &self.scores, &self.ages, &mut revisions);
         self.open.silences(&self.config, &frame, &self.absence, &self.silences, &self.ages, &mut revisions);
         for (age, value) in self.ages.iter_mut().zip(frame.values) {
             *age = age.saturating_add(u32::from(!value.is_nan()));
         }
-        self.entities.advance(seconds, frame.values, &self.scores);
         self.open.entities(&self.config, &frame, &self.entities, &self.ages, &mut revisions);
         revisions
     }

@@ -3,20 +3,22 @@
 use std::{pin::Pin, sync::Arc};
 
 use foreshock_proto::v1::{
-    self, AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListIncidentsRequest,
-    ListIncidentsResponse, WatchIncidentsRequest, incidents_server::Incidents,
+    self, AcknowledgeRequest, FeedbackRequest, FeedbackResponse, GetIncidentRequest, ListAdjustmentsRequest,
+    ListAdjustmentsResponse, ListIncidentsRequest, ListIncidentsResponse, ListSuppressedRequest,
+    ListSuppressedResponse, UndoRequest, UndoResponse, WatchIncidentsRequest, incidents_server::Incidents,
 };
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
 use super::{
+    heard, invalid,
     limits::{Permit, Streams, fitting},
     unavailable, wire, words,
 };
 use crate::{
     run::{Command, Handle},
-    types::{Id, Incident, IncidentState},
+    types::{Adjustment, Id, Incident, IncidentState, Word},
 };
 
 /// The service.
@@ -29,6 +31,10 @@ pub(super) struct Service {
 impl Service {
     pub(super) fn new(handle: Handle, streams: Streams) -> Service {
         Service { handle, streams }
+    }
+
+    async fn adjustments(&self) -> Result<Vec<Adjustment>, Status> {
+        self.handle.ask(Command::Adjustments).await.map_err(unavailable)
     }
 
     async fn all(&self) -> Result<Vec<Incident>, Status> {
@@ -83,20 +89,51 @@ impl Incidents for Service {
         request: Request<AcknowledgeRequest>,
     ) -> Result<Response<v1::Incident>, Status> {
         let AcknowledgeRequest { id: text, by } = request.into_inner();
-        let id = id(&text)?;
+        let incident = id(&text)?;
         words("by", &by, 1..=256)?;
-        let found = self.handle.ask(|reply| Command::Acknowledge { id, by, reply }).await;
-        known(id, found.map_err(unavailable)?)
+        heard(&self.handle, Word::Acknowledge { incident, by }).await?;
+        self.get(Request::new(GetIncidentRequest { id: text })).await
     }
 
-    async fn feedback(&self, request: Request<FeedbackRequest>) -> Result<Response<v1::Incident>, Status> {
-        let FeedbackRequest { id: text, by, real, cause, comment } = request.into_inner();
-        let id = id(&text)?;
+    async fn feedback(
+        &self,
+        request: Request<FeedbackRequest>,
+    ) -> Result<Response<FeedbackResponse>, Status> {
+        let request = request.into_inner();
+        words("by", &request.by, 1..=256)?;
+        words("cause", &request.cause, 0..=1024)?;
+        words("comment", &request.comment, 0..=4096)?;
+        let feedback = wire::feedback_from(request).map_err(invalid)?;
+        let before = self.adjustments().await?;
+        heard(&self.handle, Word::Feedback(feedback)).await?;
+        let mut learnt = self.adjustments().await?;
+        learnt.retain(|adjustment| before.iter().all(|known| known.id != adjustment.id));
+        Ok(Response::new(FeedbackResponse { adjustments: learnt.iter().map(wire::adjustment).collect() }))
+    }
+
+    async fn list_adjustments(
+        &self,
+        _: Request<ListAdjustmentsRequest>,
+    ) -> Result<Response<ListAdjustmentsResponse>, Status> {
+        let adjustments = self.adjustments().await?.iter().map(wire::adjustment).collect();
+        Ok(Response::new(ListAdjustmentsResponse { adjustments }))
+    }
+
+    async fn undo(&self, request: Request<UndoRequest>) -> Result<Response<UndoResponse>, Status> {
+        let UndoRequest { id: text, by } = request.into_inner();
+        let adjustment = id(&text)?;
         words("by", &by, 1..=256)?;
-        words("cause", &cause, 0..=1024)?;
-        words("comment", &comment, 0..=4096)?;
-        let ask = |reply| Command::Feedback { id, by, real, cause, comment, reply };
-        known(id, self.handle.ask(ask).await.map_err(unavailable)?)
+        heard(&self.handle, Word::Undo { adjustment, by }).await?;
+        Ok(Response::new(UndoResponse {}))
+    }
+
+    async fn list_suppressed(
+        &self,
+        request: Request<ListSuppressedRequest>,
+    ) -> Result<Response<ListSuppressedResponse>, Status> {
+        let suppressed = self.handle.ask(Command::Suppressed).await.map_err(unavailable)?;
+        let suppressed = fitting(suppressed.iter().map(wire::suppressed), request.into_inner().limit);
+        Ok(Response::new(ListSuppressedResponse { suppressed }))
     }
 }
 
@@ -153,10 +190,6 @@ impl Watch {
 
 fn id(text: &str) -> Result<Id, Status> {
     wire::id(text).map_err(invalid)
-}
-
-fn invalid(problem: wire::Invalid) -> Status {
-    Status::invalid_argument(problem.to_string())
 }
 
 fn known(id: Id, incident: Option<Incident>) -> Result<Response<v1::Incident>, Status> {

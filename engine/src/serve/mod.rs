@@ -1,6 +1,6 @@
 //! gRPC for controllers and people: the services of `foreshock.v1`, health and reflection.
 //!
-//! * `bus`: controllers' streams, signals and decisions · `incidents`: lists, watches, people's word
+//! * `bus`: controllers' streams, signals and decisions · `incidents`: lists, watches, people's word · `silences`
 //! * `wire`: our types as protobuf messages and back · `limits`: what a client may ask of us at once
 //! * `connections`: how many may be connected
 //!
@@ -10,18 +10,23 @@ mod bus;
 mod connections;
 mod incidents;
 mod limits;
+mod silences;
 pub mod wire;
 
 use std::{future::Future, time::Duration};
 
 use foreshock_proto::v1::{
     self, incidents_server::IncidentsServer, remediation_bus_server::RemediationBusServer,
+    silences_server::SilencesServer,
 };
 use tokio::sync::watch;
 use tonic::{Status, transport::Server};
 use tonic_health::{ServingStatus, server::health_reporter};
 
-use crate::run::{Handle, Stopped};
+use crate::{
+    run::{Command, Handle, Stopped, Unheard},
+    types::Word,
+};
 pub use connections::{Connection, Limited};
 use limits::Streams;
 
@@ -42,7 +47,7 @@ pub async fn grpc(
 ) -> Result<(), tonic::transport::Error> {
     let (ending, ended) = watch::channel(());
     let (health, health_service) = health_reporter();
-    let services = ["", "foreshock.v1.RemediationBus", "foreshock.v1.Incidents"];
+    let services = ["", "foreshock.v1.RemediationBus", "foreshock.v1.Incidents", "foreshock.v1.Silences"];
     for service in services {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -54,8 +59,10 @@ pub async fn grpc(
     let streams = Streams::new(ended.clone());
     let bus = RemediationBusServer::new(bus::Service::new(handle.clone(), streams.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let incidents = IncidentsServer::new(incidents::Service::new(handle, streams))
+    let incidents = IncidentsServer::new(incidents::Service::new(handle.clone(), streams))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let silences =
+        SilencesServer::new(silences::Service::new(handle)).max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut drained = ended.clone();
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -66,6 +73,7 @@ pub async fn grpc(
         .add_service(reflection)
         .add_service(bus)
         .add_service(incidents)
+        .add_service(silences)
         // An error is what is waited for: the sender is gone.
         .serve_with_incoming_shutdown(listener, async move {
             drop(drained.changed().await);
@@ -88,6 +96,19 @@ pub async fn grpc(
 /// What a client is told when the engine does not answer any more.
 fn unavailable(stopped: Stopped) -> Status {
     Status::unavailable(stopped.to_string())
+}
+
+fn invalid(problem: wire::Invalid) -> Status {
+    Status::invalid_argument(problem.to_string())
+}
+
+/// Says something to the engine, and waits until it is durable.
+async fn heard(handle: &Handle, word: Word) -> Result<(), Status> {
+    let answer = handle.ask(|reply| Command::Say { word, reply }).await.map_err(unavailable)?;
+    answer.map_err(|unheard| match unheard {
+        Unheard::Unknown { .. } => Status::not_found(unheard.to_string()),
+        Unheard::Full { .. } => Status::resource_exhausted(unheard.to_string()),
+    })
 }
 
 /// Refuses words that are missing or too long.

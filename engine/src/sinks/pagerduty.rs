@@ -35,7 +35,7 @@ fn event(incident: &Incident, routing_key: &str) -> Value {
     let action = match incident.event {
         IncidentEvent::Opened | IncidentEvent::Reopened | IncidentEvent::Updated => "trigger",
         IncidentEvent::Acknowledged => "acknowledge",
-        IncidentEvent::Resolved => "resolve",
+        IncidentEvent::Resolved | IncidentEvent::Merged => "resolve",
     };
     let mut event = json!({
         "routing_key": routing_key,

@@ -38,6 +38,7 @@ pub(super) fn event(event: IncidentEvent) -> &'static str {
         IncidentEvent::Acknowledged => "Acknowledged",
         IncidentEvent::Updated => "Updated",
         IncidentEvent::Resolved => "Resolved",
+        IncidentEvent::Merged => "Merged",
     }
 }
 

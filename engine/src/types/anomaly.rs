@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{hash::Id, series::Entity};
+use super::{hash::Id, series::Entity, silence::Silence};
 
 /// What is abnormal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -92,6 +92,26 @@ pub struct Edge {
     pub errors: u64,
 }
 
+/// An entity was seen to run on a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Placement {
+    /// What runs.
+    pub entity: Entity,
+    /// Where.
+    pub host: Entity,
+}
+
+/// Requests that an entity answered during a tick.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Who answered.
+    pub entity: Entity,
+    /// Number of requests.
+    pub requests: u64,
+    /// Number of those that failed.
+    pub errors: u64,
+}
+
 /// A tick is closed in every shard: everything the correlator learns from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TickClosed {
@@ -101,6 +121,12 @@ pub struct TickClosed {
     pub anomalies: Vec<Anomaly>,
     /// Calls seen, sorted by (caller, callee), one per pair.
     pub edges: Vec<Edge>,
+    /// Where entities were seen to run.
+    pub placements: Vec<Placement>,
+    /// Requests that entities answered, by shard.
+    pub traffic: Vec<Traffic>,
     /// Series that are modelled: each is a chance for a false alarm.
     pub warm_series: u64,
+    /// Silences that hold, in order of their ids.
+    pub silences: Vec<Silence>,
 }

@@ -32,6 +32,8 @@ pub enum IncidentEvent {
     Updated,
     /// Its series are back to normal.
     Resolved,
+    /// It turned out to be part of another, which goes on.
+    Merged,
 }
 
 /// One incident at one revision. One record of the topic `foreshock.incidents`.
@@ -56,8 +58,12 @@ pub struct Incident {
     pub updated_ms: i64,
     /// Event time of its resolution, unix milliseconds.
     pub resolved_ms: Option<i64>,
-    /// Strongest score of its members, 0..1.
+    /// How bad it is for those who use the system, 0..1, see [`Harm`]; where no requests are seen, the strongest score of its
+    /// members.
     pub severity: f64,
+    /// What the severity rests on; none where no requests are seen.
+    #[serde(default)]
+    pub harm: Option<Harm>,
     /// Its anomalies, strongest first, each at its latest revision.
     pub members: Vec<Member>,
     /// Candidate causes, best first.
@@ -66,6 +72,12 @@ pub struct Incident {
     pub changes: Vec<Change>,
     /// How often it was reopened.
     pub reopened: u32,
+    /// The incident that it turned out to be part of.
+    #[serde(default)]
+    pub merged_into: Option<Id>,
+    /// The incident that it was part of, before they turned out to be two.
+    #[serde(default)]
+    pub split_from: Option<Id>,
     /// Who looks after it.
     pub acknowledged_by: Option<String>,
     /// What came of remediation: `verified` or `not recovered`.
@@ -73,6 +85,31 @@ pub struct Incident {
     /// Whether this revision should notify people.
     pub page: bool,
     /// Why its members belong together, and why it pages or does not.
+    pub why: String,
+}
+
+/// What an incident does to those who use the system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Harm {
+    /// Share of user-facing requests of the last minutes that went to entities which fail, are slow or silent in this incident,
+    /// 0..1. User-facing is who answers requests and is called by nobody else.
+    pub user_traffic: f64,
+    /// How many times as fast as it may last an error budget is spent: the worst of the objectives that it touches.
+    pub burn_rate: f64,
+    /// Whose budget: the name of the objective, or the entity that has the default one.
+    pub objective: String,
+    /// The same in words.
+    pub why: String,
+}
+
+/// An anomaly that opened no incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Suppressed {
+    /// Event time at which that was decided, unix milliseconds.
+    pub time_ms: i64,
+    /// The anomaly as it was then.
+    pub anomaly: Anomaly,
+    /// Why.
     pub why: String,
 }
 

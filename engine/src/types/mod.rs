@@ -7,6 +7,7 @@
 //! * `sample`: the numbers, log lines and spans that measures take out of batches
 //! * `alert`, `change`: what others say
 //! * `sighting`: what telemetry says in passing of how an entity runs
+//! * `silence`, `word`: what people say
 //! * `anomaly`, `incident`, `signal`: what the engine says
 //! * `hash`: the one stable hash behind every id
 //! * `section`: the form in which a state machine saves itself
@@ -24,13 +25,15 @@ pub mod section;
 pub mod series;
 pub mod sighting;
 pub mod signal;
+pub mod silence;
+pub mod word;
 
 pub use alert::{Alert, AlertSeverity};
-pub use anomaly::{Anomaly, AnomalyKind, Edge, TickClosed};
+pub use anomaly::{Anomaly, AnomalyKind, Edge, Placement, TickClosed, Traffic};
 pub use batch::{Batch, Signal as BatchSignal};
 pub use change::Change;
 pub use hash::{Id, stable_hash};
-pub use incident::{Incident, IncidentEvent, IncidentState, Member, Suspect};
+pub use incident::{Harm, Incident, IncidentEvent, IncidentState, Member, Suppressed, Suspect};
 pub use measured::{Measured, TickRows};
 pub use record::{Record, Reject, RejectReason, Source};
 pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};
@@ -38,3 +41,5 @@ pub use section::Section;
 pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind};
 pub use sighting::{Facet, Sighting};
 pub use signal::{Action, ControllerKind, RemediationSignal, SignalState};
+pub use silence::{Matcher, Silence};
+pub use word::{Adjustment, Feedback, Lesson, Verdict, Word};

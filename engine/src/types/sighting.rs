@@ -13,6 +13,8 @@ pub enum Facet {
     Image,
     /// `k8s.replicaset.name`: another pod template, be it of the same version.
     PodTemplate,
+    /// `k8s.node.name`, or `host.name`: where it runs. No change: work is moved all the time.
+    Host,
 }
 
 /// A value of a facet, seen on a resource that is new.

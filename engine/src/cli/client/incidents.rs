@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use foreshock_proto::v1::{
-    self, AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListIncidentsRequest,
-    WatchIncidentsRequest, incidents_client::IncidentsClient,
+    self, AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListAdjustmentsRequest,
+    ListIncidentsRequest, ListSuppressedRequest, UndoRequest, WatchIncidentsRequest,
+    incidents_client::IncidentsClient,
 };
 use tonic::transport::Channel;
 
@@ -13,7 +14,10 @@ use super::{
     screen::{json, say, width},
     story, unknown,
 };
-use crate::{serve::wire, types::Incident};
+use crate::{
+    serve::wire,
+    types::{self, Incident},
+};
 
 /// Read incidents of a running engine, and say what you know of them.
 ///
@@ -36,6 +40,9 @@ enum What {
         /// Only those in this state.
         #[arg(long)]
         state: Option<State>,
+        /// The latest anomalies that opened no incident, and why, instead.
+        #[arg(long, conflicts_with = "state")]
+        suppressed: bool,
         /// At most this many.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
@@ -55,23 +62,51 @@ enum What {
         #[arg(long)]
         by: String,
     },
-    /// Say whether it was real, and what the cause was.
+    /// Say what it was worth, and what the cause was. It is learnt from at once: see `adjustments`.
     Feedback {
-        /// Its id.
-        id: String,
+        /// Its id; none for an incident that was missed.
+        #[arg(required_unless_present = "missed")]
+        id: Option<String>,
         /// Who says it.
         #[arg(long)]
         by: String,
-        /// Whether it was real.
-        #[arg(long, action = clap::ArgAction::Set)]
-        real: bool,
-        /// The entity that was the cause, for example service/payment.
+        #[command(flatten)]
+        verdict: Verdict,
+        /// The entity that was the cause, for example service/payment; for what was missed, the one that was in trouble.
         #[arg(long, default_value = "")]
         cause: String,
         /// Anything else.
         #[arg(long, default_value = "")]
         comment: String,
     },
+    /// What judgements changed, oldest first.
+    Adjustments,
+    /// Forget what a judgement taught.
+    Undo {
+        /// The id of the adjustment.
+        id: String,
+        /// Who.
+        #[arg(long)]
+        by: String,
+    },
+}
+
+/// What an incident was worth.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Verdict {
+    /// It was real and worth knowing.
+    #[arg(long)]
+    useful: bool,
+    /// Nothing was wrong.
+    #[arg(long = "false")]
+    not_real: bool,
+    /// It was part of this other incident.
+    #[arg(long, value_name = "ID")]
+    duplicate_of: Option<String>,
+    /// There was none, and there should have been.
+    #[arg(long)]
+    missed: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -83,11 +118,27 @@ enum State {
 pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     block_on(async {
         let channel = arguments.engine.connect().await?;
-        let client = IncidentsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+        let mut client = IncidentsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         let output = Output { json: arguments.json, width: width() };
         match &arguments.what {
-            What::List { state, limit } => list(client, &output, *state, *limit).await,
+            What::List { suppressed: true, limit, .. } => suppressed(client, &output, *limit).await,
+            What::List { state, limit, .. } => list(client, &output, *state, *limit).await,
             What::Watch => watch(client, &output).await,
+            What::Feedback { id, by, verdict, cause, comment } => {
+                let request = verdict.request(id.as_deref(), by, cause, comment);
+                let answer = client.feedback(request).await.map_err(|status| refusal(&status))?;
+                output.adjustments(answer.into_inner().adjustments)
+            }
+            What::Adjustments => {
+                let answer = client.list_adjustments(ListAdjustmentsRequest {}).await;
+                output.adjustments(answer.map_err(|status| refusal(&status))?.into_inner().adjustments)
+            }
+            What::Undo { id, by } => {
+                let request = UndoRequest { id: id.clone(), by: by.clone() };
+                client.undo(request).await.map_err(|status| refusal(&status))?;
+                let answer = client.list_adjustments(ListAdjustmentsRequest {}).await;
+                output.adjustments(answer.map_err(|status| refusal(&status))?.into_inner().adjustments)
+            }
             one => output.detail(ask(client, one).await?),
         }
     })?;
@@ -108,6 +159,18 @@ async fn list(mut client: Client, output: &Output, state: Option<State>, limit: 
     answer.into_inner().incidents.into_iter().try_for_each(|incident| output.row(incident))
 }
 
+async fn suppressed(mut client: Client, output: &Output, limit: u32) -> anyhow::Result<()> {
+    let answer = client.list_suppressed(ListSuppressedRequest { limit }).await;
+    let answer = answer.map_err(|status| refusal(&status))?.into_inner();
+    if !output.json {
+        say(&story::suppressed_head(output.width))?;
+    }
+    answer.suppressed.into_iter().try_for_each(|message| {
+        let suppressed = wire::suppressed_from(message).map_err(unknown)?;
+        say(&if output.json { json(&suppressed)? } else { story::suppressed(&suppressed, output.width) })
+    })
+}
+
 async fn watch(mut client: Client, output: &Output) -> anyhow::Result<()> {
     let request = WatchIncidentsRequest { include_open: true };
     let mut changes = client.watch(request).await.map_err(|status| refusal(&status))?.into_inner();
@@ -124,14 +187,29 @@ async fn ask(mut client: Client, what: &What) -> anyhow::Result<v1::Incident> {
         What::Ack { id, by } => {
             client.acknowledge(AcknowledgeRequest { id: id.clone(), by: by.clone() }).await
         }
-        What::Feedback { id, by, real, cause, comment } => {
-            let (by, cause, comment) = (by.clone(), cause.clone(), comment.clone());
-            client.feedback(FeedbackRequest { id: id.clone(), by, real: *real, cause, comment }).await
-        }
         What::Get { id } => client.get(GetIncidentRequest { id: id.clone() }).await,
-        What::List { .. } | What::Watch => unreachable!("`run` has taken these"),
+        _ => unreachable!("`run` has taken these"),
     };
     Ok(answer.map_err(|status| refusal(&status))?.into_inner())
+}
+
+impl Verdict {
+    fn request(&self, id: Option<&str>, by: &str, cause: &str, comment: &str) -> FeedbackRequest {
+        let verdict = match self {
+            Verdict { useful: true, .. } => types::Verdict::Useful,
+            Verdict { not_real: true, .. } => types::Verdict::False,
+            Verdict { duplicate_of: Some(_), .. } => types::Verdict::Duplicate,
+            _ => types::Verdict::Missed,
+        };
+        FeedbackRequest {
+            id: id.unwrap_or_default().to_string(),
+            by: by.to_string(),
+            cause: cause.to_string(),
+            comment: comment.to_string(),
+            verdict: wire::verdict(verdict).into(),
+            duplicate_of: self.duplicate_of.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// How to say it.
@@ -151,6 +229,16 @@ impl Output {
 
     fn detail(&self, message: v1::Incident) -> anyhow::Result<()> {
         self.show(message, |incident| story::detail(incident, self.width).trim_end().to_string())
+    }
+
+    fn adjustments(&self, messages: Vec<v1::Adjustment>) -> anyhow::Result<()> {
+        if !self.json {
+            say(&story::adjustment_head(self.width))?;
+        }
+        messages.into_iter().try_for_each(|message| {
+            let adjustment = wire::adjustment_from(message).map_err(unknown)?;
+            say(&if self.json { json(&adjustment)? } else { story::adjustment(&adjustment, self.width) })
+        })
     }
 
     fn show(&self, message: v1::Incident, words: impl FnOnce(&Incident) -> String) -> anyhow::Result<()> {

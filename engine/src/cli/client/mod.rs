@@ -1,10 +1,11 @@
 //! The commands that talk to a running engine over gRPC.
 //!
-//! * `incidents`, `signals`, `controller`: the commands · `story`: incidents as tables and in detail
+//! * `incidents`, `silences`, `signals`, `controller`: the commands · `story`: incidents as tables and in detail
 
 pub(super) mod controller;
 pub(super) mod incidents;
 pub(super) mod signals;
+pub(super) mod silences;
 mod story;
 
 use std::{error::Error, time::Duration};
@@ -64,6 +65,10 @@ fn refusal(status: &Status) -> anyhow::Error {
     let said = plain(status.message());
     match status.code() {
         Code::NotFound if said.contains("signal") => anyhow!("{said}: see `foreshock signals list`"),
+        Code::NotFound if said.contains("silence") => anyhow!("{said}: see `foreshock silences list`"),
+        Code::NotFound if said.contains("adjustment") => {
+            anyhow!("{said}: see `foreshock incidents adjustments`")
+        }
         Code::NotFound => anyhow!("{said}: see `foreshock incidents list`"),
         Code::InvalidArgument | Code::FailedPrecondition => anyhow!("{said}"),
         Code::Unavailable => anyhow!("the engine went away: {said}; try again once `foreshock run` is up"),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::screen::{cut, fit, plain, time, wrap};
-use crate::types::{Incident, IncidentState, Member, Suspect};
+use crate::types::{Adjustment, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
 
 /// Columns from which a table also says who is suspected.
 const WIDE: usize = 110;
@@ -52,6 +52,51 @@ fn state(incident: &Incident) -> &'static str {
         IncidentState::Open => "open",
         IncidentState::Resolved => "resolved",
     }
+}
+
+/// The head of the table of what opened no incident.
+pub(super) fn suppressed_head(width: usize) -> String {
+    suppressed_line(width, ["TIME", "SERIES", "WHY"])
+}
+
+/// One anomaly that opened no incident as a line of the table.
+pub(super) fn suppressed(suppressed: &Suppressed, width: usize) -> String {
+    suppressed_line(width, [&time(suppressed.time_ms), &suppressed.anomaly.series, &suppressed.why])
+}
+
+fn suppressed_line(width: usize, [at, series, why]: [&str; 3]) -> String {
+    let rest = width.saturating_sub(19 + 4).max(40);
+    let line = format!("{}  {}  {}", fit(at, 19), fit(series, rest / 2), cut(why, rest - rest / 2));
+    line.trim_end().to_string()
+}
+
+/// The head of the table of adjustments.
+pub(super) fn adjustment_head(width: usize) -> String {
+    adjustment_line(width, ["ID", "TIME", "BY", "SAID", "SINCE THEN"])
+}
+
+/// One adjustment as a line of the table.
+pub(super) fn adjustment(adjustment: &Adjustment, width: usize) -> String {
+    let Adjustment { id, time_ms, by, said, lesson } = adjustment;
+    let since = match lesson {
+        Lesson::Evidence { entity, symptom, more } => {
+            let what = symptom.as_deref().map(|symptom| format!(": {symptom}")).unwrap_or_default();
+            format!("{entity}{what} needs {more:+.1} evidence")
+        }
+        Lesson::Cause { entity, instead_of: Some(other), odds } => {
+            format!("{entity} is believed {odds:+.1} more than {other}")
+        }
+        Lesson::Cause { entity, instead_of: None, odds } => format!("{entity} is believed {odds:+.1} more"),
+        Lesson::Together { a, b } => format!("{a} and {b} belong together"),
+    };
+    adjustment_line(width, [&id.to_string(), &time(*time_ms), by, said, &since])
+}
+
+fn adjustment_line(width: usize, [id, at, by, said, since]: [&str; 5]) -> String {
+    let rest = width.saturating_sub(16 + 19 + 10 + 8).max(40);
+    let (said, since) = (fit(said, rest / 2), cut(since, rest - rest / 2));
+    let line = format!("{}  {}  {}  {said}  {since}", fit(id, 16), fit(at, 19), fit(by, 10));
+    line.trim_end().to_string()
 }
 
 /// Everything that a person asks first, at most this wide.
@@ -111,7 +156,16 @@ impl Page {
         self.field("id", &format!("{id}, revision {}", incident.revision));
         self.field("state", &stands);
         self.field("started", &format!("{} (UTC)", time(incident.started_ms)));
-        self.field("severity", &format!("{:.2}", incident.severity));
+        let harm = incident.harm.as_ref().map(|harm| format!(": {}", harm.why)).unwrap_or_default();
+        self.field("severity", &format!("{:.2}{harm}", incident.severity));
+        for (word, other) in [
+            ("merged", incident.merged_into.map(|id| format!("into incident {id}"))),
+            ("split", incident.split_from.map(|id| format!("from incident {id}"))),
+        ] {
+            if let Some(other) = other {
+                self.field(word, &other);
+            }
+        }
         self.field(
             "owner",
             &incident

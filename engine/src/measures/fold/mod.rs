@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::templates::TemplateConfig;
 use crate::types::{
-    Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, section::SectionError,
+    Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, Traffic, section::SectionError,
 };
 
 use histograms::Histograms;
@@ -83,6 +83,8 @@ pub struct FoldOutput {
     pub novel: Vec<NewTemplate>,
     /// Log templates that were new lately and came again: who logged it, and the template as it was told.
     pub again: Vec<(Arc<Entity>, String)>,
+    /// Requests that entities answered.
+    pub traffic: Vec<Traffic>,
     /// Values without a slot, because the shard is full.
     pub refused_series: u64,
 }
@@ -182,6 +184,7 @@ impl Fold {
         let tick_seconds = self.config.tick_ns as f64 * 1e-9;
         out.novel.clear();
         out.again.clear();
+        out.traffic.clear();
         self.slots.begin(tick, self.config.series_ttl_ticks, out);
         self.forget(tick);
         let mut frame = Frame {

@@ -7,7 +7,7 @@ use super::{
     Frame, FrameInput,
     by_key::{ByKey, Reset},
 };
-use crate::types::{SpanSample, StreamKind};
+use crate::types::{SpanSample, StreamKind, Traffic};
 
 /// Memory for a tick.
 #[derive(Debug, Default)]
@@ -57,6 +57,10 @@ impl Spans {
             publish(counted, true, frame);
         }
         for (_, counted) in entities.sorted() {
+            if let Some(def) = frame.stream(counted.stream) {
+                let entity = (*def.series.entity).clone();
+                frame.out.traffic.push(Traffic { entity, requests: counted.spans, errors: counted.errors });
+            }
             publish(counted, false, frame);
         }
     }

@@ -3,7 +3,9 @@
 use foreshock_proto::v1;
 
 use super::{Invalid, entity, id, some};
-use crate::types::{Anomaly, AnomalyKind, Change, Incident, IncidentEvent, IncidentState, Member, Suspect};
+use crate::types::{
+    Anomaly, AnomalyKind, Change, Harm, Incident, IncidentEvent, IncidentState, Member, Suspect,
+};
 
 /// An incident as a message.
 pub fn incident(incident: &Incident) -> v1::Incident {
@@ -26,7 +28,20 @@ pub fn incident(incident: &Incident) -> v1::Incident {
         page: incident.page,
         why: incident.why.clone(),
         event: incident_event(incident.event).into(),
+        harm: incident.harm.as_ref().map(harm),
+        merged_into: incident.merged_into.map(|id| id.to_string()).unwrap_or_default(),
+        split_from: incident.split_from.map(|id| id.to_string()).unwrap_or_default(),
     }
+}
+
+fn harm(harm: &Harm) -> v1::Harm {
+    let Harm { user_traffic, burn_rate, objective, why } = harm.clone();
+    v1::Harm { user_traffic, burn_rate, objective, why }
+}
+
+fn harm_from(message: v1::Harm) -> Harm {
+    let v1::Harm { user_traffic, burn_rate, objective, why } = message;
+    Harm { user_traffic, burn_rate, objective, why }
 }
 
 /// An incident out of a message.
@@ -45,10 +60,13 @@ pub fn incident_from(message: v1::Incident) -> Result<Incident, Invalid> {
         updated_ms: message.updated_unix_ms,
         resolved_ms: (message.resolved_unix_ms != 0).then_some(message.resolved_unix_ms),
         severity: message.severity,
+        harm: message.harm.map(harm_from),
         members: message.members.into_iter().map(member_from).collect::<Result<_, _>>()?,
         suspects: suspects.collect::<Result<_, _>>()?,
         changes,
         reopened: message.reopened,
+        merged_into: some(message.merged_into).as_deref().map(id).transpose()?,
+        split_from: some(message.split_from).as_deref().map(id).transpose()?,
         acknowledged_by: some(message.acknowledged_by),
         remediation: some(message.remediation),
         page: message.page,
@@ -63,6 +81,7 @@ fn incident_event(event: IncidentEvent) -> v1::IncidentEvent {
         IncidentEvent::Acknowledged => v1::IncidentEvent::Acknowledged,
         IncidentEvent::Updated => v1::IncidentEvent::Updated,
         IncidentEvent::Resolved => v1::IncidentEvent::Resolved,
+        IncidentEvent::Merged => v1::IncidentEvent::Merged,
     }
 }
 
@@ -74,6 +93,7 @@ fn incident_event_from(event: i32) -> Result<IncidentEvent, Invalid> {
         v1::IncidentEvent::Acknowledged => Ok(IncidentEvent::Acknowledged),
         v1::IncidentEvent::Unspecified | v1::IncidentEvent::Updated => Ok(IncidentEvent::Updated),
         v1::IncidentEvent::Resolved => Ok(IncidentEvent::Resolved),
+        v1::IncidentEvent::Merged => Ok(IncidentEvent::Merged),
     }
 }
 
@@ -94,7 +114,7 @@ pub fn optional_incident_state(state: i32) -> Result<Option<IncidentState>, Inva
     }
 }
 
-fn member(member: &Member) -> v1::Member {
+pub(super) fn member(member: &Member) -> v1::Member {
     let anomaly = &member.anomaly;
     let attribution = anomaly.attribution.iter();
     v1::Member {
@@ -124,7 +144,7 @@ fn member(member: &Member) -> v1::Member {
     }
 }
 
-fn member_from(message: v1::Member) -> Result<Member, Invalid> {
+pub(super) fn member_from(message: v1::Member) -> Result<Member, Invalid> {
     let attribution = message.attribution.into_iter();
     let anomaly = Anomaly {
         id: id(&message.anomaly_id)?,

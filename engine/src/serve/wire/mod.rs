@@ -1,6 +1,7 @@
 //! Our types as the messages of `foreshock.v1`, and back. Nothing is lost either way.
 //!
 //! * `incident`: incidents with all that is in them · `signal`: signals, leases, what controllers say and are told
+//! * `word`: judgements, adjustments, silences and what was suppressed
 //!
 //! Back means from outside: what does not fit is [`Invalid`], with words for whoever sent it.
 
@@ -8,6 +9,7 @@ mod incident;
 mod signal;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use crate::types::{Entity, Id};
 
@@ -15,6 +17,9 @@ pub use incident::{incident, incident_from, incident_state, optional_incident_st
 pub use signal::{
     Refused, bus_message, controller_event, controller_kind, controller_kind_to, fault_message,
     optional_signal_state, outcome_to, signal, signal_from, signal_state,
+};
+pub use word::{
+    adjustment, adjustment_from, feedback_from, silence, silence_from, suppressed, suppressed_from, verdict,
 };
 
 /// A message that means nothing to us.
@@ -29,6 +34,15 @@ pub enum Invalid {
     /// A number that stands for nothing in this version.
     #[error("{0} is {1}, which stands for nothing: set it to one of the named values")]
     Enum(&'static str, i32),
+    /// Something that has to be there.
+    #[error("{0} is missing: give {1}")]
+    Missing(&'static str, &'static str),
+    /// No matcher; says why.
+    #[error("{0}")]
+    Matcher(String),
+    /// An interval of no length.
+    #[error("from {0} until {1} is no interval: it must end after it begins")]
+    Interval(i64, i64),
 }
 
 /// An id, as it stands on the wire.

@@ -1,0 +1,107 @@
+//! An incident, and what its next revision depends on.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{group, symptom, words};
+use crate::types::{Anomaly, Change, Harm, Id, Incident, IncidentEvent, IncidentState, Member};
+
+/// An incident and what its next revision depends on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Story {
+    pub(super) incident: Incident,
+    /// The anomaly that began it, and the most evidence so far: an episode of the budget.
+    pub(super) first: Id,
+    pub(super) evidence: f64,
+    /// Event time at which a member was last active.
+    pub(super) last_active_ms: i64,
+    /// Whether it has a next revision, and what that will say happened.
+    pub(super) changed: bool,
+    pub(super) event: IncidentEvent,
+}
+
+/// When an anomaly began, for the beginning of its incident: an estimate from long before belongs to another story.
+pub(super) fn onset(anomaly: &Anomaly, window_ms: i64) -> i64 {
+    anomaly.onset_ms.max(anomaly.opened_ms - window_ms)
+}
+
+impl Story {
+    pub(super) fn has(&self, anomaly: Id) -> bool {
+        self.incident.members.iter().any(|member| member.anomaly.id == anomaly)
+    }
+
+    /// Takes a later revision of a member; worth a revision of the incident when it ends or gets clearly worse.
+    pub(super) fn update(&mut self, anomaly: Anomaly) {
+        for member in &mut self.incident.members {
+            if member.anomaly.id == anomaly.id {
+                self.changed |= member.anomaly.active != anomaly.active;
+                self.changed |= anomaly.score > member.anomaly.score + 0.05;
+                member.anomaly = anomaly;
+                return;
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, anomaly: Anomaly, because: String, window_ms: i64) {
+        self.incident.started_ms = self.incident.started_ms.min(onset(&anomaly, window_ms));
+        self.incident.members.push(Member { anomaly, because });
+        self.changed = true;
+    }
+
+    pub(super) fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
+        self.incident.members.iter().map(|member| &member.anomaly)
+    }
+
+    /// Attaches changes of its entities, and of those whose callers complain, that came shortly before it or since.
+    pub(super) fn attach(&mut self, changes: &VecDeque<Change>, before_ms: i64) {
+        let incident = &mut self.incident;
+        for change in changes {
+            let is_member = incident.members.iter().any(|member| {
+                member.anomaly.entity.is(&change.entity) || symptom::whose(&member.anomaly).is(&change.entity)
+            });
+            let is_near = change.time_ms >= incident.started_ms - before_ms;
+            if is_member && is_near && !incident.changes.contains(change) {
+                incident.changes.push(change.clone());
+                incident.changes.sort();
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Takes what it does to people. Worth a revision when it is clearly worse than was told; what it did stays with it when it is over.
+    pub(super) fn hurts(&mut self, harm: Option<(f64, Harm)>) {
+        let Some((severity, harm)) = harm.filter(|_| self.incident.state == IncidentState::Open) else {
+            return;
+        };
+        let incident = &mut self.incident;
+        if incident.harm.is_none() || severity > incident.severity {
+            self.changed |= incident.harm.is_some();
+            (incident.severity, incident.harm) = (severity, Some(harm));
+        }
+    }
+
+    /// Counts what speaks for it now.
+    pub(super) fn weigh(&mut self) {
+        self.evidence = self
+            .evidence
+            .max(group::evidence_of(|| self.incident.members.iter().map(|member| &member.anomaly)));
+    }
+
+    /// Its next revision, where it has one.
+    pub(super) fn revise(&mut self, time_ms: i64) -> Incident {
+        self.changed = false;
+        let incident = &mut self.incident;
+        incident.revision += 1;
+        incident.updated_ms = time_ms;
+        incident.event = std::mem::take(&mut self.event);
+        incident.page = incident.revision == 1;
+        let strongest = |a: &Member, b: &Member| b.anomaly.score.total_cmp(&a.anomaly.score);
+        incident.members.sort_by(|a, b| strongest(a, b).then_with(|| a.anomaly.id.cmp(&b.anomaly.id)));
+        if incident.harm.is_none() {
+            incident.severity = incident.members.first().map_or(0.0, |member| member.anomaly.score);
+        }
+        incident.title = words::title(incident);
+        incident.clone()
+    }
+}

@@ -65,7 +65,7 @@ fn storm(anomalies: usize) -> Vec<TickClosed> {
     let tick = |tick: usize| {
         let time_ms = 7_200_000 + 10_000 * tick as i64;
         let anomalies = (0..anomalies / TICKS).map(|at| anomaly(at, time_ms)).collect();
-        TickClosed { time_ms, anomalies, edges: edges(), warm_series: 10_000 }
+        TickClosed { time_ms, anomalies, edges: edges(), warm_series: 10_000, ..TickClosed::default() }
     };
     (0..TICKS).map(tick).collect()
 }

@@ -194,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{graph::Graph, group, surge::Surges, tests},
+        super::{graph::Graph, group, lessons::Lessons, surge::Surges, tests},
         *,
     };
     use crate::types::{Edge, EntityKind, Id};
@@ -267,7 +267,8 @@ mod tests {
             let (mut graph, mut surges) = (Graph::default(), Surges::default());
             graph.tick(&edges);
             surges.tick(surge, 40, -1000);
-            let ties = Ties { graph: &graph, surges: &surges };
+            let lessons = Lessons::default();
+            let ties = Ties { graph: &graph, surges: &surges, lessons: &lessons };
             let mut ordered: Vec<&Anomaly> = anomalies.iter().collect();
             ordered.sort_by_key(|anomaly| (anomaly.onset_ms, anomaly.id));
             prop_assert_eq!(components(&ordered, ties, WINDOW_MS), plain(&ordered, ties));

@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn one_bad_minute_after_a_good_day_is_no_page() {
-        let (mut users, graph) = after(8_640, 0);
+        let (mut users, _) = after(8_640, 0);
         let bad = Traffic { entity: service("web"), requests: 100, errors: 5 };
         (0..6).for_each(|tick| users.tick(86_410_000 + tick * 10_000, std::slice::from_ref(&bad)));
         let (rate, severe) = users.burn(&service("web"), USUAL);

@@ -46,6 +46,7 @@ fn incident() -> Incident {
         remediation: None,
         page: true,
         why: String::new(),
+        ..Incident::default()
     }
 }
 

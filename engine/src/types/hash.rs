@@ -20,7 +20,7 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
 }
 
 /// An id of an anomaly, incident or signal: 16 hexadecimal digits in text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u64);
 
 impl Id {

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{anomaly::Anomaly, change::Change, hash::Id, series::Entity};
 
 /// Where an incident stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentState {
     /// Something is abnormal now.
+    #[default]
     Open,
     /// Its series are back to normal.
     Resolved,
@@ -37,7 +38,7 @@ pub enum IncidentEvent {
 }
 
 /// One incident at one revision. One record of the topic `foreshock.incidents`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
     /// Hash of the first members and the opening tick.
     pub id: Id,

@@ -97,8 +97,27 @@ fn incidents_are_listed_shown_and_judged() {
     );
     assert!(fine(&endpoint, &["incidents", "ack", &id, "--by", "ann"]).contains("owner     ann\n"));
     assert_eq!(watch.line(), row);
-    let judged = ["incidents", "feedback", &id, "--by", "ann", "--real", "false", "--cause", "host/a"];
-    assert!(fine(&endpoint, &judged).contains("why       ann: false host/a\n"));
+    let judged = ["incidents", "feedback", &id, "--by", "ann", "--false", "--comment", "a test"];
+    let learnt = fine(&endpoint, &judged);
+    assert!(learnt.contains("false: a test") && learnt.contains("needs +1.0 evidence"), "{learnt}");
+    let adjustment = learnt.lines().nth(1).unwrap().split(' ').next().unwrap().to_string();
+    assert!(fine(&endpoint, &["incidents", "adjustments"]).contains(&adjustment));
+    assert!(!fine(&endpoint, &["incidents", "undo", &adjustment, "--by", "ann"]).contains(&adjustment));
+    assert!(fine(&endpoint, &["incidents", "list", "--suppressed"]).contains("alone"));
+}
+
+#[test]
+fn silences() {
+    let double = Double::start(automatic(60));
+    let endpoint = double.endpoint();
+    let given = ["silences", "add", "kind=service", "name=~shop/.*", "--for", "2h", "--by", "ann"];
+    let given = fine(&endpoint, &given);
+    let row = given.lines().nth(1).unwrap();
+    assert!(row.ends_with("ann           kind=\"service\" name=~\"shop/.*\""), "{given}");
+    let id = row.split(' ').next().unwrap();
+    assert_eq!(fine(&endpoint, &["silences", "list"]), given);
+    let ended = fine(&endpoint, &["silences", "end", id, "--by", "ann"]);
+    assert!(ended.contains("1970-01-01 00:16  1970-01-01 00:16"), "{ended}");
 }
 
 #[test]

@@ -11,8 +11,9 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use foreshock::{
     bus::{Backoff, Bus, BusConfig, Effect, Event, FaultCode, Session},
-    run::{Command, Handle},
+    run::{Command, Handle, Unheard},
     serve::Limited,
+    silences::Silences,
     types::*,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -40,6 +41,8 @@ impl Double {
             bus: Bus::new(config).unwrap(),
             handle: handle.clone(),
             known: BTreeMap::new(),
+            adjustments: Vec::new(),
+            silences: Silences::default(),
             incidents,
             outboxes: HashMap::new(),
         };
@@ -159,6 +162,7 @@ pub fn incident(id: u64) -> Incident {
         remediation: None,
         page: true,
         why: "one story".to_string(),
+        ..Incident::default()
     }
 }
 
@@ -193,6 +197,8 @@ struct Engine {
     bus: Bus,
     handle: Handle,
     known: BTreeMap<Id, Incident>,
+    adjustments: Vec<Adjustment>,
+    silences: Silences,
     incidents: broadcast::Sender<Arc<Incident>>,
     outboxes: HashMap<Session, mpsc::Sender<Effect>>,
 }
@@ -258,6 +264,45 @@ impl Engine {
         Some(incident)
     }
 
+    /// Does with each word something that can be seen; what the engine's correlator learns from it is tested there.
+    fn hear(&mut self, word: Word) -> Result<(), Unheard> {
+        let unknown = |what, id| Err(Unheard::Unknown { what, id });
+        match word {
+            Word::Acknowledge { incident, by } => self
+                .change(incident, |incident| incident.acknowledged_by = Some(by))
+                .map(drop)
+                .map_or_else(|| unknown("incident", incident), Ok),
+            Word::Feedback(Feedback { incident: Some(id), .. }) if !self.known.contains_key(&id) => {
+                unknown("incident", id)
+            }
+            Word::Feedback(feedback) => {
+                let Feedback { by, verdict, entity, comment, .. } = feedback;
+                let entity = entity.unwrap_or_else(|| Entity::new(EntityKind::Service, "shop/payment"));
+                let lesson = Lesson::Evidence { entity, symptom: None, more: 1.0 };
+                let said = format!("{}: {comment}", verdict.name());
+                let id = Id(self.adjustments.len() as u64);
+                self.adjustments.push(Adjustment { id, time_ms: NOW_MS, by, said, lesson });
+                Ok(())
+            }
+            Word::Silence(silence) => {
+                self.silences.take(silence);
+                Ok(())
+            }
+            Word::EndSilence { silence, .. } if self.silences.get(silence).is_none() => {
+                unknown("silence", silence)
+            }
+            Word::EndSilence { silence, .. } => {
+                self.silences.end(silence, NOW_MS);
+                Ok(())
+            }
+            Word::Undo { adjustment, .. } => {
+                let before = self.adjustments.len();
+                self.adjustments.retain(|known| known.id != adjustment);
+                if self.adjustments.len() < before { Ok(()) } else { unknown("adjustment", adjustment) }
+            }
+        }
+    }
+
     fn command(&mut self, command: Command) {
         match command {
             Command::Incidents(reply) => {
@@ -266,14 +311,23 @@ impl Engine {
             Command::Incident(id, reply) => {
                 reply.send(self.known.get(&id).cloned()).ok();
             }
-            Command::Acknowledge { id, by, reply } => {
-                let changed = self.change(id, |incident| incident.acknowledged_by = Some(by));
-                reply.send(changed).ok();
+            Command::Say { word, reply } => {
+                reply.send(self.hear(word)).ok();
             }
-            Command::Feedback { id, by, real, cause, comment, reply } => {
-                let why = format!("{by}: {real} {cause} {comment}");
-                let changed = self.change(id, |incident| incident.why = why);
-                reply.send(changed).ok();
+            Command::Suppressed(reply) => {
+                reply
+                    .send(vec![Suppressed {
+                        time_ms: NOW_MS,
+                        anomaly: member().anomaly,
+                        why: "alone".to_string(),
+                    }])
+                    .ok();
+            }
+            Command::Adjustments(reply) => {
+                reply.send(self.adjustments.clone()).ok();
+            }
+            Command::Silences(reply) => {
+                reply.send(self.silences.list(NOW_MS)).ok();
             }
             Command::Signals(reply) => {
                 reply.send(self.bus.signals().into_iter().cloned().collect()).ok();
@@ -296,7 +350,8 @@ impl Engine {
                 self.event(event);
             }
             Command::Status(reply) => {
-                reply.send(foreshock::run::Status::default()).ok();
+                let status = foreshock::run::Status { tick_ms: Some(NOW_MS), ..Default::default() };
+                reply.send(status).ok();
             }
             Command::Topology(reply) => {
                 reply.send(foreshock::run::Topology::default()).ok();

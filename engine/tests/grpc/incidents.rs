@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use foreshock::{bus::Event, types::*};
 use foreshock_proto::v1::{
-    self, AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListIncidentsRequest,
-    WatchIncidentsRequest, incidents_client::IncidentsClient,
+    self, AcknowledgeRequest, CreateSilenceRequest, EndSilenceRequest, FeedbackRequest, GetIncidentRequest,
+    ListAdjustmentsRequest, ListIncidentsRequest, ListSilencesRequest, ListSuppressedRequest, UndoRequest,
+    WatchIncidentsRequest, incidents_client::IncidentsClient, silences_client::SilencesClient,
 };
 use tonic::{Code, Streaming, transport::Channel};
 
-use super::double::{Double, automatic, incident};
+use super::double::{Double, NOW_MS, automatic, incident};
 
 async fn connect(double: &Double) -> IncidentsClient<Channel> {
     IncidentsClient::connect(double.endpoint()).await.unwrap()
@@ -101,16 +102,76 @@ async fn peoples_word() {
         assert_eq!(client.acknowledge(acknowledge(id, by)).await.unwrap_err().code(), code, "{id} {by}");
     }
 
-    let feedback = |by: &str| FeedbackRequest {
-        id: id.clone(),
-        by: by.to_string(),
-        real: true,
+    let feedback = |id: &str, verdict: v1::Verdict| FeedbackRequest {
+        id: id.to_string(),
+        by: "ann".to_string(),
         cause: "service/shop/payment".to_string(),
         comment: "v2".to_string(),
+        verdict: verdict.into(),
+        duplicate_of: String::new(),
     };
-    let after = client.feedback(feedback("ann")).await.unwrap().into_inner();
-    assert_eq!(after.why, "ann: true service/shop/payment v2");
-    assert_eq!(client.feedback(feedback("")).await.unwrap_err().code(), Code::InvalidArgument);
+    let learnt = client.feedback(feedback(&id, v1::Verdict::Useful)).await.unwrap().into_inner().adjustments;
+    assert_eq!(learnt.len(), 1);
+    assert_eq!((learnt[0].by.as_str(), learnt[0].said.as_str()), ("ann", "useful: v2"));
+    client.feedback(feedback("", v1::Verdict::Missed)).await.unwrap();
+    let listed = client.list_adjustments(ListAdjustmentsRequest {}).await.unwrap().into_inner().adjustments;
+    assert_eq!(listed.len(), 2);
+    let undo = UndoRequest { id: learnt[0].id.clone(), by: "ann".to_string() };
+    client.undo(undo.clone()).await.unwrap();
+    assert_eq!(client.undo(undo).await.unwrap_err().code(), Code::NotFound);
+    for (request, code) in [
+        (FeedbackRequest { by: String::new(), ..feedback(&id, v1::Verdict::Useful) }, Code::InvalidArgument),
+        (feedback(&id, v1::Verdict::Unspecified), Code::InvalidArgument),
+        (feedback(&id, v1::Verdict::Duplicate), Code::InvalidArgument),
+        (feedback("", v1::Verdict::False), Code::InvalidArgument),
+        (
+            FeedbackRequest { cause: String::new(), ..feedback("", v1::Verdict::Missed) },
+            Code::InvalidArgument,
+        ),
+        (
+            FeedbackRequest { cause: "payment".to_string(), ..feedback(&id, v1::Verdict::Useful) },
+            Code::InvalidArgument,
+        ),
+        (feedback("0000000000000001", v1::Verdict::False), Code::NotFound),
+    ] {
+        assert_eq!(client.feedback(request.clone()).await.unwrap_err().code(), code, "{request:?}");
+    }
+    let left_out = client.list_suppressed(ListSuppressedRequest::default()).await.unwrap().into_inner();
+    assert_eq!(left_out.suppressed[0].why, "alone");
+}
+
+#[tokio::test]
+async fn silences_are_given_listed_and_ended() {
+    let double = Double::start(automatic(60));
+    let mut client = SilencesClient::connect(double.endpoint()).await.unwrap();
+    let request = CreateSilenceRequest {
+        matchers: vec!["entity=service/shop/payment".to_string(), "measure =~ disk.*".to_string()],
+        from_unix_ms: 0,
+        lasts_ms: 60_000,
+        by: "ann".to_string(),
+        comment: "new disks".to_string(),
+    };
+    let given = client.create(request.clone()).await.unwrap().into_inner();
+    assert_eq!((given.from_unix_ms, given.until_unix_ms), (NOW_MS, NOW_MS + 60_000));
+    assert_eq!(given.matchers, ["entity=\"service/shop/payment\"", "measure=~\"disk.*\""]);
+    assert_eq!(client.create(request.clone()).await.unwrap().into_inner(), given, "the same again");
+    let end = EndSilenceRequest { id: given.id.clone(), by: "ann".to_string() };
+    let listed = client.list(ListSilencesRequest {}).await.unwrap().into_inner().silences;
+    assert_eq!(listed, [given]);
+    client.end(end.clone()).await.unwrap();
+    let listed = client.list(ListSilencesRequest {}).await.unwrap().into_inner().silences;
+    assert_eq!(listed[0].until_unix_ms, NOW_MS);
+    let unknown = EndSilenceRequest { id: Id(1).to_string(), ..end };
+    assert_eq!(client.end(unknown).await.unwrap_err().code(), Code::NotFound);
+    for wrong in [
+        CreateSilenceRequest { matchers: Vec::new(), ..request.clone() },
+        CreateSilenceRequest { matchers: vec!["payment".to_string()], ..request.clone() },
+        CreateSilenceRequest { lasts_ms: 0, ..request.clone() },
+        CreateSilenceRequest { by: String::new(), ..request },
+    ] {
+        let refused = client.create(wrong.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{wrong:?}: {refused}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub(super) fn incident() -> Incident {
         remediation: None,
         page: true,
         why: String::new(),
+        ..Incident::default()
     }
 }
 

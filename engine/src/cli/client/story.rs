@@ -336,6 +336,7 @@ mod tests {
                 "3 anomalies within 30 s along the calls frontend, checkout, payment; it pages, as it is the \
                   first of its kind today"
                     .to_string(),
+            ..Incident::default()
         }
     }
 

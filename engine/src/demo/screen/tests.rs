@@ -78,6 +78,7 @@ fn page() -> Incident {
         remediation: None,
         page: true,
         why: "evidence 23.2, opens at 7.8: 304 series, 1 false alarms per day".to_string(),
+        ..Incident::default()
     }
 }
 

@@ -84,14 +84,20 @@ fn an_incident() -> impl Strategy<Value = Incident> {
         Just(IncidentEvent::Acknowledged),
         Just(IncidentEvent::Updated),
         Just(IncidentEvent::Resolved),
+        Just(IncidentEvent::Merged),
     ];
+    let harm = (0.0..1.0, 0.0..99.0, prop::array::uniform2(".{0,9}")).prop_map(
+        |(user_traffic, burn_rate, [objective, why])| Harm { user_traffic, burn_rate, objective, why },
+    );
+    let family = (prop::option::of(harm), prop::option::of(an_id()), prop::option::of(an_id()));
     (
         (an_id(), any::<u64>(), state, prop::array::uniform2(".{0,9}"), prop::array::uniform3(any::<i64>())),
         (prop::option::of(1..i64::MAX), 0.0..1.0, prop::collection::vec(member, 0..3)),
         (an_entity(), prop::collection::vec(".{0,9}", 0..3), prop::option::of(a_change())),
         (any::<u32>(), who.clone(), who, any::<bool>(), event),
+        family,
     )
-        .prop_map(|(first, second, suspect, last)| {
+        .prop_map(|(first, second, suspect, last, (harm, merged_into, split_from))| {
             let (id, revision, state, [title, why], [started_ms, opened_ms, updated_ms]) = first;
             let (resolved_ms, severity, members) = second;
             let (entity, reasons, change) = suspect;
@@ -107,10 +113,13 @@ fn an_incident() -> impl Strategy<Value = Incident> {
                 updated_ms,
                 resolved_ms,
                 severity,
+                harm,
                 members,
                 changes: change.iter().cloned().collect(),
                 suspects: vec![Suspect { entity, weight: 1.0, reasons, change }],
                 reopened,
+                merged_into,
+                split_from,
                 acknowledged_by,
                 remediation,
                 page,
@@ -119,10 +128,46 @@ fn an_incident() -> impl Strategy<Value = Incident> {
         })
 }
 
+fn an_adjustment() -> impl Strategy<Value = Adjustment> {
+    let lesson = prop_oneof![
+        (an_entity(), prop::option::of("[a-z]{1,9}"), -3.0..9.0)
+            .prop_map(|(entity, symptom, more)| Lesson::Evidence { entity, symptom, more }),
+        (an_entity(), prop::option::of(an_entity()), 0.0..2.0)
+            .prop_map(|(entity, instead_of, odds)| Lesson::Cause { entity, instead_of, odds }),
+        (an_entity(), an_entity()).prop_map(|(a, b)| Lesson::Together { a, b }),
+    ];
+    (an_id(), any::<i64>(), ".{0,9}", ".{0,9}", lesson)
+        .prop_map(|(id, time_ms, by, said, lesson)| Adjustment { id, time_ms, by, said, lesson })
+}
+
+fn a_silence() -> impl Strategy<Value = Silence> {
+    let matcher = prop_oneof![Just("entity=service/a"), Just("measure=~\"disk.*\""), Just("le!=1")];
+    let matchers = prop::collection::vec(matcher, 1..4);
+    (matchers, any::<i32>(), 1..i64::from(i32::MAX), ".{0,9}", ".{0,9}").prop_map(
+        |(matchers, from, lasts_ms, by, comment)| {
+            let matchers = matchers.iter().map(|text| text.parse().unwrap()).collect();
+            Silence::new(matchers, from.into(), i64::from(from) + lasts_ms, by, comment)
+        },
+    )
+}
+
 proptest! {
     #[test]
     fn incidents_survive(before in an_incident()) {
         prop_assert_eq!(incident_from(incident(&before)), Ok(before));
+    }
+
+    #[test]
+    fn what_people_say_survives(
+        adjusted in an_adjustment(),
+        silenced in a_silence(),
+        left_out in (an_anomaly(), any::<i64>(), ".{0,9}"),
+    ) {
+        prop_assert_eq!(adjustment_from(adjustment(&adjusted)), Ok(adjusted));
+        prop_assert_eq!(silence_from(silence(&silenced)), Ok(silenced));
+        let (anomaly, time_ms, why) = left_out;
+        let left_out = Suppressed { time_ms, anomaly, why };
+        prop_assert_eq!(suppressed_from(suppressed(&left_out)), Ok(left_out));
     }
 
     #[test]

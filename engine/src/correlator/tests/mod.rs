@@ -1,5 +1,8 @@
 //! Little stories: who is blamed, what is kept quiet, how an incident ends.
 
+mod family;
+mod people;
+
 use super::*;
 use crate::types::{AlertSeverity, AnomalyKind, Edge, Entity, EntityKind};
 
@@ -36,6 +39,12 @@ pub(super) fn anomaly(text: &str) -> Anomaly {
         explanation: String::new(),
         attribution: Vec::new(),
     }
+}
+
+/// An open incident of these anomalies.
+pub(super) fn incident(anomalies: Vec<Anomaly>) -> Incident {
+    let member = |anomaly| Member { anomaly, because: String::new() };
+    Incident { members: anomalies.into_iter().map(member).collect(), ..Incident::default() }
 }
 
 fn edges() -> Vec<Edge> {
@@ -82,13 +91,14 @@ fn tell(changes: &[Change], lines: &[&str], end: i64) -> Vec<Incident> {
             anomalies: anomalies.collect(),
             edges: edges(),
             warm_series: 100,
+            ..TickClosed::default()
         };
         let effects = correlator.on_event(Event::Tick(tick.clone()));
         assert_eq!(effects, plain.on_event(Event::Tick(tick)));
         correlator = Correlator::load(CorrelatorConfig::default(), &correlator.save("c").unwrap()).unwrap();
         told.extend(effects.into_iter().filter_map(|effect| match effect {
             Effect::Incident(incident) => Some(incident),
-            Effect::Suppressed { .. } => None,
+            Effect::Suppressed(_) => None,
         }));
     }
     told
@@ -254,7 +264,7 @@ fn calm(correlator: &mut Correlator, seconds: std::ops::Range<i64>) -> Vec<Incid
     ticks
         .filter_map(|effect| match effect {
             Effect::Incident(incident) => Some(incident),
-            Effect::Suppressed { .. } => None,
+            Effect::Suppressed(_) => None,
         })
         .collect()
 }

@@ -9,6 +9,7 @@ pub mod config;
 mod connect;
 pub mod correlator;
 pub mod demo;
+pub mod diff;
 mod history;
 pub mod intake;
 pub mod measures;

@@ -1,4 +1,4 @@
-//! How files are read: the arguments that `replay` and `produce` share.
+//! How files are read: the arguments that `replay`, `diff` and `produce` share.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::replay::{Format, Refused, Table, TableOptions};
 #[derive(Debug, Args)]
 pub(super) struct Files {
     /// CSV, NDJSON or Parquet (a timestamp and one column per series), OTLP JSON lines, or text logs; `.gz` too.
-    #[arg(required = true)]
+    #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// What the files hold; without it their beginning and extension tell.
     #[arg(long)]
@@ -32,6 +32,9 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn options(&self) -> Result<TableOptions, BadConfig> {
+        if self.files.is_empty() {
+            return Err(BadConfig("no file is given".to_string()));
+        }
         if self.step < 1 {
             return Err(BadConfig(format!("--step is {}: give at least 1 second", self.step)));
         }

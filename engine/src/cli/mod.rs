@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod demo;
+mod diff;
 mod files;
 mod logging;
 mod produce;
@@ -28,6 +29,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Arguments),
+    Diff(diff::Arguments),
     Rank(rank::Arguments),
     Demo(demo::Arguments),
     Run(run::Arguments),
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
     };
     let ended = match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Rank(arguments) => rank::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Produce(arguments) => produce::run(&arguments),

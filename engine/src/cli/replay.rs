@@ -16,10 +16,11 @@ use super::{
     files::{Files, tell, tell_refused},
 };
 use crate::{
+    config::Config,
     history,
     pipeline::PipelineConfig,
     replay::{
-        Format, Input, Outputs, Sinks, Table, TableOptions, replay_lines, replay_records, replay_table,
+        Feed, Format, Input, Outputs, Sinks, Table, TableOptions, replay_lines, replay_records, replay_table,
     },
     sql::SqlMeasures,
     types::TickRows,
@@ -99,18 +100,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         }
         return Ok(Ending::Fine);
     }
-    let (config, mut sql) = match &arguments.config {
-        None => (PipelineConfig::default(), None),
-        Some(path) => {
-            let config = super::run::read(path)?;
-            let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
-            let mut settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
-            let past = history::load(&config.history);
-            past.problems.iter().for_each(|problem| eprintln!("{problem}"));
-            settings.score.history = Arc::new(past.history);
-            (settings, Some(sql))
-        }
-    };
+    let mut settings = Settings::read(arguments.config.as_deref())?;
     let sinks = Sinks {
         scores: sink(&arguments.scores)?,
         changes: sink(&arguments.changes)?,
@@ -119,30 +109,74 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     };
     let past = arguments.history.as_ref().map(|path| Table::read(path, None, &options)).transpose()?;
     let mut outputs = Outputs::new(sinks, arguments.plot.clone())?;
+    let found = all(&Inputs { files, options, past: past.as_ref() }, &mut settings, &mut outputs)?;
+    outputs.finish()?;
+    Ok(if arguments.fail_on_anomaly && found > 0 { Ending::Findings } else { Ending::Fine })
+}
+
+/// How to look at what is replayed.
+pub(super) struct Settings {
+    pub(super) pipeline: PipelineConfig,
+    sql: Option<SqlMeasures>,
+}
+
+impl Settings {
+    /// Those of a configuration; without one the defaults.
+    pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Settings> {
+        match path {
+            None => Ok(Settings { pipeline: PipelineConfig::default(), sql: None }),
+            Some(path) => Settings::of(&super::run::read(path)?),
+        }
+    }
+
+    pub(super) fn of(config: &Config) -> anyhow::Result<Settings> {
+        let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
+        let mut pipeline = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
+        let past = history::load(&config.history);
+        past.problems.iter().for_each(|problem| eprintln!("{problem}"));
+        pipeline.score.history = Arc::new(past.history);
+        Ok(Settings { pipeline, sql: Some(sql) })
+    }
+}
+
+/// What is replayed.
+pub(super) struct Inputs<'a> {
+    pub(super) files: &'a Files,
+    pub(super) options: TableOptions,
+    /// Shown to the detectors before a table.
+    pub(super) past: Option<&'a Table>,
+}
+
+/// Replays files, tables each by itself and records as one stream; gives the number of anomalies.
+pub(super) fn all(
+    inputs: &Inputs<'_>,
+    settings: &mut Settings,
+    outputs: &mut Outputs,
+) -> anyhow::Result<usize> {
+    let Inputs { files, options, past } = inputs;
     let mut found = 0;
     let mut records = Vec::new();
     for path in &files.files {
         let input = Input::open(path, files.format)?;
         match input.format {
             Format::Csv | Format::Ndjson | Format::Parquet => {
-                let table = Table::read_input(input, path, &options)?;
-                found += scored(path, &table, past.as_ref(), &config, &mut outputs)?;
+                let table = Table::read_input(input, path, options)?;
+                found += scored(path, &table, *past, &settings.pipeline, outputs)?;
             }
-            Format::Otlp if arguments.plot.is_some() => {
+            Format::Otlp if outputs.draws() => {
                 let path = path.display();
                 return Err(BadConfig(format!("--plot draws a table, and {path} holds records")).into());
             }
-            Format::Otlp => records.push((path.as_path(), input)),
+            Format::Otlp => records.push(Feed::file(path, input)),
             Format::Text => {
-                bail!("{} is a text log: give --templates FILE for its templates", path.display())
+                bail!("{} is a text log: see `foreshock replay --templates FILE`", path.display())
             }
         }
     }
     if !records.is_empty() {
-        found += all_records(records, &config, &mut sql, &mut outputs)?;
+        found += all_records(records, settings, outputs)?;
     }
-    outputs.finish()?;
-    Ok(if arguments.fail_on_anomaly && found > 0 { Ending::Findings } else { Ending::Fine })
+    Ok(found)
 }
 
 /// Replays a table; gives the number of anomalies.
@@ -175,13 +209,13 @@ fn scored(
     Ok(summary.anomalies)
 }
 
-/// Replays files of records as one stream; gives the number of anomalies.
-fn all_records(
-    inputs: Vec<(&Path, Input)>,
-    config: &PipelineConfig,
-    sql: &mut Option<SqlMeasures>,
+/// Replays records as one stream; gives the number of anomalies.
+pub(super) fn all_records(
+    feeds: Vec<Feed>,
+    settings: &mut Settings,
     outputs: &mut Outputs,
 ) -> anyhow::Result<usize> {
+    let Settings { pipeline, sql } = settings;
     let mut failing: BTreeSet<String> = BTreeSet::new();
     let mut measure = |rows: &TickRows| {
         let answer = sql.as_mut().map(|sql| sql.measure(rows)).unwrap_or_default();
@@ -192,11 +226,10 @@ fn all_records(
         }
         answer.values
     };
-    let paths: Vec<&Path> = inputs.iter().map(|(path, _)| *path).collect();
-    let summary = replay_records(inputs, config, &mut measure, outputs)?;
-    for (path, (records, refused)) in paths.into_iter().zip(&summary.files) {
+    let summary = replay_records(feeds, pipeline, &mut measure, outputs)?;
+    for (name, records, refused) in &summary.sources {
         tell_refused(refused);
-        eprintln!("{}: {records} records, {} refused lines", path.display(), refused.count);
+        eprintln!("{name}: {records} records, {} refused", refused.count);
     }
     eprintln!(
         "{} ticks, {} series, {} anomalies, {} incidents, {} late values",

@@ -289,6 +289,7 @@ impl Config {
                 calm_ticks: detect.calm_ticks,
                 learn_ticks: detect.learn_ticks,
                 deep_entities: detect.deep_entities.div_ceil(time.shards),
+                forecast: self.forecasts.settings(time.shards),
                 ..ScoreConfig::default()
             },
             deep_series: detect.deep_series,

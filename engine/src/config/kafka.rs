@@ -8,7 +8,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Duration, units::first_line};
+use super::{ConfigError, Duration, engine::refuse_unless, units::first_line};
 use crate::intake::Encoding;
 
 /// Brokers, consumer group, TLS and SASL.
@@ -170,6 +170,10 @@ pub struct OutputTopics {
     pub anomalies: String,
     /// Revisions of incidents, keyed by id.
     pub incidents: String,
+    /// CDEvents `incident.detected` and `incident.resolved`, keyed by the incident's id; empty: none are written. Not a topic that is read.
+    pub cdevents: String,
+    /// The environment that CDEvents name.
+    pub environment: String,
     /// Revisions of remediation signals, keyed by id.
     pub signals: String,
     /// Records that could not be read, with where they came from and why.
@@ -205,9 +209,19 @@ impl Default for KafkaConfig {
 
 impl OutputTopics {
     /// Every topic that is written.
-    pub fn names(&self) -> [&str; 6] {
-        [&self.anomalies, &self.incidents, &self.signals, &self.dead_letter, &self.journal, &self.decisions]
-            .map(String::as_str)
+    pub fn names(&self) -> Vec<&str> {
+        self.public().chain([self.journal.as_str(), self.decisions.as_str()]).collect()
+    }
+
+    /// Every topic that is written for others.
+    pub fn public(&self) -> impl Iterator<Item = &str> {
+        let all = [&self.anomalies, &self.incidents, &self.cdevents, &self.signals, &self.dead_letter];
+        all.into_iter().map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    pub(super) fn check(&self, read: &[Topic]) -> Result<(), ConfigError> {
+        let is_read = !self.cdevents.is_empty() && read.iter().any(|topic| topic.name == self.cdevents);
+        refuse_unless(!is_read, "outputs.cdevents", "is among topics: incidents would be read as changes")
     }
 }
 
@@ -216,6 +230,8 @@ impl Default for OutputTopics {
         OutputTopics {
             anomalies: "foreshock.anomalies".to_string(),
             incidents: "foreshock.incidents".to_string(),
+            cdevents: String::new(),
+            environment: "default".to_string(),
             signals: "foreshock.signals".to_string(),
             dead_letter: "foreshock.deadletter".to_string(),
             journal: "foreshock.internal.signals".to_string(),

@@ -6,6 +6,7 @@
 //! * `measures`: operators' own measures
 //! * `engine`: time, series, spans, detectors, incidents
 //! * `history`: where the past of series comes from
+//! * `forecasts`: resources that will be used up
 //! * `remediation`: policies, leases, verification
 //! * `services`: objectives and dependences
 //! * `silences`: maintenance windows
@@ -14,6 +15,7 @@
 //! * `reference`: the reference of it all, as Markdown
 
 mod engine;
+mod forecasts;
 mod history;
 mod kafka;
 mod measures;
@@ -33,6 +35,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
+pub use forecasts::{ForecastsConfig, LimitConfig, LimitSide};
 pub use history::{HistoryConfig, PrometheusHistory};
 pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use measures::Measure;
@@ -74,6 +77,8 @@ pub struct Config {
     pub measures: Vec<Measure>,
     /// When an anomaly opens and closes.
     pub detect: DetectConfig,
+    /// Resources that will be used up.
+    pub forecasts: ForecastsConfig,
     /// The past of series, so that they start with their seasons known.
     pub history: HistoryConfig,
     /// When incidents open, resolve and reopen.
@@ -158,6 +163,7 @@ impl Default for Config {
             spans: SpansConfig::default(),
             measures: Vec::new(),
             detect: DetectConfig::default(),
+            forecasts: ForecastsConfig::default(),
             history: HistoryConfig::default(),
             incidents: IncidentsConfig::default(),
             slos: Vec::new(),
@@ -267,6 +273,7 @@ impl Config {
                 return refuse(field, "is 0: nobody could ask anything");
             }
         }
+        self.outputs.check(&self.topics)?;
         self.webhooks.check(&self.topics)?;
         self.slos.iter().try_for_each(|slo| slo.objective().map(drop))?;
         self.depends.iter().try_for_each(|depends| depends.dependence().map(drop))?;
@@ -283,6 +290,7 @@ impl Config {
         self.spans.check()?;
         measures::check(&self.measures)?;
         self.detect.check()?;
+        self.forecasts.check()?;
         self.history.check()?;
         self.incidents.check()
     }

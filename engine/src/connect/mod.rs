@@ -2,9 +2,11 @@
 //!
 //! * `token`: tokens for OAUTHBEARER, from a file or an OIDC endpoint
 //! * `link`: whether brokers answer, and a log in which nothing repeats itself
+//! * `batch`: records on their way from the client to us
 //!
-//! Knows no topic, no record and no thread.
+//! Knows no topic and no thread.
 
+mod batch;
 mod link;
 mod token;
 
@@ -29,6 +31,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::config::{ConfigError, KafkaConfig};
 
+pub(crate) use batch::Batch;
 pub(crate) use link::Link;
 use link::Trouble;
 pub use token::TokenError;

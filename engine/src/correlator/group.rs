@@ -40,9 +40,11 @@ const SILENT: f64 = 0.5;
 /// Errors that rise no more than this times as much as the traffic follow it.
 const FOLLOWS: f64 = 1.5;
 
-/// Whether an anomaly has lasted; a new template, and an alert, is what it is at once.
+/// Whether an anomaly has lasted; a new template, an alert and a forecast is what it is at once.
 pub(super) fn lasts(anomaly: &Anomaly) -> bool {
-    anomaly.ticks >= LASTING_TICKS || matches!(anomaly.kind, AnomalyKind::NewTemplate | AnomalyKind::Alert)
+    let at_once =
+        matches!(anomaly.kind, AnomalyKind::NewTemplate | AnomalyKind::Alert | AnomalyKind::Forecast);
+    at_once || anomaly.ticks >= LASTING_TICKS
 }
 
 /// Evidence of one anomaly.
@@ -51,7 +53,7 @@ pub(super) fn strength(anomaly: &Anomaly) -> f64 {
     match anomaly.kind {
         // How long a silence lasts is in its p already.
         AnomalyKind::Absence => (anomaly.neg_log_p - NEWS).clamp(0.0, MOST),
-        AnomalyKind::Alert => (anomaly.neg_log_p - NEWS).clamp(0.0, MOST),
+        AnomalyKind::Alert | AnomalyKind::Forecast => (anomaly.neg_log_p - NEWS).clamp(0.0, MOST),
         AnomalyKind::Entity => JOINT * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST),
         // A new line that comes with every change may go on for ever.
         AnomalyKind::NewTemplate if anomaly.neg_log_p < TROUBLE => news,

@@ -64,6 +64,7 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
         AnomalyKind::NewTemplate => return Symptom::Unknown,
         AnomalyKind::Absence => return Symptom::Silent,
         AnomalyKind::Alert => return Symptom::Failing,
+        AnomalyKind::Forecast => return Symptom::Saturation,
         AnomalyKind::Entity => return of_entity(&anomaly.attribution),
         AnomalyKind::Series => {}
     }

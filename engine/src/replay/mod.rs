@@ -3,6 +3,7 @@
 //! * `input`: what a file holds, unpacked
 //! * `table`: CSV, NDJSON and Parquet as one table of values; one frame per row
 //! * `records`: OTLP JSON lines through the whole pipeline, as `run` has it
+//! * `range`: records out of Kafka, between two times
 //! * `lines`: text logs into templates
 //! * `output`: scores, change points, anomalies and incidents as text
 //! * `plot`: the picture
@@ -11,6 +12,7 @@ mod input;
 mod lines;
 mod output;
 mod plot;
+mod range;
 mod records;
 mod table;
 
@@ -27,7 +29,8 @@ pub(crate) use input::Lines;
 pub use input::{Format, Input, InputError, Refused};
 pub use lines::{LinesError, replay_lines};
 pub use output::{OutputError, Outputs, Sinks};
-pub use records::{Measure, RecordsError, RecordsSummary, replay_records};
+pub use range::{Range, RangeError, read_range};
+pub use records::{Feed, Measure, RecordsError, RecordsSummary, replay_records};
 pub use table::{Table, TableError, TableOptions, parse_time_ms};
 
 /// What a replay of a table found.

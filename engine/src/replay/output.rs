@@ -1,6 +1,6 @@
 //! Scores, change points, anomalies and incidents as text.
 
-use std::{borrow::Cow, io::Write, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, io::Write, path::PathBuf};
 
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::{Table, plot::Picture};
 use crate::{
     pipeline::SeriesScore,
     score::{ChangePoint, ScoreConfig, Scorer},
-    types::{Anomaly, Incident},
+    types::{Anomaly, Id, Incident},
 };
 
 /// −ln p as a score: the map of the detectors, for combined scores.
@@ -45,6 +45,8 @@ pub struct Outputs {
     picture: Option<Picture>,
     /// Onset of the last change written, by slot of a table or key of a series: one change is written once.
     last_onset: HashMap<u64, f64>,
+    /// The latest revision of every incident, where somebody wants them.
+    kept: Option<BTreeMap<Id, Incident>>,
 }
 
 /// What was said of a series in a row or tick.
@@ -62,7 +64,25 @@ impl Outputs {
     pub fn new(mut sinks: Sinks, plot: Option<PathBuf>) -> Result<Outputs, OutputError> {
         line(&mut sinks.scores, "scores", "timestamp,series,value,expected,lower,upper,score,anomaly")?;
         line(&mut sinks.changes, "change points", "timestamp,series,onset,probability")?;
-        Ok(Outputs { sinks, picture: plot.map(Picture::new), last_onset: HashMap::new() })
+        Ok(Outputs { sinks, picture: plot.map(Picture::new), last_onset: HashMap::new(), kept: None })
+    }
+
+    /// Outputs that go nowhere but into [`Outputs::into_incidents`].
+    pub fn keeping_incidents() -> Outputs {
+        let kept = Some(BTreeMap::new());
+        Outputs { sinks: Sinks::default(), picture: None, last_onset: HashMap::new(), kept }
+    }
+
+    /// The incidents that were kept, each at its latest revision, by their opening.
+    pub fn into_incidents(self) -> Vec<Incident> {
+        let mut kept: Vec<Incident> = self.kept.unwrap_or_default().into_values().collect();
+        kept.sort_by_key(|incident| (incident.opened_ms, incident.id));
+        kept
+    }
+
+    /// Whether a picture is drawn.
+    pub fn draws(&self) -> bool {
+        self.picture.is_some()
     }
 
     /// Whether scores or change points go anywhere.
@@ -184,6 +204,9 @@ impl Outputs {
     }
 
     pub(super) fn incident(&mut self, incident: &Incident) -> Result<(), OutputError> {
+        if let Some(kept) = &mut self.kept {
+            kept.insert(incident.id, incident.clone());
+        }
         json(&mut self.sinks.incidents, "incidents", incident)
     }
 

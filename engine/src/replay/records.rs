@@ -1,5 +1,5 @@
-//! OTLP JSON lines (and CloudEvents among them) through the whole pipeline: each file is a source, and ticks close
-//! once every file is past them, as with the partitions of `run`.
+//! OTLP JSON lines (and CloudEvents among them), or records out of Kafka, through the whole pipeline: each file is a source, and
+//! ticks close once every source is past them, as with the partitions of `run`.
 
 use std::{path::Path, sync::Arc};
 
@@ -21,8 +21,8 @@ pub type Measure<'a> = &'a mut dyn FnMut(&TickRows) -> Vec<Measured>;
 /// What a replay of records found.
 #[derive(Clone, Debug, Default)]
 pub struct RecordsSummary {
-    /// Per file, in the order in which they were given: records taken, and lines refused.
-    pub files: Vec<(u64, Refused)>,
+    /// Per source, in the order in which they were given: its name, records taken, and those refused.
+    pub sources: Vec<(String, u64, Refused)>,
     /// Ticks that were closed.
     pub ticks: u64,
     /// Series that have been seen and are still there.
@@ -66,12 +66,11 @@ const ENDED_NS: i64 = i64::MAX / 2;
 
 /// Reads every file to its end and writes what the pipeline finds. Nobody acts on it: signals go nowhere.
 pub fn replay_records(
-    inputs: Vec<(&Path, Input)>,
+    mut feeds: Vec<Feed>,
     config: &PipelineConfig,
     measure: Measure<'_>,
     outputs: &mut Outputs,
 ) -> Result<RecordsSummary, RecordsError> {
-    let mut feeds: Vec<Feed> = inputs.into_iter().map(|(path, input)| Feed::new(path, input)).collect();
     let mut config = config.clone();
     let quiet = feeds.iter().filter(|feed| feed.is_quiet).map(|feed| feed.source.topic.to_string());
     config.quiet_topics.extend(quiet);
@@ -94,7 +93,8 @@ pub fn replay_records(
     summary.ticks = pipeline.counts().ticks;
     summary.late = pipeline.counts().late;
     summary.series = pipeline.series();
-    summary.files = feeds.into_iter().map(|feed| (feed.records - feed.refused.count, feed.refused)).collect();
+    let told = |feed: Feed| (feed.name, feed.records - feed.refused.count, feed.refused);
+    summary.sources = feeds.into_iter().map(told).collect();
     Ok(summary)
 }
 
@@ -128,9 +128,9 @@ fn take(
             }
             Effect::DeadLetter { source, reject } => {
                 if let Some(feed) = feeds.iter_mut().find(|feed| feed.source == source) {
-                    let place = format_args!("line {}", reject.offset);
+                    let place = format_args!("{} {}", feed.unit, reject.offset);
                     feed.refused.add(
-                        &feed.path,
+                        &feed.name,
                         place,
                         format_args!("{} ({})", reject.detail, reject.reason.name()),
                     );
@@ -146,32 +146,44 @@ fn take(
     Ok(())
 }
 
-/// A file that is being read.
-struct Feed {
-    path: String,
+/// A source that is being read: a file, or a part of a partition.
+pub struct Feed {
+    name: String,
     source: Source,
-    lines: Lines,
+    reader: Reader,
+    /// What a record's number counts: lines, or offsets.
+    unit: &'static str,
     /// It holds changes, which are rare: it never holds a tick open.
     is_quiet: bool,
     has_ended: bool,
     records: u64,
-    last_line: i64,
+    last: i64,
     refused: Refused,
 }
 
+enum Reader {
+    Lines(Lines),
+    Records(std::vec::IntoIter<Record>),
+}
+
 impl Feed {
-    fn new(path: &Path, input: Input) -> Feed {
-        let path = path.display().to_string();
-        Feed {
-            source: Source { topic: Arc::from(path.as_str()), partition: 0 },
-            path,
-            is_quiet: input.begins_with_change,
-            lines: Lines::new(input.reader),
-            has_ended: false,
-            records: 0,
-            last_line: 0,
-            refused: Refused::default(),
-        }
+    /// A file, one record per line.
+    pub fn file(path: &Path, input: Input) -> Feed {
+        let name = path.display().to_string();
+        let source = Source { topic: Arc::from(name.as_str()), partition: 0 };
+        let reader = Reader::Lines(Lines::new(input.reader));
+        Feed { is_quiet: input.begins_with_change, ..Feed::new(name, source, reader, "line") }
+    }
+
+    /// Records of a partition; what the configuration says of its topic holds.
+    pub fn partition(source: Source, records: Vec<Record>) -> Feed {
+        let reader = Reader::Records(records.into_iter());
+        Feed::new(source.to_string(), source, reader, "offset")
+    }
+
+    fn new(name: String, source: Source, reader: Reader, unit: &'static str) -> Feed {
+        let refused = Refused::default();
+        Feed { name, source, reader, unit, is_quiet: false, has_ended: false, records: 0, last: 0, refused }
     }
 
     /// The next records, or that there are none.
@@ -182,7 +194,7 @@ impl Feed {
             return Ok(News::Records(&self.source, records));
         }
         self.has_ended = true;
-        let idle = Idle { source: self.source.clone(), offset: self.last_line + 1, newest_ns: ENDED_NS };
+        let idle = Idle { source: self.source.clone(), offset: self.last + 1, newest_ns: ENDED_NS };
         Ok(News::Ended(idle))
     }
 
@@ -190,16 +202,21 @@ impl Feed {
         let mut records = Vec::new();
         let mut size = 0;
         while records.len() < BATCH && size < BATCH_BYTES {
-            let next = self.lines.next();
-            let Some((number, line)) =
-                next.map_err(|source| InputError::Read { path: self.path.clone(), source })?
-            else {
-                break;
+            let next = match &mut self.reader {
+                Reader::Records(left) => left.next(),
+                Reader::Lines(lines) => {
+                    let line = lines.next();
+                    let line = line.map_err(|source| InputError::Read { path: self.name.clone(), source })?;
+                    line.map(|(number, line)| {
+                        let payload = Bytes::copy_from_slice(line);
+                        Record { offset: number as i64, time_ms: -1, payload, ..Record::default() }
+                    })
+                }
             };
-            size += line.len();
-            self.last_line = number as i64;
-            let payload = Bytes::copy_from_slice(line);
-            records.push(Record { offset: self.last_line, time_ms: -1, payload, ..Record::default() });
+            let Some(record) = next else { break };
+            size += record.payload.len();
+            self.last = record.offset;
+            records.push(record);
         }
         Ok(records)
     }
@@ -208,7 +225,7 @@ impl Feed {
     fn check(&self) -> Result<(), RecordsError> {
         match self.refused.first.first() {
             Some(first) if self.has_ended && self.refused.count == self.records => {
-                Err(RecordsError::NoRecords { path: self.path.clone(), first: first.clone() })
+                Err(RecordsError::NoRecords { path: self.name.clone(), first: first.clone() })
             }
             _ => Ok(()),
         }

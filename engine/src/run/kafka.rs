@@ -13,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
 use crossbeam_channel::{Sender, TrySendError};
 use rdkafka::{
     ClientContext, Message, Offset, Statistics, TopicPartitionList,
@@ -21,14 +20,14 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers},
+    message::BorrowedMessage,
     types::RDKafkaRespErr,
 };
 
 use super::RunError;
 use crate::{
     config::{Config, Start},
-    connect::{Connection, Link, is_refusal},
+    connect::{Batch, Connection, Link, is_refusal},
     types::{Record, Source},
 };
 
@@ -296,44 +295,6 @@ struct Reading {
     batch: Batch,
 }
 
-/// Records on their way, their payloads in one piece of memory.
-#[derive(Default)]
-struct Batch {
-    arena: BytesMut,
-    records: Vec<(Record, std::ops::Range<usize>, Option<std::ops::Range<usize>>)>,
-}
-
-impl Batch {
-    fn push(&mut self, message: &BorrowedMessage<'_>) {
-        let mut keep = |bytes: &[u8]| {
-            let start = self.arena.len();
-            self.arena.extend_from_slice(bytes);
-            start..self.arena.len()
-        };
-        let payload = keep(message.payload().unwrap_or_default());
-        let key = message.key().map(&mut keep);
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            let owned = headers.iter().map(|header| {
-                (header.key.to_string(), Bytes::copy_from_slice(header.value.unwrap_or_default()))
-            });
-            owned.collect()
-        });
-        let time_ms = message.timestamp().to_millis().unwrap_or(-1);
-        let record = Record { offset: message.offset(), time_ms, headers, ..Record::default() };
-        self.records.push((record, payload, key));
-    }
-
-    fn take(&mut self) -> Vec<Record> {
-        let bytes = self.arena.split().freeze();
-        let place = |(record, payload, key): (Record, _, Option<_>)| Record {
-            payload: bytes.slice(payload),
-            key: key.map(|key| bytes.slice(key)),
-            ..record
-        };
-        self.records.drain(..).map(place).collect()
-    }
-}
-
 struct Reader {
     client: Arc<BaseConsumer<Context>>,
     stop: Arc<AtomicBool>,
@@ -383,14 +344,14 @@ impl Reader {
         reading.heard = Instant::now();
         reading.told = false;
         reading.batch.push(message);
-        if reading.batch.records.len() >= self.batch_records {
+        if reading.batch.len() >= self.batch_records {
             self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
         }
     }
 
     fn flush_all(&mut self) {
         let partitions = self.partitions.values_mut().flat_map(BTreeMap::values_mut);
-        for reading in partitions.filter(|reading| !reading.batch.records.is_empty()) {
+        for reading in partitions.filter(|reading| reading.batch.len() > 0) {
             self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
         }
     }

@@ -12,6 +12,7 @@
 //! * `measuring`: SQL measures at work
 //! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `webhooks`: what is taken in there · `metrics`: every name
 
+mod cdevents;
 mod commands;
 mod core;
 mod decisions;

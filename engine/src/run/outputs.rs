@@ -24,7 +24,7 @@ use serde::Serialize;
 use prometheus_client::metrics::counter::Counter;
 
 use super::{
-    RunError,
+    RunError, cdevents,
     metrics::{Metrics, Stage},
 };
 use crate::{
@@ -38,6 +38,8 @@ pub(super) struct Outputs {
     producer: ThreadedProducer<Deliveries>,
     lost: Arc<AtomicU64>,
     topics: OutputTopics,
+    /// Who speaks, in CDEvents.
+    source: String,
     /// Holds something once a stop is asked for; looked at, never taken from.
     stop: Receiver<()>,
     /// Seconds spent waiting for Kafka.
@@ -99,7 +101,8 @@ impl Outputs {
         let deliveries = Deliveries { lost: lost.clone(), link: connection.link().clone() };
         let producer = connection.client(&own, deliveries)?;
         let blocked = metrics.blocked.get_or_create(&Stage { stage: "output" }).clone();
-        Ok(Outputs { producer, lost, topics: config.outputs.clone(), stop, blocked })
+        let source = format!("/foreshock/{}", config.kafka.group);
+        Ok(Outputs { producer, lost, topics: config.outputs.clone(), source, stop, blocked })
     }
 
     pub(super) fn anomaly(&self, anomaly: &Anomaly) -> Result<(), RunError> {
@@ -107,7 +110,14 @@ impl Outputs {
     }
 
     pub(super) fn incident(&self, incident: &Incident) -> Result<(), RunError> {
-        self.keyed(&self.topics.incidents, incident.id, incident)
+        self.keyed(&self.topics.incidents, incident.id, incident)?;
+        let OutputTopics { cdevents: topic, environment, .. } = &self.topics;
+        let event = cdevents::event(incident, &self.source, environment).filter(|_| !topic.is_empty());
+        let Some(event) = event else { return Ok(()) };
+        let (key, payload) = (incident.id.to_string(), to_json(&event)?);
+        let content = Header { key: "content-type", value: Some(cdevents::CONTENT_TYPE) };
+        let headers = OwnedHeaders::new().insert(content);
+        self.send(BaseRecord::to(topic).key(key.as_str()).payload(payload.as_slice()).headers(headers))
     }
 
     pub(super) fn signal(&self, signal: &RemediationSignal) -> Result<(), RunError> {
@@ -264,10 +274,9 @@ pub(super) async fn create_topics(
             .set("segment.ms", "3600000")
             .set("min.cleanable.dirty.ratio", "0.1")
     };
-    let public = [&outputs.anomalies, &outputs.incidents, &outputs.signals, &outputs.dead_letter];
-    let public = public.map(|name| topic(name, outputs.partitions, "compression.type", "producer"));
+    let public = outputs.public().map(|name| topic(name, outputs.partitions, "compression.type", "producer"));
     let journals = [journal(&outputs.journal), journal(&outputs.decisions)];
-    let wanted: Vec<NewTopic<'_>> = public.into_iter().chain(journals).collect();
+    let wanted: Vec<NewTopic<'_>> = public.chain(journals).collect();
     let options = AdminOptions::new().request_timeout(Some(WAIT)).operation_timeout(Some(WAIT));
     let made = admin
         .create_topics(&wanted, &options)

@@ -4,6 +4,7 @@
 //! * `open`: when an anomaly opens, worsens and closes
 //! * `entities`: rows of residuals per entity, and the forests over them
 //! * `deep`: windows and heavier models for a bounded number of series
+//! * `forecast`: when a resource will be used up
 //! * `held`: series that are judged and not learnt
 //! * `words`: explanations for people
 //! * `columns`: the banks' state as snapshot sections
@@ -13,6 +14,7 @@
 mod columns;
 mod deep;
 mod entities;
+mod forecast;
 mod held;
 mod history;
 mod open;
@@ -32,6 +34,8 @@ pub use columns::{pack, unpack};
 pub use deep::ChangePoint;
 use deep::Deep;
 use entities::Entities;
+use forecast::Forecasts;
+pub use forecast::{ForecastConfig, Limit, Side};
 use held::Held;
 pub use history::History;
 use open::OpenAnomalies;
@@ -49,6 +53,8 @@ pub struct ScoreConfig {
     pub learn_ticks: u32,
     /// Most entities of a class whose measures are modelled jointly, in the deep tier.
     pub deep_entities: usize,
+    /// Resources that will be used up.
+    pub forecast: ForecastConfig,
     /// The past of series that may come.
     pub history: Arc<History>,
     /// The core tier.
@@ -66,6 +72,7 @@ impl Default for ScoreConfig {
             calm_ticks: 3,
             learn_ticks: 120,
             deep_entities: 2048,
+            forecast: ForecastConfig::default(),
             history: Arc::default(),
             core: CoreConfig::default(),
             forest: ForestConfig { trees: 50, ..ForestConfig::default() },
@@ -120,6 +127,7 @@ pub struct Scorer {
     ages: Vec<u32>,
     entities: Entities,
     held: Held,
+    forecasts: Forecasts,
     open: OpenAnomalies,
     /// Series that were shown a past, since the start.
     with_history: u64,
@@ -143,10 +151,11 @@ struct Saved {
     deep: deep::Saved,
     ages: Vec<u32>,
     entities: entities::Saved,
+    forecasts: Forecasts,
     open: OpenAnomalies,
 }
 
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 impl Scorer {
     /// A scorer without series.
@@ -163,6 +172,7 @@ impl Scorer {
             ages: Vec::new(),
             entities,
             held: Held::default(),
+            forecasts: Forecasts::default(),
             open: OpenAnomalies::default(),
             with_history: 0,
         }
@@ -179,6 +189,7 @@ impl Scorer {
             self.deep.forget(slot);
             self.ages[slot as usize] = 0;
             self.entities.forget(slot);
+            revisions.extend(self.forecasts.forget(slot, frame.time_ms));
         }
         self.open.expire_novelties(frame.time_ms, &mut revisions);
         self.core.grow(frame.values.len());
@@ -188,6 +199,7 @@ impl Scorer {
         for &slot in frame.admitted {
             if let Some(series) = &frame.slots[slot as usize] {
                 self.entities.admit(slot, series);
+                self.forecasts.admit(&self.config.forecast, slot, series);
                 if let Some((core, absence, count)) =
                     self.config.history.learnt(&series.name, seconds, &self.config.core)
                 {
@@ -213,6 +225,7 @@ impl Scorer {
             *age = age.saturating_add(u32::from(!value.is_nan()));
         }
         self.open.entities(&self.config, &frame, &self.entities, &self.ages, &mut revisions);
+        self.forecasts.frame(&frame, &mut revisions);
         revisions
     }
 
@@ -235,6 +248,11 @@ impl Scorer {
     /// Series that are modelled in the deep tier, and that wait for room in it.
     pub fn deep(&self) -> (usize, usize) {
         (self.deep.used(), self.deep.waiting())
+    }
+
+    /// Series whose end is forecast.
+    pub fn forecasts(&self) -> usize {
+        self.forecasts.len()
     }
 
     /// Series that started with a past, since the start of the process.
@@ -276,6 +294,7 @@ impl Scorer {
             deep: self.deep.save(),
             ages: self.ages.clone(),
             entities: self.entities.save(),
+            forecasts: self.forecasts.clone(),
             open: self.open.clone(),
         };
         Section::save(name, VERSION, &saved)
@@ -293,6 +312,7 @@ impl Scorer {
             scorer.silences.resize(scorer.core.slots());
             scorer.entities.load(saved.entities)?;
             scorer.ages = saved.ages;
+            scorer.forecasts = saved.forecasts;
             scorer.open = saved.open;
         }
         Ok(scorer)

@@ -46,6 +46,26 @@ pub(super) fn novelty(pattern: &NewPattern<'_>) -> String {
     format!("a log line never seen before, {severity}: {}", pattern.example)
 }
 
+/// `system.filesystem.utilization meets its limit 1 in 3 h to 5 h, 0.8200 now; forecast spoke`.
+pub(super) fn forecast(measure: &str, [earliest_s, latest_s]: [f64; 2], value: f64, limit: f64) -> String {
+    let (from, to) = (long(earliest_s), long(latest_s));
+    let when = if from == to { from } else { format!("{from} to {to}") };
+    format!("{measure} meets its limit {} in {when}, {} now; forecast spoke", bare(limit), short(value))
+}
+
+/// A limit as people give it.
+fn bare(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e6 { format!("{value:.0}") } else { short(value) }
+}
+
+/// A length of time in the largest unit of which there are two.
+fn long(seconds: f64) -> String {
+    const UNITS: [(f64, &str); 3] = [(86_400.0, "days"), (3_600.0, "h"), (60.0, "min")];
+    let unit = UNITS.into_iter().find(|(length, _)| seconds >= 2.0 * length);
+    let (length, name) = unit.unwrap_or((60.0, "min"));
+    format!("{:.0} {name}", (seconds / length).max(1.0))
+}
+
 /// Four significant digits at most, without an exponent where a person would write none.
 fn short(value: f64) -> String {
     let size = value.abs();

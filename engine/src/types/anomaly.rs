@@ -19,6 +19,8 @@ pub enum AnomalyKind {
     Absence,
     /// An alert of another system; value 1, expected 0.
     Alert,
+    /// A resource that will be used up; value and band are seconds until then, expected how many seconds ahead something is said at all.
+    Forecast,
 }
 
 /// A series (or entity) being abnormal over an interval. One record of the topic `foreshock.anomalies`.

@@ -178,6 +178,7 @@ fn anomaly_kind(kind: AnomalyKind) -> v1::AnomalyKind {
         AnomalyKind::NewTemplate => v1::AnomalyKind::NewTemplate,
         AnomalyKind::Absence => v1::AnomalyKind::Absence,
         AnomalyKind::Alert => v1::AnomalyKind::Alert,
+        AnomalyKind::Forecast => v1::AnomalyKind::Forecast,
     }
 }
 
@@ -188,6 +189,7 @@ fn anomaly_kind_from(kind: i32) -> Result<AnomalyKind, Invalid> {
         Ok(v1::AnomalyKind::NewTemplate) => Ok(AnomalyKind::NewTemplate),
         Ok(v1::AnomalyKind::Absence) => Ok(AnomalyKind::Absence),
         Ok(v1::AnomalyKind::Alert) => Ok(AnomalyKind::Alert),
+        Ok(v1::AnomalyKind::Forecast) => Ok(AnomalyKind::Forecast),
         Ok(v1::AnomalyKind::Unspecified) | Err(_) => Err(Invalid::Enum("kind", kind)),
     }
 }

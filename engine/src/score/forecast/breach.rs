@@ -7,10 +7,9 @@ use augurs::{
     mstl::MSTLModel,
 };
 
-use super::{
-    limit::Side,
-    past::{Looked, Past},
-};
+use serde::{Deserialize, Serialize};
+
+use super::{limit::Side, past::Looked};
 
 /// Share of outcomes that the interval is to hold.
 const LEVEL: f64 = 0.8;
@@ -19,7 +18,7 @@ const LEVEL: f64 = 0.8;
 const LINE: f64 = 0.8;
 
 /// When a limit is met, seconds from now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Breach {
     pub(super) earliest_s: f64,
     pub(super) likely_s: f64,
@@ -28,13 +27,21 @@ pub(super) struct Breach {
     pub(super) horizon_s: f64,
 }
 
-/// The breach that the near or the far past leads to; the nearer one where both do.
-pub(super) fn find(past: &Past, limit: f64, side: Side) -> Option<Breach> {
-    let found = past.looked().filter_map(|looked| ahead(looked, limit, side));
-    found.min_by(|a, b| a.likely_s.total_cmp(&b.likely_s))
+impl Breach {
+    /// The same, some time later.
+    pub(super) fn later(self, seconds: i64) -> Breach {
+        let less = |time_s: f64| (time_s - seconds as f64).max(0.0);
+        Breach {
+            earliest_s: less(self.earliest_s),
+            likely_s: less(self.likely_s),
+            latest_s: less(self.latest_s),
+            ..self
+        }
+    }
 }
 
-fn ahead(mut looked: Looked, limit: f64, side: Side) -> Option<Breach> {
+/// The breach that a past leads to, within the horizon: half as far ahead as is looked back.
+pub(super) fn ahead(mut looked: Looked, limit: f64, side: Side) -> Option<Breach> {
     // Downwards is upwards, turned over.
     let sign = match side {
         Side::Below => 1.0,
@@ -50,15 +57,16 @@ fn ahead(mut looked: Looked, limit: f64, side: Side) -> Option<Breach> {
     // The late end of the interval may lie beyond the horizon.
     let forecast = forecast(&looked, 2 * horizon)?;
     let intervals = forecast.intervals?;
-    let meets = |values: &[f64]| values.iter().position(|value| *value >= limit).map(|at| at + 1);
-    let likely = meets(&forecast.point).filter(|steps| *steps <= horizon)?;
+    let meets = |values: &[f64]| values.iter().position(|value| *value >= limit).map(|at| at as f64 + 1.0);
+    let likely = meets(&forecast.point).filter(|steps| *steps <= horizon as f64)?;
     let (earliest, latest) = (meets(&intervals.upper)?, meets(&intervals.lower)?);
-    let seconds = |steps: usize| (steps as i64 * looked.step_s) as f64;
+    let seconds = |steps: f64| (steps * looked.step_s as f64 - looked.ago_s as f64).max(0.0);
+    // Within a step it is not known when.
     Some(Breach {
-        earliest_s: seconds(earliest),
-        likely_s: seconds(likely),
-        latest_s: seconds(latest),
-        horizon_s: seconds(horizon),
+        earliest_s: seconds(earliest - 1.0),
+        likely_s: seconds(likely - 0.5),
+        latest_s: seconds(latest + 1.0),
+        horizon_s: seconds(horizon as f64),
     })
 }
 

@@ -22,7 +22,7 @@ use crate::types::{Anomaly, AnomalyKind, Id, SeriesDef};
 
 use breach::Breach;
 pub use limit::{Limit, Side};
-use past::Past;
+use past::{Past, Scale};
 
 /// Looks that must agree before it is said, and before it is taken back.
 const AGREE: u32 = 3;
@@ -56,6 +56,8 @@ struct Track {
     limit: f64,
     side: Side,
     past: Past,
+    /// What was seen in the far past, and when, seconds.
+    far: Option<(Breach, i64)>,
     /// Looks in a row that say otherwise than what was told.
     against: u32,
     open: Option<Anomaly>,
@@ -73,7 +75,7 @@ impl Forecasts {
             return;
         }
         if let Some((limit, side)) = limit::of(&config.limits, series) {
-            let track = Track { limit, side, past: Past::default(), against: 0, open: None };
+            let track = Track { limit, side, past: Past::default(), far: None, against: 0, open: None };
             self.tracks.insert(slot, track);
         }
     }
@@ -91,17 +93,29 @@ impl Forecasts {
             if value.is_nan() || frame.held.binary_search(slot).is_ok() {
                 continue;
             }
-            if track.past.add(seconds, value)
-                && let Some(series) = &frame.slots[*slot as usize]
-            {
-                let found = breach::find(&track.past, track.limit, track.side);
-                revisions.extend(track.look(series, value, found, frame.time_ms));
-            }
+            let new: Vec<Scale> = track.past.add(seconds, value).collect();
+            let Some(series) = frame.slots[*slot as usize].as_ref().filter(|_| !new.is_empty()) else {
+                continue;
+            };
+            let found = track.find(&new, seconds);
+            revisions.extend(track.look(series, value, found, frame.time_ms));
         }
     }
 }
 
 impl Track {
+    /// The breach that is nearest, of the near and the far past. What was seen in the far one holds until it is looked at again.
+    fn find(&mut self, new: &[Scale], seconds: i64) -> Option<Breach> {
+        let Track { past, limit, side, .. } = self;
+        let ahead = |scale| breach::ahead(past.looked(scale, seconds)?, *limit, *side);
+        if new.contains(&Scale::Far) {
+            self.far = ahead(Scale::Far).map(|breach| (breach, seconds));
+        }
+        let far = self.far.map(|(breach, seen)| breach.later(seconds - seen));
+        let near = if new.contains(&Scale::Near) { ahead(Scale::Near) } else { None };
+        far.into_iter().chain(near).min_by(|a, b| a.likely_s.total_cmp(&b.likely_s))
+    }
+
     /// What a look changes.
     fn look(
         &mut self,

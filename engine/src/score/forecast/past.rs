@@ -27,33 +27,47 @@ struct Means {
     count: u32,
 }
 
+/// Which of the two is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    Near,
+    Far,
+}
+
 /// One of the two as it is looked at.
 pub(super) struct Looked {
     /// Length of a step, seconds.
     pub(super) step_s: i64,
     pub(super) values: Vec<f64>,
+    /// Where the middle of the last step lies, seconds ago.
+    pub(super) ago_s: i64,
     /// Steps of a day, where two of them are seen.
     pub(super) day: Option<usize>,
 }
 
 impl Past {
-    /// Takes a value; whether there is something new to look at.
-    pub(super) fn add(&mut self, seconds: i64, value: f64) -> bool {
-        self.far.add(FAR, seconds, value);
-        self.near.add(NEAR, seconds, value)
+    /// Takes a value; gives what is new to look at.
+    pub(super) fn add(&mut self, seconds: i64, value: f64) -> impl Iterator<Item = Scale> {
+        let far = self.far.add(FAR, seconds, value);
+        let near = self.near.add(NEAR, seconds, value);
+        [(far, Scale::Far), (near, Scale::Near)]
+            .into_iter()
+            .filter_map(|(is_new, scale)| is_new.then_some(scale))
     }
 
-    /// What can be looked at: the far past first.
-    pub(super) fn looked(&self) -> impl Iterator<Item = Looked> {
-        let both = [(&self.far, FAR.0), (&self.near, NEAR.0)];
-        let enough = both.into_iter().filter(|(means, _)| means.values.len() >= ENOUGH);
-        enough.map(|(means, step_s)| {
-            let day = (86_400 / step_s) as usize;
-            Looked {
-                step_s,
-                values: means.values.iter().map(|value| f64::from(*value)).collect(),
-                day: (means.values.len() >= 2 * day).then_some(day),
-            }
+    /// What there is to look at, if it is enough.
+    pub(super) fn looked(&self, scale: Scale, seconds: i64) -> Option<Looked> {
+        let (means, step_s) = match scale {
+            Scale::Near => (&self.near, NEAR.0),
+            Scale::Far => (&self.far, FAR.0),
+        };
+        let day = (86_400 / step_s) as usize;
+        let next = means.step.filter(|_| means.values.len() >= ENOUGH)? * step_s;
+        Some(Looked {
+            step_s,
+            values: means.values.iter().map(|value| f64::from(*value)).collect(),
+            ago_s: seconds - next + step_s / 2,
+            day: (means.values.len() >= 2 * day).then_some(day),
         })
     }
 }
@@ -87,12 +101,13 @@ mod tests {
     #[test]
     fn steps_are_means_and_gaps_go_on_as_they_began() {
         let mut past = Past::default();
-        let full: Vec<bool> = (0..18).map(|at| past.add(at * 10, at as f64)).collect();
-        assert_eq!(full.iter().filter(|full| **full).count(), 2);
+        let full: Vec<Scale> =
+            (0..18).flat_map(|at| past.add(at * 10, at as f64).collect::<Vec<_>>()).collect();
+        assert_eq!(full, [Scale::Near, Scale::Near]);
         assert_eq!(past.near.values, [2.5, 8.5]);
-        past.add(5 * 60, 20.0);
+        past.add(5 * 60, 20.0).for_each(drop);
         assert_eq!(past.near.values, [2.5, 8.5, 14.5, 14.5, 14.5]);
-        past.add(1_000_000, 20.0);
+        past.add(1_000_000, 20.0).for_each(drop);
         assert_eq!(past.near.values.len(), NEAR.1);
     }
 }

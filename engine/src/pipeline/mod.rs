@@ -340,6 +340,11 @@ impl Pipeline {
         self.shards.iter().map(Shard::deep).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
+    /// Resources whose end is forecast.
+    pub fn forecast_series(&self) -> usize {
+        self.shards.iter().map(Shard::forecasts).sum()
+    }
+
     /// Series that started with a past, since the start of the process.
     pub fn with_history(&self) -> u64 {
         self.shards.iter().map(Shard::with_history).sum()

@@ -99,6 +99,11 @@ impl Shard {
         self.scorer.deep()
     }
 
+    /// Resources whose end is forecast.
+    pub(super) fn forecasts(&self) -> usize {
+        self.scorer.forecasts()
+    }
+
     /// Series that started with a past.
     pub(super) fn with_history(&self) -> u64 {
         self.scorer.with_history()

@@ -340,6 +340,8 @@ impl Core {
             metrics.shallow_series.set(shallow as i64);
             metrics.history_series.set(self.pipeline.with_history() as i64);
             metrics.silent_series.set(self.pipeline.silent_series() as i64);
+            metrics.forecast_series.set(self.pipeline.forecast_series() as i64);
+            metrics.silences.set(self.pipeline.silences().holding() as i64);
             metrics.open_incidents.set(self.open_incidents() as i64);
         }
         self.counted = now;

@@ -104,6 +104,8 @@ pub(super) struct Metrics {
     pub(super) silent_series: Gauge<i64, AtomicI64>,
     pub(super) history_series: Gauge<i64, AtomicI64>,
     pub(super) history_problems: Counter,
+    pub(super) forecast_series: Gauge<i64, AtomicI64>,
+    pub(super) silences: Gauge<i64, AtomicI64>,
     pub(super) open_incidents: Gauge<i64, AtomicI64>,
     pub(super) controllers: Gauge<i64, AtomicI64>,
     pub(super) partitions: Gauge<i64, AtomicI64>,
@@ -234,6 +236,16 @@ impl Metrics {
             "history_problems",
             "Sources of history that could not be had, or in part: see the log",
             self.history_problems.clone(),
+        );
+        r.register(
+            "forecast_series",
+            "Resources whose end is forecast (forecasts.max_series)",
+            self.forecast_series.clone(),
+        );
+        r.register(
+            "silences",
+            "Silences that hold: nothing of theirs opens an incident",
+            self.silences.clone(),
         );
         r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         r.register("controllers", "Controllers that are connected", self.controllers.clone());

@@ -46,3 +46,53 @@ impl Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{FrameView, ScoreConfig, Scorer};
+    use crate::types::{Entity, EntityKind, SeriesDef};
+
+    /// Two series of the same values around 10, but around 50 from `from` to `until`, while the first is held. Gives the scorer, and
+    /// in which ticks each had an anomaly that opened.
+    fn run(from: i64, until: i64, end: i64) -> (Scorer, [Vec<i64>; 2]) {
+        let entity = |name: &str| Arc::new(Entity::new(EntityKind::Service, name));
+        let slots = ["a", "b"].map(|name| Some(Arc::new(SeriesDef::new(entity(name), "load", Vec::new()))));
+        let mut scorer = Scorer::new(ScoreConfig::default());
+        let mut opened = [Vec::new(), Vec::new()];
+        for tick in 0..end {
+            let moved = (from..until).contains(&tick);
+            let value = (tick * 7919 % 11) as f64 / 10.0 + if moved { 50.0 } else { 10.0 };
+            let revisions = scorer.frame(FrameView {
+                time_ms: tick * 10_000,
+                values: &[value, value],
+                slots: &slots,
+                admitted: if tick == 0 { &[0, 1] } else { &[] },
+                forgotten: &[],
+                deep_room: 2,
+                held: if moved { &[0] } else { &[] },
+            });
+            for anomaly in revisions.iter().filter(|anomaly| anomaly.revision == 1) {
+                opened[usize::from(anomaly.entity.name == "b")].push(tick);
+            }
+        }
+        (scorer, opened)
+    }
+
+    #[test]
+    fn what_is_held_is_judged_and_not_learnt() {
+        // Six hours of maintenance: long enough for the one that is not held to take it for the new normal.
+        let (from, until) = (2_000, 4_160);
+        let (scorer, [held, other]) = run(from, until, until);
+        let expected = &scorer.scores().expected;
+        assert!((expected[0] - 10.5).abs() < 2.0, "{expected:?}");
+        assert!((expected[1] - 50.5).abs() < 5.0, "{expected:?}");
+        assert_eq!(held, [from], "judged");
+        assert_eq!(other, [from]);
+        // Afterwards it is as it was: nothing is strange about it.
+        let (_, [held, other]) = run(from, until, until + 300);
+        assert_eq!(held, [from]);
+        assert!(other.len() > 1, "{other:?}");
+    }
+}

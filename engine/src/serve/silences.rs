@@ -45,6 +45,9 @@ impl Silences for Service {
             let given = matchers.len();
             return Err(Status::invalid_argument(format!("{given} matchers: give 1 to {MOST_MATCHERS}")));
         }
+        if lasts_ms <= 0 {
+            return Err(Status::invalid_argument(format!("lasts_ms is {lasts_ms}: give more than 0")));
+        }
         matchers.iter().try_for_each(|matcher| words("matchers", matcher, 1..=1024))?;
         let from_unix_ms = if from_unix_ms == 0 { self.now_ms().await? } else { from_unix_ms };
         let until_unix_ms = from_unix_ms.saturating_add(lasts_ms);

@@ -24,6 +24,8 @@ const LISTED_MS: i64 = 86_400_000;
 pub struct Silences {
     schedules: Vec<Schedule>,
     told: Told,
+    /// How many held when somebody last asked.
+    holding: usize,
 }
 
 /// What people gave, oldest first.
@@ -33,7 +35,7 @@ struct Told(Vec<Silence>);
 impl Silences {
     /// Silences of the configuration alone.
     pub fn new(schedules: Vec<Schedule>) -> Silences {
-        Silences { schedules, told: Told::default() }
+        Silences { schedules, ..Silences::default() }
     }
 
     /// Takes a silence. One that is known, or beyond [`MOST`], is left out.
@@ -54,14 +56,17 @@ impl Silences {
     /// Those that hold at this time, in order of their ids; forgets those that were over long before it.
     pub fn hold(&mut self, time_ms: i64) -> Vec<Silence> {
         self.told.0.retain(|silence| silence.until_ms + LISTED_MS > time_ms);
-        if self.schedules.is_empty() && self.told.0.is_empty() {
-            return Vec::new();
-        }
         let scheduled = self.schedules.iter().filter_map(|schedule| schedule.at(time_ms));
         let told = self.told.0.iter().filter(|silence| silence.holds(time_ms)).cloned();
         let mut holding: Vec<Silence> = scheduled.chain(told).collect();
         holding.sort_by_key(|silence| silence.id);
+        self.holding = holding.len();
         holding
+    }
+
+    /// How many held in the latest tick.
+    pub fn holding(&self) -> usize {
+        self.holding
     }
 
     /// What people gave and what of the configuration holds at this time, by their beginning.

@@ -163,7 +163,7 @@ async fn suppressed(mut client: Client, output: &Output, limit: u32) -> anyhow::
     let answer = client.list_suppressed(ListSuppressedRequest { limit }).await;
     let answer = answer.map_err(|status| refusal(&status))?.into_inner();
     if !output.json {
-        say(&story::suppressed_head(output.width))?;
+        say(&story::suppressed_head())?;
     }
     answer.suppressed.into_iter().try_for_each(|message| {
         let suppressed = wire::suppressed_from(message).map_err(unknown)?;
@@ -233,7 +233,7 @@ impl Output {
 
     fn adjustments(&self, messages: Vec<v1::Adjustment>) -> anyhow::Result<()> {
         if !self.json {
-            say(&story::adjustment_head(self.width))?;
+            say(&story::adjustment_head())?;
         }
         messages.into_iter().try_for_each(|message| {
             let adjustment = wire::adjustment_from(message).map_err(unknown)?;

@@ -55,27 +55,23 @@ fn state(incident: &Incident) -> &'static str {
 }
 
 /// The head of the table of what opened no incident.
-pub(super) fn suppressed_head(width: usize) -> String {
-    suppressed_line(width, ["TIME", "SERIES", "WHY"])
+pub(super) fn suppressed_head() -> String {
+    format!("{}  SERIES, AND WHY IT OPENED NONE", fit("TIME", 19))
 }
 
-/// One anomaly that opened no incident as a line of the table.
+/// One anomaly that opened no incident, and why.
 pub(super) fn suppressed(suppressed: &Suppressed, width: usize) -> String {
-    suppressed_line(width, [&time(suppressed.time_ms), &suppressed.anomaly.series, &suppressed.why])
-}
-
-fn suppressed_line(width: usize, [at, series, why]: [&str; 3]) -> String {
-    let rest = width.saturating_sub(19 + 4).max(40);
-    let line = format!("{}  {}  {}", fit(at, 19), fit(series, rest / 2), cut(why, rest - rest / 2));
-    line.trim_end().to_string()
+    let Suppressed { time_ms, anomaly, why } = suppressed;
+    let first = cut(&format!("{}  {}", time(*time_ms), anomaly.series), width);
+    reason(first, why, width)
 }
 
 /// The head of the table of adjustments.
-pub(super) fn adjustment_head(width: usize) -> String {
-    adjustment_line(width, ["ID", "TIME", "BY", "SAID", "SINCE THEN"])
+pub(super) fn adjustment_head() -> String {
+    format!("{}  {}  {}  SAID, AND WHAT IS OTHERWISE SINCE", fit("ID", 16), fit("TIME", 19), fit("BY", 10))
 }
 
-/// One adjustment as a line of the table.
+/// One adjustment: who said what, and what is otherwise since.
 pub(super) fn adjustment(adjustment: &Adjustment, width: usize) -> String {
     let Adjustment { id, time_ms, by, said, lesson } = adjustment;
     let since = match lesson {
@@ -89,14 +85,17 @@ pub(super) fn adjustment(adjustment: &Adjustment, width: usize) -> String {
         Lesson::Cause { entity, instead_of: None, odds } => format!("{entity} is believed {odds:+.1} more"),
         Lesson::Together { a, b } => format!("{a} and {b} belong together"),
     };
-    adjustment_line(width, [&id.to_string(), &time(*time_ms), by, said, &since])
+    let id = id.to_string();
+    let first = format!("{}  {}  {}  {said}", fit(&id, 16), fit(&time(*time_ms), 19), fit(by, 10));
+    reason(cut(&first, width), &since, width)
 }
 
-fn adjustment_line(width: usize, [id, at, by, said, since]: [&str; 5]) -> String {
-    let rest = width.saturating_sub(16 + 19 + 10 + 8).max(40);
-    let (said, since) = (fit(said, rest / 2), cut(since, rest - rest / 2));
-    let line = format!("{}  {}  {}  {said}  {since}", fit(id, 16), fit(at, 19), fit(by, 10));
-    line.trim_end().to_string()
+/// A line, and below it the reason, indented.
+fn reason(mut line: String, why: &str, width: usize) -> String {
+    for part in wrap(why, width.saturating_sub(4)) {
+        let _ = write!(line, "\n    {part}");
+    }
+    line
 }
 
 /// Everything that a person asks first, at most this wide.

@@ -40,8 +40,8 @@ pub enum Invalid {
     /// No matcher; says why.
     #[error("{0}")]
     Matcher(String),
-    /// An interval of no length.
-    #[error("from {0} until {1} is no interval: it must end after it begins")]
+    /// An interval that ends before it begins.
+    #[error("from {0} until {1} is no interval: it ends before it begins")]
     Interval(i64, i64),
 }
 

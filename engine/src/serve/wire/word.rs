@@ -114,7 +114,7 @@ pub fn silence(silence: &Silence) -> v1::Silence {
 pub fn silence_from(message: v1::Silence) -> Result<Silence, Invalid> {
     let matchers = message.matchers.iter().map(|text| text.parse().map_err(Invalid::Matcher));
     let (from_ms, until_ms) = (message.from_unix_ms, message.until_unix_ms);
-    if from_ms >= until_ms {
+    if from_ms > until_ms {
         return Err(Invalid::Interval(from_ms, until_ms));
     }
     Ok(Silence::new(matchers.collect::<Result<_, _>>()?, from_ms, until_ms, message.by, message.comment))

@@ -5,7 +5,7 @@ use std::{
     fmt::Write,
 };
 
-use foreshock::types::{Id, Incident};
+use foreshock::types::{Anomaly, Id, Incident};
 
 use super::{
     TICK_S,
@@ -48,13 +48,16 @@ pub struct Outcome {
     pub size: (usize, usize),
     /// Of every fault.
     pub verdicts: Vec<Verdict>,
-    /// Titles of incidents that called people for nothing, and what happened then.
+    /// Titles of incidents that called people for nothing, what happened then, and their loudest members.
     pub false_alarms: Vec<String>,
     /// Length of the story after the warm-up, days of 24 hours.
     pub days: f64,
     /// Anomalies, and incidents that called people.
     pub counts: (usize, usize),
 }
+
+/// Members of a false alarm that are told.
+const LOUDEST: usize = 12;
 
 impl Judge {
     pub(super) fn incident(&mut self, incident: Incident) {
@@ -114,7 +117,12 @@ impl Judge {
                 let then = then.map_or("before all".to_owned(), |fault| {
                     format!("{:?} of {}, {} s ago", fault.kind, name(fault.at), opened_s - fault.start_s)
                 });
-                false_alarms.push(format!("{} [{}] ({then})", last.title, first.why));
+                let loudest = last.members.iter().take(LOUDEST).map(|member| {
+                    let Anomaly { series, value, expected, ticks, .. } = &member.anomaly;
+                    format!("\n    {series} {value:.3}, expected {expected:.3}, {ticks} ticks")
+                });
+                let loudest: String = loudest.collect();
+                false_alarms.push(format!("{} [{}] ({then}){loudest}", last.title, first.why));
             }
         }
         Outcome {

@@ -20,7 +20,8 @@ use crate::{
     history,
     pipeline::PipelineConfig,
     replay::{
-        Feed, Format, Input, Outputs, Sinks, Table, TableOptions, replay_lines, replay_records, replay_table,
+        Feed, Format, Input, Outputs, Sinks, SourceSummary, Table, TableOptions, replay_lines,
+        replay_records, replay_table,
     },
     sql::SqlMeasures,
     types::TickRows,
@@ -227,9 +228,9 @@ pub(super) fn all_records(
         answer.values
     };
     let summary = replay_records(feeds, pipeline, &mut measure, outputs)?;
-    for (name, records, refused) in &summary.sources {
+    for SourceSummary { name, records, refused, what } in &summary.sources {
         tell_refused(refused);
-        eprintln!("{name}: {records} records, {} refused", refused.count);
+        eprintln!("{name}: {records} records, {} refused {what}", refused.count);
     }
     eprintln!(
         "{} ticks, {} series, {} anomalies, {} incidents, {} late values",

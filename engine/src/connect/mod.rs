@@ -204,6 +204,29 @@ pub(crate) fn authorities(path: &Path) -> Result<RootCerts, String> {
     Ok(RootCerts::new_with_certs(&found))
 }
 
+/// First offset and the one after the last of a partition. Just after a topic was made its leader may not be known everywhere:
+/// that is asked again.
+pub(crate) fn watermarks(
+    consumer: &BaseConsumer<Plain>,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), KafkaError> {
+    const PASSING: [RDKafkaErrorCode; 3] = [
+        RDKafkaErrorCode::NotLeaderForPartition,
+        RDKafkaErrorCode::LeaderNotAvailable,
+        RDKafkaErrorCode::UnknownTopicOrPartition,
+    ];
+    let began = Instant::now();
+    loop {
+        let answer = consumer.fetch_watermarks(topic, partition, WAIT);
+        let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        if !code.is_some_and(|code| PASSING.contains(&code)) || began.elapsed() > WAIT {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Whether an error says that we lack a right, rather than that something does not work.
 pub(crate) fn is_refusal(error: &KafkaError) -> bool {
     let refusals = [

@@ -37,7 +37,8 @@ const JOINT: f64 = 0.5;
 /// Weight of one silent series: its measure may have been removed. Every further one of the same entity halves the doubt.
 const SILENT: f64 = 0.5;
 
-/// Errors that rise no more than this times as much as the traffic follow it.
+/// Errors that rise no more than this times as much as the traffic follow it; times that rise no more than this at all are what
+/// more traffic brings.
 const FOLLOWS: f64 = 1.5;
 
 /// Whether an anomaly has lasted; a new template, an alert and a forecast is what it is at once.
@@ -221,9 +222,13 @@ impl<'a> Background<'a> {
         background
     }
 
-    /// Whether an anomaly of errors is no more than what its entity's traffic brings with it; a cache's misses, which hurt nobody by
-    /// themselves, may follow the traffic of anybody in the group.
+    /// Whether an anomaly of errors or times is no more than what its entity's traffic brings with it; a cache's misses, which hurt
+    /// nobody by themselves, may follow the traffic of anybody in the group.
     fn explains(&self, anomaly: &Anomaly) -> bool {
+        if symptom::of(anomaly) == Symptom::Slow {
+            let busier = self.traffic.get(&anomaly.entity).is_some_and(|traffic| *traffic > 1.0);
+            return busier && rise(anomaly) <= FOLLOWS;
+        }
         let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
         let own = || self.traffic.get(&anomaly.entity).copied().unwrap_or(0.0);
         let most = if is_of_cache { self.most_traffic } else { own() };

@@ -18,16 +18,17 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 
 use super::{
-    Refusal, malformed,
+    Redactor, Refusal, malformed,
     wire::{Fields, WireError},
 };
 use crate::types::{
     Entity, EntityKind, Facet, SeriesDef, StreamDef, StreamKind, batch::StreamTable, stable_hash,
 };
 
-/// The streams of a partition, in the order in which they were seen.
-#[derive(Debug, Default)]
+/// The streams of a partition, in the order in which they were seen. Their names are redacted here, once for each.
+#[derive(Debug)]
 pub(super) struct Streams {
+    redactor: Redactor,
     by_identity: HashMap<u64, u32>,
     /// The same by their bytes on the wire; one stream may be written in several ways.
     by_raw: HashMap<u64, u32>,
@@ -37,6 +38,17 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// No streams yet; whether names are redacted.
+    pub(super) fn new(redaction: bool) -> Streams {
+        Streams {
+            redactor: Redactor::new(redaction),
+            by_identity: HashMap::new(),
+            by_raw: HashMap::new(),
+            table: Arc::default(),
+            seen: Vec::new(),
+        }
+    }
+
     /// Number of streams, or of ways to write them where that is more.
     pub(super) fn len(&self) -> usize {
         self.table.defs.len().max(self.by_raw.len())
@@ -74,9 +86,10 @@ impl Streams {
         identity: &Identity,
         make: impl FnOnce() -> (SeriesDef, StreamKind),
     ) -> u32 {
-        let table = &mut self.table;
+        let Streams { table, redactor, .. } = self;
         *self.by_identity.entry(identity.hash).or_insert_with(|| {
             let (series, kind) = make();
+            let (series, kind) = (redactor.series(series), redactor.kind(kind));
             let key = identity.hash;
             let defs = &mut Arc::make_mut(table).defs;
             defs.push(Arc::new(StreamDef { key, series: Arc::new(series), kind }));
@@ -124,11 +137,13 @@ impl<'a> Owner<'a> {
     pub(super) fn decoded(&mut self, streams: &mut Streams) -> Result<(&Arc<Entity>, Identity), Refusal> {
         if self.decoded.is_none() {
             let resource = Resource::decode(self.bytes).map_err(malformed)?;
-            let entity = entity(&resource);
-            let facets = FACETS.iter().filter_map(|(facet, keys)| {
-                Some((entity.clone(), *facet, text_at(&resource.attributes, keys)?))
-            });
-            streams.seen.extend(facets);
+            let entity = streams.redactor.entity(entity(&resource));
+            for (facet, keys) in FACETS {
+                if let Some(value) = text_at(&resource.attributes, keys) {
+                    let value = streams.redactor.name(&value);
+                    streams.seen.push((entity.clone(), facet, value));
+                }
+            }
             self.decoded = Some((entity, Identity::of(&resource.attributes)));
         }
         let (entity, identity) = self.decoded.as_ref().expect("it was decoded just now");

@@ -107,8 +107,8 @@ impl Intake {
         Intake {
             topic: topic.to_string(),
             redactor: Redactor::new(config.redaction),
+            streams: Streams::new(config.redaction),
             config,
-            streams: Streams::default(),
             buckets: metrics::Buckets::default(),
             rows: Rows::default(),
         }
@@ -119,13 +119,15 @@ impl Intake {
         let Event::Records(records) = event;
         let mut effects = Vec::new();
         if self.streams.len() > self.config.max_streams {
-            self.streams = Streams::default();
+            self.streams = Streams::new(self.config.redaction);
         }
         for record in records {
             self.rows.begin(record.offset);
             match self.decode(record) {
                 Ok(told) => {
-                    effects.extend(told.changes.into_iter().map(Effect::Change));
+                    let redactor = &mut self.redactor;
+                    let changes = told.changes.into_iter().map(|change| redactor.change(change));
+                    effects.extend(changes.map(Effect::Change));
                     effects.extend(told.alerts.into_iter().map(Effect::Alert));
                     let newest_ms = self.rows.newest_ns() / 1_000_000;
                     let time_ms = if newest_ms > 0 { newest_ms } else { record.time_ms };

@@ -30,7 +30,7 @@ pub use input::{Format, Input, InputError, Refused};
 pub use lines::{LinesError, replay_lines};
 pub use output::{OutputError, Outputs, Sinks};
 pub use range::{Range, RangeError, read_range};
-pub use records::{Feed, Measure, RecordsError, RecordsSummary, replay_records};
+pub use records::{Feed, Measure, RecordsError, RecordsSummary, SourceSummary, replay_records};
 pub use table::{Table, TableError, TableOptions, parse_time_ms};
 
 /// What a replay of a table found.

@@ -16,7 +16,7 @@ use rdkafka::{
 
 use crate::{
     config::{KafkaConfig, Topic},
-    connect::{Batch, ConnectError, Connection, Plain},
+    connect::{Batch, ConnectError, Connection, Plain, watermarks},
     types::{Record, Source},
 };
 
@@ -156,7 +156,7 @@ impl<'a> Open<'a> {
             };
             // Without an offset nothing is as new as that.
             let Some(begins) = offset(&from) else { continue };
-            let high = || consumer.fetch_watermarks(topic, *partition, WAIT).map(|(_, high)| high);
+            let high = || watermarks(consumer, topic, *partition).map(|(_, high)| high);
             let end = offset(&until).map_or_else(high, Ok).map_err(failed)?;
             if begins < end {
                 open.partitions.insert(*partition, Partition { begins, end, ..Partition::default() });

@@ -21,8 +21,8 @@ pub type Measure<'a> = &'a mut dyn FnMut(&TickRows) -> Vec<Measured>;
 /// What a replay of records found.
 #[derive(Clone, Debug, Default)]
 pub struct RecordsSummary {
-    /// Per source, in the order in which they were given: its name, records taken, and those refused.
-    pub sources: Vec<(String, u64, Refused)>,
+    /// The sources, in the order in which they were given.
+    pub sources: Vec<SourceSummary>,
     /// Ticks that were closed.
     pub ticks: u64,
     /// Series that have been seen and are still there.
@@ -34,6 +34,23 @@ pub struct RecordsSummary {
     /// Incidents that opened.
     pub incidents: usize,
 }
+
+/// What was read of one source.
+#[derive(Clone, Debug)]
+pub struct SourceSummary {
+    /// Its name.
+    pub name: String,
+    /// Records taken.
+    pub records: u64,
+    /// What was refused.
+    pub refused: Refused,
+    /// What that was: lines of a file, or records of a partition.
+    pub what: &'static str,
+}
+
+/// What the number of a record counts.
+const LINE: &str = "line";
+const OFFSET: &str = "offset";
 
 /// Files whose records cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +110,10 @@ pub fn replay_records(
     summary.ticks = pipeline.counts().ticks;
     summary.late = pipeline.counts().late;
     summary.series = pipeline.series();
-    let told = |feed: Feed| (feed.name, feed.records - feed.refused.count, feed.refused);
+    let told = |Feed { name, records, refused, unit, .. }| {
+        let what = if unit == LINE { "lines" } else { "records" };
+        SourceSummary { name, records: records - refused.count, refused, what }
+    };
     summary.sources = feeds.into_iter().map(told).collect();
     Ok(summary)
 }
@@ -172,13 +192,13 @@ impl Feed {
         let name = path.display().to_string();
         let source = Source { topic: Arc::from(name.as_str()), partition: 0 };
         let reader = Reader::Lines(Lines::new(input.reader));
-        Feed { is_quiet: input.begins_with_change, ..Feed::new(name, source, reader, "line") }
+        Feed { is_quiet: input.begins_with_change, ..Feed::new(name, source, reader, LINE) }
     }
 
     /// Records of a partition; what the configuration says of its topic holds.
     pub fn partition(source: Source, records: Vec<Record>) -> Feed {
         let reader = Reader::Records(records.into_iter());
-        Feed::new(source.to_string(), source, reader, "offset")
+        Feed::new(source.to_string(), source, reader, OFFSET)
     }
 
     fn new(name: String, source: Source, reader: Reader, unit: &'static str) -> Feed {

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::RunError;
 use crate::{
     config::Config,
-    connect::{Connection, is_refusal},
+    connect::{Connection, is_refusal, watermarks},
 };
 
 /// Longest wait for the next record of a journal.
@@ -41,7 +41,7 @@ pub(super) fn read<T: DeserializeOwned>(
         ("enable.partition.eof", "true"),
     ];
     let consumer = connection.consumer(&own)?;
-    let (low, high) = consumer.fetch_watermarks(topic, 0, WAIT).map_err(failed("look at a journal"))?;
+    let (low, high) = watermarks(&consumer, topic, 0).map_err(failed("look at a journal"))?;
     let mut found = Journal::default();
     if low >= high {
         return Ok(found.entries());

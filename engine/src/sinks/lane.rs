@@ -20,7 +20,7 @@ use rdkafka::{
 
 use super::{Failure, Sink};
 use crate::{
-    connect::{ConnectError, Connection, Plain, is_refusal},
+    connect::{ConnectError, Connection, Plain, is_refusal, watermarks},
     types::{Id, Incident},
 };
 
@@ -160,8 +160,7 @@ fn position(
         (HashMap::new(), TopicPartitionList::new(), TopicPartitionList::new());
     for element in committed.elements() {
         let partition = element.partition();
-        let (low, high) =
-            consumer.fetch_watermarks(topic, partition, WAIT).map_err(failed("look at the topic"))?;
+        let (low, high) = watermarks(&consumer, topic, partition).map_err(failed("look at the topic"))?;
         let known = match element.offset() {
             Offset::Offset(offset) => offset.clamp(low, high),
             _ => {

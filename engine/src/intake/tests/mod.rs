@@ -33,7 +33,11 @@ fn shop_records(topic: &str, ticks: usize) -> Vec<Record> {
 }
 
 fn take(topic: &str, records: &[Record]) -> (Vec<Batch>, Vec<Reject>) {
-    let mut intake = Intake::new(topic, IntakeConfig::default());
+    take_by(IntakeConfig::default(), topic, records)
+}
+
+fn take_by(config: IntakeConfig, topic: &str, records: &[Record]) -> (Vec<Batch>, Vec<Reject>) {
+    let mut intake = Intake::new(topic, config);
     let mut taken = (Vec::new(), Vec::new());
     for effect in intake.on_event(Event::Records(records)) {
         match effect {

@@ -124,12 +124,13 @@ pub struct WebhookSink {
 
 /// What people want to read of.
 fn milestones() -> BTreeSet<IncidentEvent> {
-    BTreeSet::from([IncidentEvent::Opened, IncidentEvent::Reopened, IncidentEvent::Resolved])
+    use IncidentEvent::{Merged, Opened, Reopened, Resolved};
+    BTreeSet::from([Opened, Reopened, Resolved, Merged])
 }
 
 fn everything() -> BTreeSet<IncidentEvent> {
-    use IncidentEvent::{Acknowledged, Opened, Reopened, Resolved, Updated};
-    BTreeSet::from([Opened, Reopened, Acknowledged, Updated, Resolved])
+    use IncidentEvent::{Acknowledged, Merged, Opened, Reopened, Resolved, Updated};
+    BTreeSet::from([Opened, Reopened, Acknowledged, Updated, Resolved, Merged])
 }
 
 fn resend() -> Duration {

@@ -29,9 +29,16 @@ pub(in super::super) struct Arguments {
     /// Print JSON, one object per line: the records of the topic foreshock.incidents.
     #[arg(long, global = true)]
     json: bool,
+    /// The latest anomalies that opened no incident, and why: short for `list --suppressed`.
+    #[arg(long)]
+    suppressed: bool,
+    /// Without one, the list.
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
+
+/// Most rows of a list, where nobody says.
+const ROWS: u32 = 100;
 
 #[derive(Debug, Subcommand)]
 enum What {
@@ -44,7 +51,7 @@ enum What {
         #[arg(long, conflicts_with = "state")]
         suppressed: bool,
         /// At most this many.
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = ROWS, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
     /// Show one incident: its suspects, its members, what was changed near it.
@@ -120,9 +127,10 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         let channel = arguments.engine.connect().await?;
         let mut client = IncidentsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         let output = Output { json: arguments.json, width: width() };
-        match &arguments.what {
+        let list = What::List { state: None, suppressed: arguments.suppressed, limit: ROWS };
+        match arguments.what.as_ref().unwrap_or(&list) {
             What::List { suppressed: true, limit, .. } => suppressed(client, &output, *limit).await,
-            What::List { state, limit, .. } => list(client, &output, *state, *limit).await,
+            What::List { state, limit, .. } => known(client, &output, *state, *limit).await,
             What::Watch => watch(client, &output).await,
             What::Feedback { id, by, verdict, cause, comment } => {
                 let request = verdict.request(id.as_deref(), by, cause, comment);
@@ -147,7 +155,7 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 
 type Client = IncidentsClient<Channel>;
 
-async fn list(mut client: Client, output: &Output, state: Option<State>, limit: u32) -> anyhow::Result<()> {
+async fn known(mut client: Client, output: &Output, state: Option<State>, limit: u32) -> anyhow::Result<()> {
     let state = match state {
         None => v1::IncidentState::Unspecified,
         Some(State::Open) => v1::IncidentState::Open,

@@ -1,6 +1,7 @@
 //! Little stories: who is blamed, what is kept quiet, how an incident ends.
 
 mod family;
+mod load;
 mod people;
 
 use super::*;

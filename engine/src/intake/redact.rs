@@ -30,7 +30,7 @@ fn is_card(text: &str) -> bool {
         .zip([1, 2].into_iter().cycle())
         .map(|(digit, times)| digit * times / 10 + digit * times % 10)
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Redacts lines into memory of its own, line after line.

@@ -160,7 +160,7 @@ fn position(
         (HashMap::new(), TopicPartitionList::new(), TopicPartitionList::new());
     for element in committed.elements() {
         let partition = element.partition();
-        let (low, high) = watermarks(&consumer, topic, partition).map_err(failed("look at the topic"))?;
+        let (low, high) = watermarks(consumer, topic, partition).map_err(failed("look at the topic"))?;
         let known = match element.offset() {
             Offset::Offset(offset) => offset.clamp(low, high),
             _ => {

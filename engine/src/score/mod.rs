@@ -225,7 +225,7 @@ impl Scorer {
             *age = age.saturating_add(u32::from(!value.is_nan()));
         }
         self.open.entities(&self.config, &frame, &self.entities, &self.ages, &mut revisions);
-        self.forecasts.frame(&frame, &mut revisions);
+        self.forecasts.frame(&self.config.forecast, &frame, &mut revisions);
         revisions
     }
 

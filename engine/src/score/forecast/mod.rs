@@ -12,7 +12,7 @@ mod breach;
 mod limit;
 mod past;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foreshock_detectors::score_of;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ impl Default for ForecastConfig {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Forecasts {
     tracks: BTreeMap<u32, Track>,
+    /// Whether the tracks are those of this configuration: after a restart it may be another.
+    #[serde(skip)]
+    are_current: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,8 +88,33 @@ impl Forecasts {
         self.tracks.remove(&slot)?.open.map(|open| closed(&open, time_ms))
     }
 
+    /// Looks at what this configuration says: limits may have come, gone and moved.
+    fn adapt(&mut self, config: &ForecastConfig, slots: &[Option<Arc<SeriesDef>>]) {
+        self.tracks.retain(|slot, track| {
+            let series = slots.get(*slot as usize).and_then(Option::as_ref);
+            let limit = series.and_then(|series| limit::of(&config.limits, series));
+            limit.is_some_and(|limit| {
+                (track.limit, track.side) = limit;
+                true
+            })
+        });
+        for (slot, series) in (0..).zip(slots) {
+            if let Some(series) = series.as_ref().filter(|_| !self.tracks.contains_key(&slot)) {
+                self.admit(config, slot, series);
+            }
+        }
+    }
+
     /// Takes the values of one frame, but for slots that are held.
-    pub(super) fn frame(&mut self, frame: &FrameView<'_>, revisions: &mut Vec<Anomaly>) {
+    pub(super) fn frame(
+        &mut self,
+        config: &ForecastConfig,
+        frame: &FrameView<'_>,
+        revisions: &mut Vec<Anomaly>,
+    ) {
+        if !std::mem::replace(&mut self.are_current, true) {
+            self.adapt(config, frame.slots);
+        }
         let seconds = frame.time_ms.div_euclid(1000);
         for (slot, track) in &mut self.tracks {
             let value = frame.values[*slot as usize];

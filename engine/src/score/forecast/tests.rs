@@ -25,7 +25,7 @@ fn watch(minutes: i64, used: impl Fn(f64) -> f64) -> Vec<Anomaly> {
             deep_room: 0,
             held: &[],
         };
-        forecasts.frame(&frame, &mut revisions);
+        forecasts.frame(&ForecastConfig::default(), &frame, &mut revisions);
     }
     revisions
 }
@@ -83,4 +83,38 @@ fn a_trend_below_a_daily_wave_is_seen() {
     let first = told.first().expect("told");
     let left_s = 60.0 * (6.5 * 1440.0 - first.opened_ms as f64 / 60_000.0);
     assert!(left_s > 43_200.0 && first.opened_ms > 2 * 86_400_000, "{first:?}");
+}
+
+#[test]
+fn another_configuration_after_a_restart_is_heeded() {
+    let entity = Arc::new(Entity::new(EntityKind::Service, "cart"));
+    let slots = ["system.filesystem.utilization", "process.memory.usage"]
+        .map(|measure| Some(Arc::new(SeriesDef::new(entity.clone(), measure, Vec::new()))));
+    let frame = FrameView {
+        time_ms: 0,
+        values: &[0.5, 1e9],
+        slots: &slots,
+        admitted: &[],
+        forgotten: &[],
+        deep_room: 0,
+        held: &[],
+    };
+    let mut forecasts = Forecasts::default();
+    let mut limits = |forecasts: &mut Forecasts, config: &ForecastConfig| -> Vec<(u32, f64)> {
+        forecasts.frame(config, &frame, &mut Vec::new());
+        forecasts.tracks.iter().map(|(slot, track)| (*slot, track.limit)).collect()
+    };
+    let given = |text: &str, limit| Limit { matchers: vec![text.parse().unwrap()], limit, side: Side::Below };
+    assert_eq!(limits(&mut forecasts, &ForecastConfig::default()), [(0, 1.0)]);
+    let with_memory = ForecastConfig {
+        limits: vec![given("measure=process.memory.usage", 2e9), given("kind=service", 0.9)],
+        ..ForecastConfig::default()
+    };
+    assert_eq!(limits(&mut forecasts, &with_memory), [(0, 1.0)], "not before a restart");
+    let mut restored = |forecasts: &Forecasts, config| {
+        let bytes = postcard::to_stdvec(forecasts).unwrap();
+        limits(&mut postcard::from_bytes(&bytes).unwrap(), config)
+    };
+    assert_eq!(restored(&forecasts, &with_memory), [(0, 0.9), (1, 2e9)]);
+    assert_eq!(restored(&forecasts, &ForecastConfig { max_series: 0, ..with_memory }), [(0, 0.9)]);
 }

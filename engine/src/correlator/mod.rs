@@ -47,7 +47,7 @@ use graph::Graph;
 use group::Ties;
 use harm::Users;
 use lessons::Lessons;
-use quiet::Quiet;
+use quiet::{Hushed, Quiet};
 use story::{Story, onset};
 use surge::Surges;
 
@@ -377,25 +377,33 @@ impl Correlator {
         let holder = open.values_mut().find(|story| story.has(anomaly.id));
         if let Some(story) = holder {
             story.update(anomaly);
-        } else if let Some(why) = quiet.silence(&anomaly) {
-            waiting.remove(&anomaly.id);
-            effects.extend(why.map(|why| quiet.leave_out(*time_ms, anomaly, why)));
-        } else if anomaly.active {
-            waiting.insert(anomaly.id, anomaly);
-        } else if waiting.remove(&anomaly.id).is_some() {
-            let why = format!("passed by itself after {} ticks, and nothing related lasted", anomaly.ticks);
-            effects.push(quiet.leave_out(*time_ms, anomaly, why));
+            return;
+        }
+        match quiet.hush(&anomaly) {
+            Hushed::Now(why) => {
+                waiting.remove(&anomaly.id);
+                effects.push(quiet.leave_out(*time_ms, anomaly, why));
+            }
+            Hushed::Already => drop(waiting.remove(&anomaly.id)),
+            Hushed::Not if anomaly.active => drop(waiting.insert(anomaly.id, anomaly)),
+            Hushed::Not if waiting.remove(&anomaly.id).is_some() => {
+                let why =
+                    format!("passed by itself after {} ticks, and nothing related lasted", anomaly.ticks);
+                effects.push(quiet.leave_out(*time_ms, anomaly, why));
+            }
+            Hushed::Not => {}
         }
     }
 
     /// Takes out of what waits what is silenced from now on.
     fn hush(&mut self, effects: &mut Vec<Effect>) {
         let State { waiting, quiet, time_ms, .. } = &mut self.state;
-        let hushed: Vec<(Anomaly, Option<String>)> =
-            waiting.values().filter_map(|anomaly| Some((anomaly.clone(), quiet.silence(anomaly)?))).collect();
-        for (anomaly, why) in hushed {
-            waiting.remove(&anomaly.id);
-            effects.extend(why.map(|why| quiet.leave_out(*time_ms, anomaly, why)));
+        let hushed = waiting.values().filter_map(|anomaly| match quiet.hush(anomaly) {
+            Hushed::Now(why) => Some((anomaly.id, why)),
+            Hushed::Already | Hushed::Not => None,
+        });
+        for (id, why) in hushed.collect::<Vec<_>>() {
+            effects.extend(waiting.remove(&id).map(|anomaly| quiet.leave_out(*time_ms, anomaly, why)));
         }
     }
 

@@ -19,6 +19,16 @@ pub(super) struct Quiet {
     keep: usize,
 }
 
+/// Whether an anomaly is silenced.
+pub(super) enum Hushed {
+    /// No silence means it.
+    Not,
+    /// It is from now on, for this reason.
+    Now(String),
+    /// It was said before, or it is over.
+    Already,
+}
+
 impl Quiet {
     pub(super) fn new(keep: usize) -> Quiet {
         Quiet { keep, ..Quiet::default() }
@@ -47,19 +57,22 @@ impl Quiet {
         silenced.extract_if(.., over).map(|(_, anomaly)| anomaly).collect()
     }
 
-    /// Why an anomaly is silenced, and takes it then; said once, `None` in the inside for a repeat.
-    pub(super) fn silence(&mut self, anomaly: &Anomaly) -> Option<Option<String>> {
-        let silence = self.silences.iter().find(|silence| silence.means(anomaly))?;
+    /// Takes an anomaly that a silence means.
+    pub(super) fn hush(&mut self, anomaly: &Anomaly) -> Hushed {
+        let Some(silence) = self.silences.iter().find(|silence| silence.means(anomaly)) else {
+            return Hushed::Not;
+        };
         let mut why = format!("silenced by {}", silence.by);
         if !silence.comment.is_empty() {
             why.push_str(&format!(": {}", silence.comment));
         }
-        let is_new = if anomaly.active {
-            self.silenced.insert(anomaly.id, anomaly.clone()).is_none()
-        } else {
+        if !anomaly.active {
             self.silenced.remove(&anomaly.id);
-            false
-        };
-        Some(is_new.then_some(why))
+            return Hushed::Already;
+        }
+        match self.silenced.insert(anomaly.id, anomaly.clone()) {
+            None => Hushed::Now(why),
+            Some(_) => Hushed::Already,
+        }
     }
 }

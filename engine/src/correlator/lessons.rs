@@ -86,17 +86,13 @@ impl Lessons {
     }
 
     /// How much more an entity is believed to be the cause beside these others, and in how many incidents it was.
-    pub(super) fn odds<'a>(
-        &self,
-        entity: &Entity,
-        others: impl Fn() -> Box<dyn Iterator<Item = &'a Entity> + 'a>,
-    ) -> (f64, usize) {
+    pub(super) fn odds(&self, entity: &Entity, others: &[&Entity]) -> (f64, usize) {
         let (mut odds, mut times) = (0.0, 0);
         for adjustment in &self.adjustments {
             let Lesson::Cause { entity: cause, instead_of, odds: more } = &adjustment.lesson else {
                 continue;
             };
-            let has_other = |wanted: &Entity| others().any(|other| other.is(wanted));
+            let has_other = |wanted: &Entity| others.iter().any(|other| other.is(wanted));
             if cause.is(entity) && instead_of.as_ref().is_none_or(has_other) {
                 odds += more;
                 times += 1;

@@ -185,8 +185,8 @@ fn judge(
         let when = if seconds >= 0 { format!("{seconds} s before") } else { "as it began".to_string() };
         reasons.push(format!("{} {} {when}", change.kind, change.version));
     }
-    let names = || Box::new(others().map(|other| &other.entity)) as Box<dyn Iterator<Item = &Entity>>;
-    let (taught, times) = known.lessons.odds(&case.entity, names);
+    let beside: Vec<&Entity> = others().map(|other| &other.entity).collect();
+    let (taught, times) = known.lessons.odds(&case.entity, &beside);
     odds += taught;
     if times > 0 {
         reasons.push(format!("was the cause of {times} incidents like this, people say"));

@@ -48,9 +48,7 @@ impl Silence {
 
     /// Whether it means this series.
     pub fn means_series(&self, series: &SeriesDef) -> bool {
-        let (kind, name) = (series.entity.kind.name(), series.entity.name.as_str());
-        let labels = Labels { kind, name, measure: &series.measure, series: &series.name };
-        self.matchers.iter().all(|matcher| matcher.matches(&labels))
+        Matcher::all_mean(&self.matchers, series)
     }
 }
 
@@ -63,7 +61,7 @@ struct Labels<'a> {
 }
 
 impl Labels<'_> {
-    /// The value of a label; none is empty.
+    /// The value of a label; one that is not there is empty.
     fn value(&self, label: &str) -> String {
         match label {
             "entity" => format!("{}/{}", self.kind, self.name),
@@ -99,6 +97,13 @@ pub struct Matcher {
 const OPERATORS: [&str; 4] = ["!~", "=~", "!=", "="];
 
 impl Matcher {
+    /// Whether all of these mean this series.
+    pub fn all_mean(matchers: &[Matcher], series: &SeriesDef) -> bool {
+        let (kind, name) = (series.entity.kind.name(), series.entity.name.as_str());
+        let labels = Labels { kind, name, measure: &series.measure, series: &series.name };
+        matchers.iter().all(|matcher| matcher.matches(&labels))
+    }
+
     fn matches(&self, labels: &Labels<'_>) -> bool {
         let value = labels.value(&self.label);
         let equal = match &self.expression {

@@ -10,13 +10,13 @@ use tonic::transport::Channel;
 
 use super::{
     super::Ending,
-    Engine, MAX_ANSWER_BYTES, block_on, refusal,
+    Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
     screen::{json, say, width},
     story, unknown,
 };
 use crate::{
     serve::wire,
-    types::{self, Incident},
+    types::{self, Adjustment, Incident, Suppressed},
 };
 
 /// Read incidents of a running engine, and say what you know of them.
@@ -170,13 +170,8 @@ async fn known(mut client: Client, output: &Output, state: Option<State>, limit:
 async fn suppressed(mut client: Client, output: &Output, limit: u32) -> anyhow::Result<()> {
     let answer = client.list_suppressed(ListSuppressedRequest { limit }).await;
     let answer = answer.map_err(|status| refusal(&status))?.into_inner();
-    if !output.json {
-        say(&story::suppressed_head())?;
-    }
-    answer.suppressed.into_iter().try_for_each(|message| {
-        let suppressed = wire::suppressed_from(message).map_err(unknown)?;
-        say(&if output.json { json(&suppressed)? } else { story::suppressed(&suppressed, output.width) })
-    })
+    let row = |suppressed: &Suppressed| story::suppressed(suppressed, output.width);
+    print_list(output.json, &story::suppressed_head(), answer.suppressed, wire::suppressed_from, row)
 }
 
 async fn watch(mut client: Client, output: &Output) -> anyhow::Result<()> {
@@ -240,13 +235,8 @@ impl Output {
     }
 
     fn adjustments(&self, messages: Vec<v1::Adjustment>) -> anyhow::Result<()> {
-        if !self.json {
-            say(&story::adjustment_head())?;
-        }
-        messages.into_iter().try_for_each(|message| {
-            let adjustment = wire::adjustment_from(message).map_err(unknown)?;
-            say(&if self.json { json(&adjustment)? } else { story::adjustment(&adjustment, self.width) })
-        })
+        let row = |adjustment: &Adjustment| story::adjustment(adjustment, self.width);
+        print_list(self.json, &story::adjustment_head(), messages, wire::adjustment_from, row)
     }
 
     fn show(&self, message: v1::Incident, words: impl FnOnce(&Incident) -> String) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ use std::{error::Error, time::Duration};
 
 use anyhow::anyhow;
 use clap::Args;
+use serde::Serialize;
 use tonic::{Code, Status, transport::Channel};
 
 use super::{
@@ -80,6 +81,23 @@ fn refusal(status: &Status) -> anyhow::Error {
 /// What a newer engine says may be nothing that we know.
 fn unknown(problem: crate::serve::wire::Invalid) -> anyhow::Error {
     anyhow!("the engine is of another version: {}; update both to one", plain(&problem.to_string()))
+}
+
+/// Prints what an engine listed: a table with this head, or JSON, one object per line.
+fn print_list<M, T: Serialize>(
+    as_json: bool,
+    head: &str,
+    messages: Vec<M>,
+    read: impl Fn(M) -> Result<T, crate::serve::wire::Invalid>,
+    row: impl Fn(&T) -> String,
+) -> anyhow::Result<()> {
+    if !as_json {
+        screen::say(head)?;
+    }
+    messages.into_iter().try_for_each(|message| {
+        let one = read(message).map_err(unknown)?;
+        screen::say(&if as_json { screen::json(&one)? } else { row(&one) })
+    })
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -7,9 +7,8 @@ use foreshock_proto::v1::{
 
 use super::{
     super::Ending,
-    Engine, MAX_ANSWER_BYTES, block_on, refusal,
-    screen::{cut, fit, json, say, width},
-    unknown,
+    Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
+    screen::{cut, fit, width},
 };
 use crate::{
     serve::wire,
@@ -62,13 +61,7 @@ struct Word {
 pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let signals = block_on(ask(arguments))?;
     let width = width();
-    if !arguments.json {
-        say(&head(width))?;
-    }
-    for message in signals {
-        let signal = wire::signal_from(message).map_err(unknown)?;
-        say(&if arguments.json { json(&signal)? } else { row(&signal, width) })?;
-    }
+    print_list(arguments.json, &head(width), signals, wire::signal_from, |signal| row(signal, width))?;
     Ok(Ending::Fine)
 }
 

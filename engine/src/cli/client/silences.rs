@@ -7,9 +7,8 @@ use foreshock_proto::v1::{
 
 use super::{
     super::Ending,
-    Engine, MAX_ANSWER_BYTES, block_on, refusal,
-    screen::{cut, fit, json, say, time, width},
-    unknown,
+    Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
+    screen::{cut, fit, time, width},
 };
 use crate::{
     config::Duration,
@@ -67,13 +66,7 @@ enum What {
 pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let silences = block_on(ask(arguments))?;
     let width = width();
-    if !arguments.json {
-        say(&head(width))?;
-    }
-    for message in silences {
-        let silence = wire::silence_from(message).map_err(unknown)?;
-        say(&if arguments.json { json(&silence)? } else { row(&silence, width) })?;
-    }
+    print_list(arguments.json, &head(width), silences, wire::silence_from, |silence| row(silence, width))?;
     Ok(Ending::Fine)
 }
 

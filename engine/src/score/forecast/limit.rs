@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Matcher, SeriesDef, Silence};
+use crate::types::{Matcher, SeriesDef};
 
 /// A limit that an operator gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +42,7 @@ const RESOURCES: &[&str] = &[
 /// Limit of a series, where it has one: what its operator says, or what the semantic conventions mean by its name. A
 /// utilization is a share of 1, and what is free is used up at 0.
 pub(super) fn of(limits: &[Limit], series: &SeriesDef) -> Option<(f64, Side)> {
-    if let Some(given) = limits.iter().find(|given| means(given, series)) {
+    if let Some(given) = limits.iter().find(|given| Matcher::all_mean(&given.matchers, series)) {
         return Some((given.limit, given.side));
     }
     let measure = series.measure.as_str();
@@ -61,11 +61,6 @@ pub(super) fn of(limits: &[Limit], series: &SeriesDef) -> Option<(f64, Side)> {
         None if ["free", "available"].iter().any(|word| measure.contains(word)) => Some((0.0, Side::Above)),
         _ => None,
     }
-}
-
-fn means(given: &Limit, series: &SeriesDef) -> bool {
-    let matchers = given.matchers.clone();
-    Silence::new(matchers, 0, 1, String::new(), String::new()).means_series(series)
 }
 
 #[cfg(test)]

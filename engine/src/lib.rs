@@ -3,6 +3,7 @@
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`. `connect` is how
 //! any of them that speaks to Kafka gets there; `history` reads the past of series; `sinks` tell others of incidents.
 
+pub mod audit;
 pub mod bus;
 pub mod cli;
 pub mod config;

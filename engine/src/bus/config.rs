@@ -6,13 +6,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{Policy, PolicyError};
+use crate::types::Schedule;
 
 /// Settings of the bus.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BusConfig {
     /// Which incident may cause which signal. The order decides.
     pub policies: Vec<Policy>,
+    /// How much may be done at all.
+    pub limits: Limits,
+    /// When nothing may be done to what their matchers mean.
+    #[serde(skip)]
+    pub freezes: Vec<Schedule>,
     /// Event time after which the evidence behind a signal is too old to act on, 1 or more.
     pub max_signal_age_ms: i64,
     /// How long a lease lasts without Progress, 1..=86400.
@@ -43,6 +49,8 @@ impl Default for BusConfig {
     fn default() -> BusConfig {
         BusConfig {
             policies: Vec::new(),
+            limits: Limits::default(),
+            freezes: Vec::new(),
             max_signal_age_ms: 15 * MINUTE_MS,
             lease_seconds: 60,
             redelivery_limit: 3,
@@ -58,8 +66,32 @@ impl Default for BusConfig {
     }
 }
 
+/// How much may be done, whatever policies say: signals that change a system, dry runs left out. Absent: no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Most signals for one entity that are made within an hour of event time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_per_hour: Option<u32>,
+    /// Most within an hour in one namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace_per_hour: Option<u32>,
+    /// Most within an hour altogether.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet_per_hour: Option<u32>,
+    /// Most signals for one entity that are carried out or verified at once; more wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_at_once: Option<u32>,
+    /// Most at once in one namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace_at_once: Option<u32>,
+    /// Most at once altogether.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet_at_once: Option<u32>,
+}
+
 /// How long a signal rests after a lost lease: `first_ms`, then twice as long each time, `max_ms` at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backoff {
     /// After the first lost lease.
@@ -115,6 +147,18 @@ impl BusConfig {
         within("max_incidents", self.max_incidents.into(), 1, u32::MAX.into())?;
         within("max_controllers", self.max_controllers.into(), 1, u32::MAX.into())?;
         within("max_versions", self.max_versions.into(), 1, u32::MAX.into())?;
+        let Limits { target_per_hour, namespace_per_hour, fleet_per_hour, .. } = &self.limits;
+        let Limits { target_at_once, namespace_at_once, fleet_at_once, .. } = &self.limits;
+        for (field, limit) in [
+            ("limits.target_per_hour", target_per_hour),
+            ("limits.namespace_per_hour", namespace_per_hour),
+            ("limits.fleet_per_hour", fleet_per_hour),
+            ("limits.target_at_once", target_at_once),
+            ("limits.namespace_at_once", namespace_at_once),
+            ("limits.fleet_at_once", fleet_at_once),
+        ] {
+            within(field, limit.unwrap_or(1).into(), 1, u32::MAX.into())?;
+        }
         let mut names = BTreeSet::new();
         for policy in &self.policies {
             policy.check(self.keep_ms)?;

@@ -6,11 +6,13 @@ use super::{
     Bus,
     config::HOUR_MS,
     facts::Facts,
+    guards::namespace,
     life::Tracked,
     messages::Effect,
+    playbook::cause,
     policy::{Approval, Policy, Reason, Refusal},
 };
-use crate::types::{Action, Change, Entity, Id, RemediationSignal, SignalState, Suspect};
+use crate::types::{Action, Change, Consent, Entity, Id, RemediationSignal, SignalState, Suspect};
 
 impl Bus {
     /// Holds every policy against an open incident.
@@ -19,9 +21,10 @@ impl Bus {
             .signals_of(incident)
             .iter()
             .map(|id| &self.signals[id].signal)
+            .filter(|signal| !signal.policy.is_empty())
             .map(|signal| (signal.action, signal.policy.clone()))
             .collect();
-        for index in 0..self.config.policies.len() {
+        for index in self.order(incident) {
             let policy = &self.config.policies[index];
             let Some(facts) = self.watched.get(&incident).filter(|facts| facts.open) else { return };
             if first.get(&policy.action) == Some(&policy.name) {
@@ -33,15 +36,19 @@ impl Bus {
                     let why = format!("policy {:?} decides about this action", earlier.get());
                     Err(Reason::EarlierPolicy.because(why))
                 }
-                (Ok(suspect), Entry::Vacant(place)) => {
-                    place.insert(policy.name.clone());
-                    self.make(policy, facts, suspect)
-                }
+                (Ok(suspect), Entry::Vacant(place)) => match self.guard_playbook(policy, incident) {
+                    // Another step may have the same action.
+                    Err(refusal) => Err(refusal),
+                    Ok(()) => {
+                        place.insert(policy.name.clone());
+                        self.make(policy, facts, suspect).map(|signal| (signal, cause(suspect)))
+                    }
+                },
             };
             match made {
-                Ok(signal) => {
+                Ok((signal, cause)) => {
                     effects.push(Effect::Signal(signal.clone()));
-                    self.insert(Tracked::new(signal));
+                    self.insert(Tracked { cause, ..Tracked::new(signal) });
                 }
                 Err(refusal) => self.decline(incident, index, refusal, effects),
             }
@@ -58,16 +65,19 @@ impl Bus {
 
     fn make(&self, policy: &Policy, facts: &Facts, suspect: &Suspect) -> Result<RemediationSignal, Refusal> {
         policy.guard(facts, suspect)?;
-        let change = suspect.change.as_ref().filter(|_| policy.action == Action::Rollback);
+        let change = suspect.change.as_ref().filter(|_| policy.action.goes_back());
         // A change of another entity can be what the suspect suffers from: it is the change that is undone.
         let target = change.map_or(&suspect.entity, |change| &change.entity);
         self.guard_time(facts)?;
+        self.guard_limits(policy, target)?;
+        self.guard_failures(policy)?;
         self.guard_load(policy, target)?;
         let state = match (policy.dry_run, policy.approval) {
             (true, _) => SignalState::DryRun,
             (false, Approval::Required) => SignalState::AwaitingApproval,
             (false, Approval::None) => SignalState::Ready,
         };
+        let expires_ms = facts.updated_ms.saturating_add(self.config.max_signal_age_ms);
         let Suspect { entity, weight, reasons, .. } = suspect;
         let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
         Ok(RemediationSignal {
@@ -76,12 +86,12 @@ impl Bus {
             state,
             action: policy.action,
             target: target.clone(),
-            attributes: self.attributes(target, change),
+            attributes: self.attributes(target, change).into_iter().chain(policy.parameters.clone()).collect(),
             incident: facts.id,
             policy: policy.name.clone(),
             dry_run: policy.dry_run,
             created_ms: self.now.event_ms,
-            expires_ms: facts.updated_ms.saturating_add(self.config.max_signal_age_ms),
+            expires_ms,
             reason: format!("{}; {entity} is the cause with weight {weight:.2}{reasons}", facts.title),
             note: String::new(),
             fencing_token: 0,
@@ -89,7 +99,21 @@ impl Bus {
             updated_ms: self.now.event_ms,
             holder: String::new(),
             accepted: false,
+            consent: self.consent(policy, state, expires_ms),
+            proposed_by: String::new(),
+            recovery: None,
+            undoes: None,
         })
+    }
+
+    /// Who has to agree to a signal of a policy.
+    pub(super) fn consent(&self, policy: &Policy, state: SignalState, expires_ms: i64) -> Consent {
+        let needed = if state == SignalState::AwaitingApproval { policy.approvals } else { 0 };
+        let until_ms = match policy.approval_seconds {
+            0 => expires_ms,
+            seconds => expires_ms.min(self.now.event_ms + i64::from(seconds) * 1000),
+        };
+        Consent { needed, group: policy.approval_group.clone(), by: Vec::new(), until_ms }
     }
 
     /// No stale action, and none while the engine only observes.
@@ -97,6 +121,9 @@ impl Bus {
         let now = self.now.event_ms;
         if self.catching_up {
             return Err(Reason::CatchingUp.because("the engine is catching up and only observes"));
+        }
+        if let Some(halted) = self.halted() {
+            return Err(Reason::Halted.because(halted));
         }
         if now - facts.updated_ms > self.config.max_signal_age_ms {
             return Err(Reason::Stale.because("nothing new about the incident within max_signal_age"));
@@ -135,8 +162,8 @@ impl Bus {
     }
 
     /// What a controller needs to know, and what scopes are held against.
-    fn attributes(&self, target: &Entity, change: Option<&Change>) -> BTreeMap<String, String> {
-        let (namespace, name) = target.name.rsplit_once('/').unwrap_or(("", &target.name));
+    pub(super) fn attributes(&self, target: &Entity, change: Option<&Change>) -> BTreeMap<String, String> {
+        let (namespace, name) = (namespace(target), target.name.rsplit('/').next().unwrap_or_default());
         let mut attributes = BTreeMap::from([("kind", target.kind.name()), ("name", name)]);
         if !namespace.is_empty() {
             attributes.insert("namespace", namespace);

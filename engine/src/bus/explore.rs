@@ -13,7 +13,7 @@ use super::{
     Backoff, Bus, BusConfig, Claim, Effect, Event, OutcomeStatus, Policy, Session,
     tests::{hello, incident, policy},
 };
-use crate::types::{Action, Incident, IncidentState, RemediationSignal, SignalState as State};
+use crate::types::{Action, Incident, IncidentState, Recovery, RemediationSignal, SignalState as State};
 
 const START_MS: i64 = 1_000_000;
 /// One step of event time.
@@ -64,6 +64,12 @@ struct Node {
 #[test]
 fn approval_required() {
     explore(policy("ask"), 2, &[State::AwaitingApproval, State::Rejected]);
+}
+
+/// Two people have to agree.
+#[test]
+fn four_eyes() {
+    explore(Policy { approvals: 2, ..policy("ask") }, 1, &[State::AwaitingApproval, State::Rejected]);
 }
 
 #[test]
@@ -118,11 +124,13 @@ impl Node {
             events.push(Event::Tick { time_ms: now + STEP_MS + 1, catching_up: false });
         }
         if let Some(signal) = &self.seen.journal {
-            for approve in [true, false] {
-                let (by, comment) = ("ann".to_string(), String::new());
-                events.push(Event::Decide { signal: signal.id, approve, by, comment });
+            let (signal, comment) = (signal.id, String::new());
+            for (by, approve) in [("ann", true), ("ben for ann", true), ("ann", false)] {
+                events.push(Event::Decide { signal, approve, by: by.to_string(), comment: comment.clone() });
             }
+            events.push(Event::Withdraw { signal, by: "ann".to_string(), comment });
         }
+        events.push(halt(self.bus.halted.is_none()));
         events
     }
 
@@ -197,6 +205,11 @@ impl Node {
             next.bus.recover(signal.clone());
         }
         assert!(next.bus.signals.values().all(|tracked| tracked.lease.is_none()), "a lease survives");
+        // The journal of decisions has what a person said.
+        if self.bus.halted.is_some() {
+            let effects = next.bus.on_event(halt(true));
+            next.watch(&halt(true), &effects);
+        }
         let incidents = (1..=self.incident).map(|revision| Event::Incident(turned(revision, START_MS)));
         let caught_up_to = Event::Tick { time_ms: self.bus.now.event_ms, catching_up: true };
         for event in incidents.chain([caught_up_to]) {
@@ -215,6 +228,7 @@ impl Node {
                 Effect::Signal(signal) => self.seen.journaled(signal, &self.bus, event),
                 Effect::Grant { session, lease } => {
                     assert!(!self.bus.catching_up, "granted while catching up: {event:?}");
+                    assert!(self.bus.halted.is_none(), "granted while halted: {event:?}");
                     assert_eq!(Some(&lease.signal), self.seen.journal.as_ref(), "not durable: {event:?}");
                     assert_eq!(self.seen.lease, None, "two leases: {event:?}");
                     let until = self.bus.now.lease_ms + self.bus.config.lease_ms();
@@ -224,8 +238,9 @@ impl Node {
                     let holder = self.seen.lease.map(|(holder, _, _)| holder);
                     assert_eq!(holder, Some(*session), "cancelled for another: {event:?}");
                 }
-                Effect::Remediation { verified, .. } => {
-                    let state = if *verified { State::Verified } else { State::NotRecovered };
+                Effect::Remediation { recovery, .. } => {
+                    let is_well = *recovery == Recovery::Recovered;
+                    let state = if is_well { State::Verified } else { State::NotRecovered };
                     assert_eq!(
                         self.seen.journal.as_ref().map(|signal| signal.state),
                         Some(state),
@@ -286,6 +301,8 @@ impl Node {
             one.signal.policy.clear();
             one.signal.target.name.clear();
             one.signal.note.clear();
+            one.history.clear();
+            one.cause.clear();
             one.signal.revision = 0;
             if one.signal.state != State::Succeeded {
                 one.signal.updated_ms = 0;
@@ -294,7 +311,8 @@ impl Node {
         let open = self.bus.watched.open();
         let sessions: Vec<Session> = self.bus.controllers.keys().copied().collect();
         let seen = self.seen.lease.map(|(session, token, until)| (session, token, left(until)));
-        let world = (now.event_ms, self.bus.catching_up, self.incident, self.seen.closed);
+        let bus = (self.bus.catching_up, self.bus.halted.is_some());
+        let world = (now.event_ms, bus, self.incident, self.seen.closed);
         postcard::to_stdvec(&(tracked, open, sessions, seen, world)).unwrap()
     }
 }
@@ -331,6 +349,10 @@ impl Onlooker {
                 before.state,
                 signal.state
             );
+            if before.state == State::AwaitingApproval && signal.state == State::Ready {
+                let people: BTreeSet<&str> = signal.consent.by.iter().map(String::as_str).collect();
+                assert_eq!(people.len(), signal.consent.needed as usize, "not agreed: {event:?}");
+            }
             let granted = u64::from(signal.state == State::Leased && before.state != State::Leased);
             assert_eq!(signal.fencing_token, before.fencing_token + granted, "{event:?}");
             assert_eq!(u64::from(signal.attempts), signal.fencing_token, "{event:?}");
@@ -341,6 +363,7 @@ impl Onlooker {
         } else {
             assert_eq!((signal.revision, signal.fencing_token), (1, 0), "{event:?}");
             assert!(!bus.catching_up, "made while catching up: {event:?}");
+            assert!(bus.halted.is_none(), "made while halted: {event:?}");
         }
         let executed = signal.state == State::DryRun && signal.note.contains("would have");
         self.closed |= executed
@@ -356,7 +379,7 @@ fn may_follow(before: State, after: State) -> bool {
     use State::*;
     let outcome = matches!(after, Succeeded | Failed | Unknown | DryRun);
     match before {
-        AwaitingApproval => matches!(after, Ready | Rejected | Cancelled),
+        AwaitingApproval => matches!(after, AwaitingApproval | Ready | Rejected | Cancelled),
         // The holder of a lost lease may still say what it did.
         Ready | DryRun => matches!(after, Leased | Cancelled) || outcome,
         Leased => matches!(after, Leased | Ready | Cancelled) || outcome,
@@ -392,6 +415,10 @@ fn messages(claim: Claim, at: u64, events: &mut Vec<Event>) {
     }
     use OutcomeStatus::{DryRun, Failed, Succeeded, Unknown};
     events.extend([Succeeded, Failed, Unknown, DryRun].map(|status| outcome(claim, status, at)));
+}
+
+fn halt(halt: bool) -> Event {
+    Event::Halt { halt, by: "ann".to_string(), comment: String::new() }
 }
 
 fn outcome(claim: Claim, status: OutcomeStatus, at: u64) -> Event {

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::Reason;
+use super::policy::{IncidentKind, Reason};
 use crate::types::{Anomaly, AnomalyKind, Entity, Id, Incident, IncidentState, Suspect};
 
 /// What kind of telemetry a member of an incident was seen in.
@@ -44,6 +44,19 @@ impl fmt::Display for Evidence {
     }
 }
 
+/// Members of an incident whose state is remembered.
+const MOST_MEMBERS: usize = 256;
+
+/// What sort of incident has such members.
+fn kind(members: impl Iterator<Item = AnomalyKind> + Clone) -> IncidentKind {
+    match members.clone().count() {
+        0 => IncidentKind::Anomaly,
+        _ if members.clone().all(|kind| kind == AnomalyKind::Forecast) => IncidentKind::Forecast,
+        _ if members.clone().all(|kind| kind == AnomalyKind::Alert) => IncidentKind::Alert,
+        _ => IncidentKind::Anomaly,
+    }
+}
+
 /// One incident as policies see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Facts {
@@ -57,6 +70,9 @@ pub(super) struct Facts {
     pub(super) suspect: Option<Suspect>,
     pub(super) affected: u32,
     pub(super) evidence: BTreeSet<Evidence>,
+    pub(super) kind: IncidentKind,
+    /// What is abnormal now, as people read it.
+    pub(super) active: BTreeMap<Id, String>,
     /// What was already said about policies that made no signal.
     said: BTreeSet<(String, Reason)>,
 }
@@ -79,7 +95,13 @@ impl Facts {
             severity: incident.severity,
             title: incident.title.clone(),
             affected: entities.len() as u32,
-            evidence: members.map(Evidence::of).collect(),
+            evidence: members.clone().map(Evidence::of).collect(),
+            kind: kind(members.clone().map(|anomaly| anomaly.kind)),
+            active: members
+                .filter(|anomaly| anomaly.active)
+                .map(|anomaly| (anomaly.id, format!("{} of {}", anomaly.measure, anomaly.entity)))
+                .take(MOST_MEMBERS)
+                .collect(),
             suspect,
             said,
         }

@@ -17,7 +17,7 @@ impl Bus {
             Some((FaultCode::BadHello, "name the controller, in 256 bytes at most"))
         } else if !(1..=1024).contains(&hello.capacity) {
             Some((FaultCode::BadHello, "set capacity to a number from 1 to 1024"))
-        } else if hello.scope.len() > 64 {
+        } else if hello.scope.0.len() > 64 {
             Some((FaultCode::BadHello, "a scope has 64 attributes at most"))
         } else if self.controllers.len() >= self.config.max_controllers as usize {
             Some((FaultCode::Full, "too many controllers are connected: raise max_controllers"))
@@ -94,6 +94,9 @@ impl Bus {
             effects.push(not_yours(claim));
         } else {
             tracked.end(status, message, self.now, effects);
+            if let Some(facts) = self.watched.get(&tracked.incident) {
+                tracked.before = facts.active.keys().copied().collect();
+            }
         }
     }
 
@@ -116,11 +119,14 @@ impl Bus {
 
     /// Grants what can be granted, oldest signal first, each to the least busy controller that can take it.
     pub(super) fn grant_leases(&mut self, effects: &mut Vec<Effect>) {
-        if self.catching_up {
+        if self.catching_up || self.halted.is_some() {
             return;
         }
         let mut busy = self.busy();
         for id in self.waiting() {
+            if self.hold_back(id, effects) {
+                continue;
+            }
             let Some(tracked) = self.signals.get_mut(&id) else { continue };
             let free = |session: &Session, hello: &Hello| {
                 let load = busy.get(session).copied().unwrap_or(0);
@@ -136,6 +142,19 @@ impl Bus {
         }
     }
 
+    /// Whether a signal that waits is held back, which is said when the reason is another.
+    fn hold_back(&mut self, id: Id, effects: &mut Vec<Effect>) -> bool {
+        let reason = self.signals.get(&id).and_then(|tracked| self.held_back(tracked)).unwrap_or_default();
+        let Some(tracked) = self.signals.get_mut(&id) else { return true };
+        if tracked.held != reason {
+            tracked.held.clone_from(&reason);
+            if !reason.is_empty() {
+                tracked.revise(tracked.signal.state, &format!("held back: {reason}"), self.now, effects);
+            }
+        }
+        !reason.is_empty()
+    }
+
     /// When a lease timer is due, in lease time: the end of a lease or of a rest, or at once when something can be
     /// granted. `None`: nothing will happen by itself.
     pub fn next_timer_ms(&self) -> Option<u64> {
@@ -145,7 +164,9 @@ impl Bus {
         let due = |tracked: &Tracked| match tracked.lease {
             Some(lease) => Some(lease.until),
             None if tracked.orphaned() => Some(self.now.lease_ms),
-            None if self.catching_up || !tracked.waits() || tracked.stale(self.now) => None,
+            None if self.catching_up || self.halted.is_some() => None,
+            None if !tracked.waits() || tracked.stale(self.now) => None,
+            None if self.held_back(tracked).is_some_and(|reason| reason == tracked.held) => None,
             None => {
                 let able = self.controllers.iter().filter(|(session, hello)| has_room(session, hello));
                 able.filter_map(|(_, hello)| tracked.offered_to(hello, self.now)).min()

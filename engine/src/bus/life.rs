@@ -1,6 +1,6 @@
 //! The life of one signal: every change of its state is made here, and each gives a new revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{
     config::BusConfig,
     messages::{Effect, Hello, OutcomeStatus, Session},
 };
-use crate::types::{RemediationSignal, SignalState};
+use crate::types::{Id, RemediationSignal, SignalState};
 
 /// Both clocks. They are never compared with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,33 @@ pub(super) struct Tracked {
     pub(super) rehearsed: bool,
     /// Whether its incident is resolved.
     pub(super) resolved: bool,
+    /// The incident that has to recover: its own, or the one that it was merged into.
+    pub(super) incident: Id,
+    /// What was abnormal when it was carried out.
+    pub(super) before: BTreeSet<Id>,
+    /// What it is meant to help against, for the record of its policy.
+    pub(super) cause: String,
+    /// Why it was last held back.
+    pub(super) held: String,
+    /// Its revisions, the latest last.
+    pub(super) history: VecDeque<Step>,
 }
+
+/// One revision of a signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its number.
+    pub revision: u64,
+    /// Where the signal stood.
+    pub state: SignalState,
+    /// What was said of it.
+    pub note: String,
+    /// Event time, unix milliseconds.
+    pub time_ms: i64,
+}
+
+/// Revisions that are remembered of a signal.
+const MOST_STEPS: usize = 64;
 
 /// One lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +79,8 @@ const NEVER: u64 = u64::MAX;
 impl Tracked {
     /// A signal that nobody has worked on.
     pub(super) fn new(signal: RemediationSignal) -> Tracked {
-        Tracked {
+        let mut tracked = Tracked {
+            incident: signal.incident,
             signal,
             lease: None,
             not_before: 0,
@@ -61,7 +88,23 @@ impl Tracked {
             refused: BTreeMap::new(),
             rehearsed: false,
             resolved: false,
+            before: BTreeSet::new(),
+            cause: String::new(),
+            held: String::new(),
+            history: VecDeque::new(),
+        };
+        tracked.remember();
+        tracked
+    }
+
+    /// Adds the present revision to the history.
+    fn remember(&mut self) {
+        let RemediationSignal { revision, state, note, updated_ms, .. } = &self.signal;
+        if self.history.len() >= MOST_STEPS {
+            self.history.pop_front();
         }
+        let step = Step { revision: *revision, state: *state, note: note.clone(), time_ms: *updated_ms };
+        self.history.push_back(step);
     }
 
     /// Sessions and lease time mean nothing in a new process.
@@ -78,6 +121,7 @@ impl Tracked {
         self.losses += grants.saturating_sub(u32::from(signal.state == SignalState::Leased));
         self.rehearsed |= signal.state == SignalState::DryRun && signal.attempts > 0;
         self.signal = signal;
+        self.remember();
         self.forget_sessions();
     }
 
@@ -115,9 +159,25 @@ impl Tracked {
         }
     }
 
+    /// Whether it is being carried out, or what it did is being watched: it counts against limits.
+    pub(super) fn in_work(&self) -> bool {
+        let held = self.lease.is_some() || self.signal.state == SignalState::Leased || self.to_verify();
+        held && self.acts()
+    }
+
+    /// Whether it changes a system.
+    pub(super) fn acts(&self) -> bool {
+        !self.signal.dry_run && self.signal.action.changes()
+    }
+
     /// Whether it is too old to act on.
     pub(super) fn stale(&self, now: Now) -> bool {
         now.event_ms > self.signal.expires_ms
+    }
+
+    /// Whether it is too late to agree to it.
+    pub(super) fn too_late(&self, now: Now) -> bool {
+        self.stale(now) || now.event_ms > self.signal.consent.until_ms
     }
 
     /// Whether recovery is being watched. A success without acceptance came after its incident had resolved.
@@ -142,6 +202,7 @@ impl Tracked {
         self.signal.state = state;
         self.signal.note = clip(note);
         self.signal.updated_ms = now.event_ms;
+        self.remember();
         effects.push(Effect::Signal(self.signal.clone()));
     }
 
@@ -262,7 +323,8 @@ impl Tracked {
     /// Whether this controller may be offered it now; otherwise when, in lease time, if ever.
     pub(super) fn offered_to(&self, hello: &Hello, now: Now) -> Option<u64> {
         let able = hello.kind == self.signal.action.controller()
-            && hello.scope.iter().all(|(key, value)| self.signal.attributes.get(key) == Some(value));
+            && hello.scope.covers(&self.signal.attributes)
+            && hello.allowed.iter().any(|scope| scope.covers(&self.signal.attributes));
         let refused = self.refused.get(&hello.controller).copied().unwrap_or(0);
         let when = self.not_before.max(refused).max(now.lease_ms);
         (able && when != NEVER).then_some(when)

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Change, ControllerKind, Id, Incident, RemediationSignal};
+use crate::types::{Action, Change, ControllerKind, Entity, Id, Incident, Recovery, RemediationSignal, Scope};
 
 /// Name of a controller's stream. The shell makes it and never uses one twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,7 +24,9 @@ pub struct Hello {
     /// The kind of signal it executes.
     pub kind: ControllerKind,
     /// Only signals whose attributes have all of these values, 64 at most.
-    pub scope: BTreeMap<String, String>,
+    pub scope: Scope,
+    /// Only signals that one of these covers: what its roles allow.
+    pub allowed: Vec<Scope>,
     /// How many leases it can hold at once, 1..=1024.
     pub capacity: u32,
 }
@@ -78,6 +80,26 @@ pub enum Event {
         /// Yes or no.
         approve: bool,
         /// Who decides.
+        by: String,
+        /// Why.
+        comment: String,
+    },
+    /// A person wants something done about an open incident.
+    Propose(Proposal),
+    /// A person wants a signal withdrawn.
+    Withdraw {
+        /// The signal.
+        signal: Id,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: String,
+    },
+    /// The kill switch: what is not carried out yet is withdrawn, and nothing is made or granted until it is taken back.
+    Halt {
+        /// Whether remediation halts, or goes on.
+        halt: bool,
+        /// Who.
         by: String,
         /// Why.
         comment: String,
@@ -139,6 +161,41 @@ pub enum Event {
         /// Lease time.
         at: u64,
     },
+}
+
+/// What a person wants done. Saying it twice says it once: the id of its signal is a hash of all of it but the words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The open incident that it is about.
+    pub incident: Id,
+    /// What is to be done.
+    pub action: Action,
+    /// To what.
+    pub target: Entity,
+    /// What the controller has to be told.
+    pub parameters: BTreeMap<String, String>,
+    /// Whether controllers may only say what they would do.
+    pub dry_run: bool,
+    /// Who wants it.
+    pub by: String,
+    /// Why.
+    pub comment: String,
+}
+
+impl Proposal {
+    /// The id of its signal.
+    pub fn id(&self) -> Id {
+        let Proposal { incident, action, target, parameters, dry_run, .. } = self;
+        let mut parts = vec![
+            "proposal".to_string(),
+            incident.to_string(),
+            action.name().to_string(),
+            target.to_string(),
+            dry_run.to_string(),
+        ];
+        parts.extend(parameters.iter().flat_map(|(key, value)| [key.clone(), value.clone()]));
+        Id::of(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
 }
 
 /// A signal with the right to execute it.
@@ -223,8 +280,8 @@ pub enum Effect {
     Remediation {
         /// The incident.
         incident: Id,
-        /// Whether it recovered in time.
-        verified: bool,
+        /// What.
+        recovery: Recovery,
     },
     /// Say why a policy makes no signal for an incident; once per incident, policy and reason.
     Declined {

@@ -5,6 +5,9 @@
 //! * `facts`: what policies look at of an incident
 //! * `policy`: policies and the guards that need only the incident
 //! * `create`: policies in order, the other guards, the signal
+//! * `guards`: the kill switch, freezes, limits, failures
+//! * `playbook`: policies that are steps of one another, and what helped how often
+//! * `people`: decisions, proposals, withdrawals
 //! * `versions`: which version came before which
 //! * `life`: the states of one signal
 //! * `leases`: controllers, grants, expiry (lease time)
@@ -18,9 +21,12 @@ mod create;
 #[cfg(test)]
 mod explore;
 mod facts;
+mod guards;
 mod leases;
 mod life;
 mod messages;
+mod people;
+mod playbook;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -31,15 +37,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use config::{Backoff, BusConfig, ConfigError};
-pub use messages::{Claim, Effect, Event, FaultCode, Hello, Lease, OutcomeStatus, Session};
-pub use policy::{Approval, Match, Policy, PolicyError};
+pub use config::{Backoff, BusConfig, ConfigError, Limits};
+pub use guards::Halted;
+pub use life::Step;
+pub use messages::{Claim, Effect, Event, FaultCode, Hello, Lease, OutcomeStatus, Proposal, Session};
+pub use playbook::{PolicyStatus, Tried};
+pub use policy::{Approval, IncidentKind, Match, Policy, PolicyError};
 
-use crate::types::{
-    Id, Incident, IncidentState, RemediationSignal, Section, SignalState, section::SectionError,
-};
+use crate::types::{Id, Incident, IncidentState, RemediationSignal, Section, section::SectionError};
 use facts::Watched;
 use life::{Now, Tracked};
+use playbook::Records;
 use versions::Versions;
 
 /// The bus.
@@ -51,6 +59,8 @@ pub struct Bus {
     by_incident: BTreeSet<(Id, Id)>,
     watched: Watched,
     versions: Versions,
+    records: Records,
+    halted: Option<Halted>,
     controllers: BTreeMap<Session, Hello>,
     now: Now,
     catching_up: bool,
@@ -73,10 +83,12 @@ struct Saved {
     signals: Vec<Tracked>,
     watched: Watched,
     versions: Versions,
+    records: Records,
+    halted: Option<Halted>,
 }
 
 const NAME: &str = "bus";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl Bus {
     /// A bus without signals. It observes only, until a tick says that the engine has caught up.
@@ -88,6 +100,8 @@ impl Bus {
             by_incident: BTreeSet::new(),
             watched: Watched::default(),
             versions: Versions::default(),
+            records: Records::default(),
+            halted: None,
             controllers: BTreeMap::new(),
             now: Now { event_ms: 0, lease_ms: 0 },
             catching_up: true,
@@ -104,6 +118,9 @@ impl Bus {
             Event::Decide { signal, approve, by, comment } => {
                 self.decide(signal, approve, &by, &comment, &mut effects);
             }
+            Event::Propose(proposal) => self.propose(proposal, &mut effects),
+            Event::Withdraw { signal, by, comment } => self.withdraw(signal, &by, &comment, &mut effects),
+            Event::Halt { halt, by, comment } => self.halt(halt, by, comment, &mut effects),
             Event::Connect { session, hello, at } => {
                 self.at(at, &mut effects, |bus, effects| bus.connect(session, hello, effects));
             }
@@ -140,6 +157,11 @@ impl Bus {
         self.signals.get(&id).map(|tracked| &tracked.signal)
     }
 
+    /// The revisions of one signal that are remembered, the latest last.
+    pub fn history(&self, id: Id) -> Vec<Step> {
+        self.signals.get(&id).map(|tracked| tracked.history.iter().cloned().collect()).unwrap_or_default()
+    }
+
     /// The controllers that are connected.
     pub fn controllers(&self) -> impl Iterator<Item = (Session, &Hello)> {
         self.controllers.iter().map(|(session, hello)| (*session, hello))
@@ -152,6 +174,8 @@ impl Bus {
             signals: self.signals.values().cloned().collect(),
             watched: self.watched.clone(),
             versions: self.versions.clone(),
+            records: self.records.clone(),
+            halted: self.halted.clone(),
         };
         Section::save(NAME, VERSION, &saved)
     }
@@ -164,6 +188,8 @@ impl Bus {
             bus.now.event_ms = saved.event_ms;
             bus.watched = saved.watched;
             bus.versions = saved.versions;
+            bus.records = saved.records;
+            bus.halted = saved.halted;
             for mut tracked in saved.signals {
                 tracked.forget_sessions();
                 bus.insert(tracked);
@@ -179,7 +205,13 @@ impl Bus {
         let resolved = self.watched.get(&signal.incident).is_some_and(|facts| !facts.open);
         match self.signals.get_mut(&signal.id) {
             Some(known) if known.signal.revision >= signal.revision => {}
-            Some(known) => known.overtaken_by(signal),
+            Some(known) => {
+                let news = signal.recovery.filter(|_| known.signal.recovery.is_none());
+                known.overtaken_by(signal);
+                if let Some(recovery) = news {
+                    self.records.note(known, recovery);
+                }
+            }
             None => {
                 let unseen = RemediationSignal { attempts: 0, ..signal.clone() };
                 let mut tracked = Tracked { resolved, ..Tracked::new(unseen) };
@@ -212,29 +244,6 @@ impl Bus {
         if incident.state == IncidentState::Open {
             self.consider(incident.id, effects);
         }
-    }
-
-    fn decide(&mut self, id: Id, approve: bool, by: &str, comment: &str, effects: &mut Vec<Effect>) {
-        let now = self.now;
-        let mut refuse = |why: String| effects.push(Effect::Refused { signal: id, why });
-        let Some(tracked) = self.signals.get_mut(&id) else {
-            return refuse("there is no such signal".to_string());
-        };
-        if by.is_empty() {
-            return refuse("say who decides".to_string());
-        }
-        if tracked.signal.state != SignalState::AwaitingApproval {
-            return refuse(format!("it does not wait for approval: {}", tracked.signal.note));
-        }
-        if approve && tracked.stale(now) {
-            return refuse("it is too old to be acted on".to_string());
-        }
-        let (state, word) = match approve {
-            true => (SignalState::Ready, "approved"),
-            false => (SignalState::Rejected, "rejected"),
-        };
-        let comment = if comment.is_empty() { String::new() } else { format!(": {comment}") };
-        tracked.revise(state, &format!("{word} by {by}{comment}"), now, effects);
     }
 
     /// One event in lease time. Leases end on time, whether or not a timer was on time.

@@ -1,12 +1,12 @@
 //! Policies: which incident may cause which signal, and the guards that hold one back.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Evidence, Facts};
-use crate::types::{Action, EntityKind, Suspect};
+use crate::types::{Action, EntityKind, Matcher, Suspect};
 
 /// Which incident may cause which signal. For each incident and action the first policy that matches decides: when
 /// its guards hold it back, no later policy for that action is tried.
@@ -20,12 +20,35 @@ pub struct Policy {
     pub when: Match,
     /// What is to be done to the first suspect.
     pub action: Action,
+    /// What the controller has to be told: `replicas` for `scale` (`5`, `+2`), `flag` for `disable_flag`, `workflow` for `run_workflow`,
+    /// and whatever else it knows. It comes with the signal's attributes.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Policies with the same playbook are steps of it: for an incident one at a time, the next only once the one before was verified not
+    /// to have helped. First comes what helped most often, then the order here.
+    #[serde(default)]
+    pub playbook: String,
     /// Whether controllers may only say what they would do.
     #[serde(default)]
     pub dry_run: bool,
     /// Whether a person must agree first. Dry runs never wait for one.
     #[serde(default)]
     pub approval: Approval,
+    /// How many different people must agree, 1 or more; 2: four eyes.
+    #[serde(default = "one")]
+    pub approvals: u32,
+    /// The group whose approvers must agree (role `approver:GROUP`); empty: any approver.
+    #[serde(default)]
+    pub approval_group: String,
+    /// Event time within which they must agree; 0: for as long as the evidence holds (`max_signal_age`).
+    #[serde(default)]
+    pub approval_seconds: u32,
+    /// After this many signals in a row that failed or did not help, within a day of event time, the policy makes no more.
+    #[serde(default)]
+    pub stop_after_failures: Option<u32>,
+    /// Whether a rollback that made it worse is taken back: with the same approval.
+    #[serde(default)]
+    pub undo_if_worse: bool,
     /// Most signals of this policy within an hour of event time, 1 or more.
     #[serde(default)]
     pub max_per_hour: Option<u32>,
@@ -45,6 +68,11 @@ pub struct Policy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "snake_case")]
 pub struct Match {
+    /// What sort of incident.
+    pub incident: Option<IncidentKind>,
+    /// Labels of the first suspect, all of which must match: `kind`, `name`, `entity`, with `=`, `!=`, `=~`, `!~`.
+    #[serde(rename = "match")]
+    pub matchers: Vec<Matcher>,
     /// Canonical names that the first suspect may have, `*` for anything: `service/shop/*`. Empty: any.
     pub entities: Vec<String>,
     /// What sort of thing the first suspect must be; `model` for drift.
@@ -55,6 +83,33 @@ pub struct Match {
     pub min_weight: f64,
     /// Least severity of the incident, 0..=1.
     pub min_severity: f64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What sort of incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentKind {
+    /// Something is otherwise than it should be.
+    Anomaly,
+    /// All that is known of it are others' alerts.
+    Alert,
+    /// Something will be used up.
+    Forecast,
+}
+
+impl IncidentKind {
+    /// The kind as it stands in policies.
+    pub fn name(self) -> &'static str {
+        match self {
+            IncidentKind::Anomaly => "anomaly",
+            IncidentKind::Alert => "alert",
+            IncidentKind::Forecast => "forecast",
+        }
+    }
 }
 
 /// Whether a person must agree before a signal is granted.
@@ -87,6 +142,8 @@ pub(super) struct Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Reason {
     NoSuspect,
+    IncidentKind,
+    Labels,
     Entity,
     EntityKind,
     ChangeKind,
@@ -96,6 +153,11 @@ pub(super) enum Reason {
     UndoOfUndo,
     EarlierPolicy,
     CatchingUp,
+    Halted,
+    Frozen,
+    Playbook,
+    Failures,
+    Limit,
     Stale,
     OpenTooLong,
     Evidence,
@@ -112,6 +174,9 @@ impl Reason {
     }
 }
 
+/// Attributes that the engine gives a signal itself.
+pub(super) const RESERVED: [&str; 6] = ["kind", "name", "namespace", "change_id", "version", "to_version"];
+
 /// CDEvents' name for going back to an earlier version.
 const ROLLED_BACK: &str = "service.rolledback";
 
@@ -119,8 +184,21 @@ impl Policy {
     /// Whether the policy makes sense; `keep_ms` is how far back signals are remembered.
     pub(super) fn check(&self, keep_ms: i64) -> Result<(), PolicyError> {
         let share = |value: f64| (0.0..=1.0).contains(&value);
+        let refuse = |problem| Err(PolicyError { policy: self.name.clone(), problem });
+        let missing = self.action.needs().iter().find(|key| !self.parameters.contains_key(**key));
+        let reserved = RESERVED.iter().find(|key| self.parameters.contains_key(**key));
         let problem = if self.name.is_empty() {
             "give it a name"
+        } else if let Some(key) = missing {
+            return refuse(format!("{} needs the parameter {key}", self.action.name()));
+        } else if let Some(key) = reserved {
+            return refuse(format!("the parameter {key} says what the engine says itself: take another name"));
+        } else if self.approvals == 0 {
+            "approvals of 0 is what approval: none is for"
+        } else if self.stop_after_failures == Some(0) {
+            "stop_after_failures of 0 allows nothing: remove the policy, or make it a dry run"
+        } else if self.undo_if_worse && !self.action.goes_back() {
+            "undo_if_worse is for rollback and rollback_model: nothing else can be taken back"
         } else if !share(self.when.min_weight) || !share(self.when.min_severity) {
             "set min_weight and min_severity to a number from 0 to 1"
         } else if self.max_per_hour == Some(0) || self.max_affected == Some(0) {
@@ -132,15 +210,25 @@ impl Policy {
         } else {
             return Ok(());
         };
-        Err(PolicyError { policy: self.name.clone(), problem: problem.to_string() })
+        refuse(problem.to_string())
     }
 
     /// The suspect to act on, or why the incident is not one that the policy is for.
     pub(super) fn matches<'a>(&self, facts: &'a Facts) -> Result<&'a Suspect, Refusal> {
-        let Match { entities, entity_kind, change_kind, min_weight, min_severity } = &self.when;
+        let Match { incident, matchers, entities, entity_kind, change_kind, min_weight, min_severity } = &self.when;
+        if let Some(kind) = incident.filter(|kind| *kind != facts.kind) {
+            let why = format!("the incident is of the kind {}, not {}", facts.kind.name(), kind.name());
+            return Err(Reason::IncidentKind.because(why));
+        }
         let Some(suspect) = &facts.suspect else {
             return Err(Reason::NoSuspect.because("the incident has no suspect"));
         };
+        if let Some(matcher) =
+            matchers.iter().find(|matcher| !Matcher::all_mean_entity(std::slice::from_ref(matcher), &suspect.entity))
+        {
+            let why = format!("the first suspect, {}, does not match {matcher}", suspect.entity);
+            return Err(Reason::Labels.because(why));
+        }
         let name = suspect.entity.to_string();
         let blamed = suspect.change.as_ref().map(|change| change.kind.as_str());
         if !entities.is_empty() && !entities.iter().any(|pattern| fits(pattern, &name)) {
@@ -174,7 +262,7 @@ impl Policy {
 
     /// The guards that need nothing but the incident.
     pub(super) fn guard(&self, facts: &Facts, suspect: &Suspect) -> Result<(), Refusal> {
-        if self.action == Action::Rollback {
+        if self.action.goes_back() {
             match &suspect.change {
                 None => {
                     let why = format!("no change of {} is blamed: nothing to roll back", suspect.entity);
@@ -201,8 +289,19 @@ impl Policy {
         Ok(())
     }
 
+    /// Who has to agree, in words: `dry run`, `nobody`, `1 approver`, `2 of dba`.
+    pub fn asks(&self) -> String {
+        match (self.dry_run, self.approval, self.approval_group.as_str()) {
+            (true, _, _) => "dry run".to_string(),
+            (false, Approval::None, _) => "nobody".to_string(),
+            (false, Approval::Required, "") if self.approvals == 1 => "1 approver".to_string(),
+            (false, Approval::Required, "") => format!("{} approvers", self.approvals),
+            (false, Approval::Required, group) => format!("{} of {group}", self.approvals),
+        }
+    }
+
     fn evidence_needed(&self) -> u32 {
-        let automatic = self.approval == Approval::None && !self.dry_run;
+        let automatic = self.approval == Approval::None && !self.dry_run && self.action.changes();
         self.min_evidence_kinds.unwrap_or(if automatic { 2 } else { 1 })
     }
 }

@@ -46,6 +46,14 @@ impl Versions {
         known.iter().rev().find(earlier).map(|version| version.name.as_str())
     }
 
+    /// The version that the entity has, and the one before it.
+    pub(super) fn latest(&self, entity: &Entity) -> Option<(&str, &str)> {
+        let known = self.0.get(entity)?;
+        let latest = known.last()?;
+        let before = known.iter().rev().find(|version| version.name != latest.name)?;
+        Some((latest.name.as_str(), before.name.as_str()))
+    }
+
     fn make_room(&mut self, limit: usize) {
         if self.0.len() < limit {
             return;

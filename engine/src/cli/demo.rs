@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// Address of HTTP; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     http: String,
+    /// Serve gRPC without TLS and to everybody, as a first controller of your own may want it.
+    #[arg(long)]
+    plain: bool,
     /// What is logged on stderr.
     #[arg(long, default_value = "warn,rdkafka=off,librdkafka=off")]
     log: String,
@@ -45,6 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         keep: arguments.keep,
         grpc: arguments.grpc.clone(),
         http: arguments.http.clone(),
+        plain: arguments.plain,
     };
     let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(None, target);

@@ -1,11 +1,14 @@
 //! The command line: arguments in, exit codes out. Data goes to stdout, talk to stderr.
 
+mod audit;
 mod check;
 mod client;
+mod credentials;
 mod demo;
 mod diff;
 mod files;
 mod logging;
+mod policy;
 mod produce;
 mod rank;
 mod replay;
@@ -41,6 +44,9 @@ enum Command {
     Incidents(client::incidents::Arguments),
     Silences(client::silences::Arguments),
     Signals(client::signals::Arguments),
+    Policy(policy::Arguments),
+    Gate(client::gate::Arguments),
+    Audit(audit::Arguments),
     Controller(client::controller::Arguments),
 }
 
@@ -87,6 +93,9 @@ pub fn main() -> ExitCode {
         Command::Incidents(arguments) => client::incidents::run(&arguments),
         Command::Silences(arguments) => client::silences::run(&arguments),
         Command::Signals(arguments) => client::signals::run(&arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
+        Command::Gate(arguments) => client::gate::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Controller(arguments) => client::controller::run(&arguments),
     };
     match ended {

@@ -5,7 +5,8 @@ use clap::Args;
 
 use super::{
     Ending,
-    screen::{cut, fit, time, width},
+    credentials::Http,
+    screen::{cut, fit, plain, time, width},
 };
 use crate::run::Status;
 
@@ -14,16 +15,15 @@ use crate::run::Status;
 /// Example: foreshock status --http http://127.0.0.1:7118
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Where the engine serves HTTP.
-    #[arg(long, env = "FORESHOCK_HTTP", default_value = "http://127.0.0.1:7118")]
-    http: String,
+    #[command(flatten)]
+    engine: Http,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let (url, text) = answer(&arguments.http, "status")?;
+    let (url, text) = arguments.engine.get("status")?;
     if arguments.json {
         println!("{}", text.trim());
         return Ok(Ending::Fine);
@@ -34,16 +34,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     Ok(Ending::Fine)
 }
 
-/// What a running engine answers at a path, and the whole address.
-pub(super) fn answer(http: &str, path: &str) -> anyhow::Result<(String, String)> {
-    let url = format!("{}/{path}", http.trim_end_matches('/'));
-    let mut answer = ureq::get(&url)
-        .call()
-        .with_context(|| format!("no engine answers at {url}: is it running, and http.listen there?"))?;
-    let text = answer.body_mut().read_to_string()?;
-    Ok((url, text))
-}
-
 /// Columns of a row beside its topic, and the most that a topic is given.
 const BESIDE: usize = 55;
 const TOPIC: usize = 48;
@@ -51,6 +41,7 @@ const TOPIC: usize = 48;
 /// The status as text, at most this wide.
 fn screen(status: &Status, width: usize) -> String {
     let mode = if status.catching_up { "catching up: observes, does not act" } else { "live" };
+    let halted = if status.halted.is_empty() { String::new() } else { format!("; {}", plain(&status.halted)) };
     let lines = [
         format!("engine      {mode}, {} records behind", status.lag_records),
         format!(
@@ -66,7 +57,7 @@ fn screen(status: &Status, width: usize) -> String {
             status.shallow_series
         ),
         format!("incidents   {} open", status.open_incidents),
-        format!("controllers {} connected", status.controllers),
+        format!("controllers {} connected{halted}", status.controllers),
         format!(
             "records     {} read, {} rejected; {} samples late",
             status.records, status.rejected, status.late

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Ending,
+    credentials::Http,
     screen::{self, fit, plain},
-    status::answer,
 };
 use crate::run::Topology;
 
@@ -23,9 +23,8 @@ use crate::run::Topology;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
-    /// Where the engine serves HTTP.
-    #[arg(long, env = "FORESHOCK_HTTP", default_value = "http://127.0.0.1:7118")]
-    http: String,
+    #[command(flatten)]
+    engine: Http,
     /// Text, a graph for Graphviz, or one JSON object.
     #[arg(long, default_value = "text")]
     format: Format,
@@ -39,7 +38,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    let (url, text) = answer(&arguments.http, "topology")?;
+    let (url, text) = arguments.engine.get("topology")?;
     let topology: Topology =
         serde_json::from_str(&text).with_context(|| format!("{url} is no engine of this version"))?;
     match arguments.format {

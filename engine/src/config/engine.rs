@@ -307,7 +307,7 @@ impl Config {
                 objectives: self.slos.iter().filter_map(|slo| slo.objective().ok()).collect(),
                 ..CorrelatorConfig::default()
             },
-            silences: self.silences.iter().filter_map(|silence| silence.schedule().ok()).collect(),
+            silences: self.silences.iter().filter_map(|silence| silence.schedule("silences").ok()).collect(),
             bus: self.remediation.bus(),
         }
     }

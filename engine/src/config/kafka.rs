@@ -182,6 +182,8 @@ pub struct OutputTopics {
     pub journal: String,
     /// Decisions that do not come from telemetry; one partition, compacted.
     pub decisions: String,
+    /// The audit log: who decided what, why; one partition, kept for ever. The folder of the snapshots has it too.
+    pub audit: String,
     /// Whether missing topics are created.
     pub create: bool,
     /// Partitions of the topics that are created.
@@ -210,7 +212,7 @@ impl Default for KafkaConfig {
 impl OutputTopics {
     /// Every topic that is written.
     pub fn names(&self) -> Vec<&str> {
-        self.public().chain([self.journal.as_str(), self.decisions.as_str()]).collect()
+        self.public().chain([&self.journal, &self.decisions, &self.audit].map(String::as_str)).collect()
     }
 
     /// Every topic that is written for others.
@@ -236,6 +238,7 @@ impl Default for OutputTopics {
             dead_letter: "foreshock.deadletter".to_string(),
             journal: "foreshock.internal.signals".to_string(),
             decisions: "foreshock.internal.decisions".to_string(),
+            audit: "foreshock.audit".to_string(),
             create: true,
             partitions: 1,
             replication: -1,
@@ -336,7 +339,7 @@ impl Oidc {
 }
 
 /// The first line of a file, or a variable of the environment.
-fn secret(field: &'static str, file: Option<&Path>, env: Option<&str>) -> Result<String, ConfigError> {
+pub(super) fn secret(field: &'static str, file: Option<&Path>, env: Option<&str>) -> Result<String, ConfigError> {
     let refuse = |problem: String| ConfigError::Value { field, problem };
     if let Some(path) = file {
         return first_line(path).map_err(refuse);

@@ -1,6 +1,7 @@
 //! The configuration: one YAML file, read strictly. The doc comments here are the reference: schema and docs are
 //! made from them, and `default.yaml` holds every default.
 //!
+//! * `access`: who may do what, and TLS of the servers
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
 //! * `measures`: operators' own measures
@@ -9,11 +10,12 @@
 //! * `forecasts`: resources that will be used up
 //! * `remediation`: policies, leases, verification
 //! * `services`: objectives and dependences
-//! * `silences`: maintenance windows
 //! * `sinks`: who is told of incidents
+//! * `windows`: maintenance windows and freezes
 //! * `webhooks`: what is taken in over HTTP
 //! * `reference`: the reference of it all, as Markdown
 
+mod access;
 mod engine;
 mod forecasts;
 mod history;
@@ -22,18 +24,19 @@ mod measures;
 mod reference;
 mod remediation;
 mod services;
-mod silences;
 mod sinks;
 #[cfg(test)]
 mod tests;
 mod units;
 mod webhooks;
+mod windows;
 
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use access::{AccessConfig, CertificateConfig, JwtConfig, ServerTls, TokenConfig};
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
 pub use forecasts::{ForecastsConfig, LimitConfig, LimitSide};
 pub use history::{HistoryConfig, PrometheusHistory};
@@ -42,11 +45,11 @@ pub use measures::Measure;
 pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use services::{DependsConfig, SloConfig};
-pub use silences::{Day, SilenceConfig};
 pub use sinks::{AlertmanagerSink, GrafanaSink, PagerDutySink, SinksConfig, SlackSink, Target, WebhookSink};
 pub(crate) use units::first_line;
 pub use units::{Bytes, Duration};
 pub use webhooks::{Receiver, WebhookKind, WebhooksConfig};
+pub use windows::{Day, WindowConfig};
 
 /// Every default, as YAML.
 pub const DEFAULTS: &str = include_str!("default.yaml");
@@ -87,14 +90,16 @@ pub struct Config {
     pub slos: Vec<SloConfig>,
     /// Who needs whom, beside what spans show.
     pub depends: Vec<DependsConfig>,
-    /// Maintenance windows.
-    pub silences: Vec<SilenceConfig>,
+    /// Maintenance windows: what their matchers mean opens no incident and teaches no model.
+    pub silences: Vec<WindowConfig>,
     /// Who is told of incidents, beside Kafka and gRPC.
     pub sinks: SinksConfig,
     /// Policies, leases and verification.
     pub remediation: RemediationConfig,
     /// State that survives a restart.
     pub snapshots: Snapshots,
+    /// Who may do what.
+    pub access: AccessConfig,
     /// gRPC: incidents and the remediation bus.
     pub grpc: Listen,
     /// HTTP: `/metrics`, `/livez`, `/readyz`, `/status`, `/topology`, `/webhooks/…`.
@@ -119,11 +124,14 @@ pub struct Snapshots {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// Address and port; port 0 takes a free one. Listening on anything but loopback without TLS needs `insecure`.
+    /// Address and port; port 0 takes a free one. Anything but loopback needs `tls` and `access`, or `insecure`.
     pub listen: String,
+    /// Encrypts, and says who we are; absent: plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerTls>,
     /// Most connections that are open at once, 1 or more. The next is closed at once.
     pub max_connections: usize,
-    /// Allows plain text beyond loopback, for networks that encrypt by other means.
+    /// Allows plain text, and clients that nobody knows, beyond loopback: for networks that see to both by other means.
     pub insecure: bool,
 }
 
@@ -150,7 +158,7 @@ pub enum LogFormat {
 
 impl Default for Config {
     fn default() -> Config {
-        let http = Listen { listen: "127.0.0.1:7118".to_string(), max_connections: 128, insecure: false };
+        let http = Listen { listen: "127.0.0.1:7118".to_string(), max_connections: 128, ..Listen::default() };
         Config {
             kafka: KafkaConfig::default(),
             topics: Topic::defaults(),
@@ -172,6 +180,7 @@ impl Default for Config {
             sinks: SinksConfig::default(),
             remediation: RemediationConfig::default(),
             snapshots: Snapshots::default(),
+            access: AccessConfig::default(),
             grpc: Listen::default(),
             http,
             log: Log::default(),
@@ -187,7 +196,7 @@ impl Default for Snapshots {
 
 impl Default for Listen {
     fn default() -> Listen {
-        Listen { listen: "127.0.0.1:7117".to_string(), max_connections: 1024, insecure: false }
+        Listen { listen: "127.0.0.1:7117".to_string(), tls: None, max_connections: 1024, insecure: false }
     }
 }
 
@@ -266,8 +275,10 @@ impl Config {
             return refuse("snapshots.keep", "is 0: keep at least 1");
         }
         for (field, server) in [("grpc.listen", &self.grpc), ("http.listen", &self.http)] {
-            server.address().map_err(|problem| ConfigError::Value { field, problem })?;
+            server.address(&self.access).map_err(|problem| ConfigError::Value { field, problem })?;
         }
+        let vouches = |server: &Listen| server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        self.access.check(vouches(&self.grpc) || vouches(&self.http))?;
         for (field, server) in [("grpc.max_connections", &self.grpc), ("http.max_connections", &self.http)] {
             if server.max_connections == 0 {
                 return refuse(field, "is 0: nobody could ask anything");
@@ -277,7 +288,7 @@ impl Config {
         self.webhooks.check(&self.topics)?;
         self.slos.iter().try_for_each(|slo| slo.objective().map(drop))?;
         self.depends.iter().try_for_each(|depends| depends.dependence().map(drop))?;
-        self.silences.iter().try_for_each(|silence| silence.schedule().map(drop))?;
+        self.silences.iter().try_for_each(|silence| silence.schedule("silences").map(drop))?;
         self.sinks.check()?;
         self.remediation.check()?;
         self.kafka.check()?;
@@ -298,17 +309,18 @@ impl Config {
 
 impl Listen {
     /// The address, if it may be listened on.
-    pub fn address(&self) -> Result<std::net::SocketAddr, String> {
+    pub fn address(&self, access: &AccessConfig) -> Result<std::net::SocketAddr, String> {
         let address: std::net::SocketAddr = self
             .listen
             .parse()
             .map_err(|_| format!("{:?} is no address: write it as 127.0.0.1:7117", self.listen))?;
-        if !address.ip().is_loopback() && !self.insecure {
-            return Err(format!(
-                "{address} is open to the network in plain text: set `insecure: true` beside it if the network encrypts"
-            ));
-        }
-        Ok(address)
+        let open = match &self.tls {
+            _ if address.ip().is_loopback() || self.insecure => return Ok(address),
+            None => "in plain text: give it `tls`",
+            Some(_) if access.is_open() => "to everybody: say in `access` who may do what",
+            Some(_) => return Ok(address),
+        };
+        Err(format!("{address} is open to the network {open}, or set `insecure: true` beside it if the network sees to that"))
     }
 }
 

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Duration};
-use crate::bus::{Backoff, BusConfig, Policy};
+use super::{ConfigError, Duration, WindowConfig};
+use crate::bus::{Backoff, BusConfig, Limits, Policy};
 
 /// Policies, leases and verification. Without policies no signal is ever sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,10 @@ use crate::bus::{Backoff, BusConfig, Policy};
 pub struct RemediationConfig {
     /// Which incident may cause which signal. The order decides.
     pub policies: Vec<Policy>,
+    /// How much may be done, whatever policies say.
+    pub limits: Limits,
+    /// Windows in which nothing is done to the targets that their matchers mean: `kind`, `name`, `entity`.
+    pub freezes: Vec<WindowConfig>,
     /// Event time after which the evidence behind a signal is too old to act on.
     pub max_signal_age: Duration,
     /// How long a lease lasts without progress, 1 s to 1 day.
@@ -38,12 +42,16 @@ pub struct RemediationConfig {
     pub max_versions: u32,
 }
 
+const FREEZES: &str = "remediation.freezes";
+
 impl Default for RemediationConfig {
     fn default() -> RemediationConfig {
         let own = BusConfig::default();
         let seconds = |millis: i64| Duration::from_secs(millis as u64 / 1000);
         RemediationConfig {
             policies: own.policies,
+            limits: own.limits,
+            freezes: Vec::new(),
             max_signal_age: seconds(own.max_signal_age_ms),
             lease: Duration::from_secs(own.lease_seconds.into()),
             redelivery_limit: own.redelivery_limit,
@@ -66,6 +74,7 @@ impl RemediationConfig {
             field: "remediation",
             problem: error.to_string(),
         };
+        self.freezes.iter().try_for_each(|freeze| freeze.schedule(FREEZES).map(drop))?;
         self.bus().check().map_err(refuse)
     }
 
@@ -73,6 +82,9 @@ impl RemediationConfig {
     pub(super) fn bus(&self) -> BusConfig {
         BusConfig {
             policies: self.policies.clone(),
+            limits: self.limits.clone(),
+            // What cannot be read was refused when the file was.
+            freezes: self.freezes.iter().filter_map(|freeze| freeze.schedule(FREEZES).ok()).collect(),
             max_signal_age_ms: self.max_signal_age.millis(),
             lease_seconds: u32::try_from(self.lease.std().as_secs()).unwrap_or(u32::MAX),
             redelivery_limit: self.redelivery_limit,

@@ -25,7 +25,7 @@ const PRIOR_MEAN: f64 = 1.3;
 const ENOUGH: f64 = 30.0;
 /// The slope before the tail is that up to this many times as many episodes, and the tail is at most so many times as flat.
 const WIDER: f64 = 4.0;
-const STRETCH: f64 = 2.0;
+const STRETCH: f64 = 1.3;
 /// Evidence counts at most like what comes this often within the memory.
 const RAREST: f64 = 0.01;
 /// Share of the budget that is aimed at: it is a limit, and what was learnt is never quite what comes.

@@ -94,5 +94,5 @@ pub(super) fn parts(story: &Story, ties: Ties<'_>, opens_at: f64, window_ms: i64
     };
     let parts = components.iter().filter(far);
     let parts = parts.map(|component| component.iter().map(|at| lasting[*at].clone()).collect::<Vec<_>>());
-    parts.filter(|part| group::evidence(part) >= opens_at).collect()
+    parts.filter(|part| group::evidence_amid(part.iter(), story.anomalies()) >= opens_at).collect()
 }

@@ -177,10 +177,18 @@ pub(super) fn evidence(group: &[Anomaly]) -> f64 {
 /// How much speaks for these anomalies together: of each symptom of each entity the strongest sign, added up over those
 /// that have lasted; at least the strongest of all. Traffic that moves without any symptom is no evidence at all.
 pub(super) fn evidence_of<'a, I: Iterator<Item = &'a Anomaly>>(group: impl Fn() -> I) -> f64 {
-    let background = Background::of(group());
+    evidence_amid(group(), group())
+}
+
+/// The same for some of the anomalies of a story, seen against all of it: what more traffic explains there, it explains in a part.
+pub(super) fn evidence_amid<'a>(
+    part: impl Iterator<Item = &'a Anomaly>,
+    all: impl Iterator<Item = &'a Anomaly>,
+) -> f64 {
+    let background = Background::of(all);
     let mut symptoms: BTreeMap<(&Entity, Symptom, AnomalyKind), f64> = BTreeMap::new();
     let mut strongest: f64 = 0.0;
-    for anomaly in group() {
+    for anomaly in part {
         let symptom = symptom::of(anomaly);
         if symptom > Symptom::Traffic && !background.explains(anomaly) {
             let strength = strength(anomaly) * background.certainty(anomaly);

@@ -131,8 +131,8 @@ pub enum Event {
     Remediation {
         /// Which incident.
         incident: Id,
-        /// Whether its series recovered.
-        verified: bool,
+        /// `recovered`, `improved`, `no effect` or `worse`.
+        words: String,
     },
 }
 
@@ -241,12 +241,9 @@ impl Correlator {
                 self.state.lessons.undo(adjustment);
                 Vec::new()
             }
-            Event::Word(Word::Silence(_) | Word::EndSilence { .. }) => Vec::new(),
-            Event::Remediation { incident, verified } => {
-                let word = if verified { "verified" } else { "not recovered" };
-                self.revise(incident, IncidentEvent::Updated, |incident| {
-                    incident.remediation = Some(word.to_string());
-                })
+            Event::Word(Word::Silence(_) | Word::EndSilence { .. } | Word::Halt { .. }) => Vec::new(),
+            Event::Remediation { incident, words } => {
+                self.revise(incident, IncidentEvent::Updated, |incident| incident.remediation = Some(words))
             }
         }
     }

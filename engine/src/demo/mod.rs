@@ -23,7 +23,7 @@ use crossbeam_channel::Receiver;
 
 use crate::{
     bus,
-    config::Config,
+    config::{Config, ServerTls},
     pipeline::Effect,
     run::{self, Command, Engine, Observation, RunError, RunOptions},
     types::{ControllerKind, Id, RemediationSignal, SignalState, Source},
@@ -51,6 +51,8 @@ pub struct DemoConfig {
     pub grpc: String,
     /// See `grpc`.
     pub http: String,
+    /// Serve gRPC without TLS, to everybody who reaches it.
+    pub plain: bool,
 }
 
 /// How a demo ended.
@@ -91,6 +93,9 @@ pub enum DemoError {
     /// The output went away.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
+    /// A controller failed.
+    #[error("a controller of the demo: {0}")]
+    Controller(String),
     /// No folder for the state could be made.
     #[error("cannot make a folder for the state: {0}")]
     Folder(std::io::Error),
@@ -98,6 +103,18 @@ pub enum DemoError {
 
 /// Policies of the demo.
 const POLICIES: &str = include_str!("policies.yaml");
+
+/// Folder of the demo's keys, within that of its state.
+const KEYS: &str = "keys";
+
+/// Who may do what in the demo.
+const ROLES: &str = "
+tokens:
+- {name: you, roles: [operator, approver], token_file: KEYS/you.token}
+certificates:
+- {name: spiffe://demo/deploy, roles: ['controller:deploy:*']}
+- {name: spiffe://demo/retrain, roles: ['controller:retrain:*']}
+";
 
 /// Ticks that the shop may be ahead of the engine during the warm-up.
 const AHEAD: u64 = 20;
@@ -118,6 +135,18 @@ fn engine_config(demo: &DemoConfig, state: &std::path::Path) -> Config {
     config.snapshots.folder = state.to_path_buf();
     config.grpc.listen.clone_from(&demo.grpc);
     config.http.listen.clone_from(&demo.http);
+    if !demo.plain {
+        let keys = state.join(KEYS);
+        config.grpc.tls = Some(ServerTls {
+            certificate: keys.join("engine.pem"),
+            key: keys.join("engine.key"),
+            client_ca: Some(keys.join("ca.pem")),
+            client_certificate_optional: false,
+        });
+        let yaml = ROLES.replace("KEYS", &keys.display().to_string());
+        config.access =
+            serde_yaml_ng::from_str(&yaml).expect("the roles are part of the program; a test reads them");
+    }
     config.remediation.policies =
         serde_yaml_ng::from_str(POLICIES).expect("the policies are part of the program; a test reads them");
     config
@@ -133,16 +162,27 @@ pub fn demo(
     let state = std::env::temp_dir().join(format!("foreshock-demo-{}", std::process::id()));
     std::fs::create_dir_all(&state).map_err(DemoError::Folder)?;
     let _removed = Removed(state.clone());
+    if !config.plain {
+        hands::keys(&state.join(KEYS))?;
+    }
     let mut engine_config = engine_config(config, &state);
     let broker = Broker::start(&mut engine_config)?;
     let (sender, observations) = run::observer(100_000);
     let engine = Engine::start(&engine_config, RunOptions { until_end: false, observer: Some(sender) })?;
+    let scheme = if config.plain { "http" } else { "https" };
+    let reached = hands::Engine {
+        endpoint: format!("{scheme}://{}", engine.grpc()),
+        keys: (!config.plain).then(|| state.join(KEYS)),
+    };
     tracing::info!(broker = broker.address(), http = %engine.http(), grpc = %engine.grpc(), "the demo is up");
+    if config.keep {
+        tracing::info!("to look around, in another terminal: {}", environment(&reached, engine.http()));
+    }
     let shop = Shop::new(ShopConfig { seed: config.seed, ..ShopConfig::default() });
     let warm_up = u64::from(ShopConfig::default().warmup_ticks);
     let tick_seconds = i64::from(ShopConfig::default().tick_seconds);
     let zero = shop.now() + warm_up as i64 * tick_seconds;
-    let connect = |kind| Hands::connect(engine.handle(), kind).map(Arc::new);
+    let connect = |kind| Hands::connect(&reached, kind).map(Arc::new);
     let mut drive = Drive {
         hands: [connect(ControllerKind::Deploy)?, connect(ControllerKind::Retrain)?],
         screen: Screen::new(out, config.colour, config.width, zero),
@@ -168,6 +208,22 @@ pub fn demo(
     engine.stopper()();
     let report = engine.join()?;
     Ok(Ended { verdicts, false_alarms: false_alarms.len(), report, elapsed: began.elapsed() })
+}
+
+/// What tells the commands where the demo is, and that it is you.
+fn environment(engine: &hands::Engine, http: std::net::SocketAddr) -> String {
+    let mut line = format!("export FORESHOCK_HTTP=http://{http} FORESHOCK_ENDPOINT={}", engine.endpoint);
+    if let Some(keys) = &engine.keys {
+        for (variable, file) in [
+            ("FORESHOCK_CA", "ca.pem"),
+            ("FORESHOCK_CERTIFICATE", "you.pem"),
+            ("FORESHOCK_KEY", "you.key"),
+            ("FORESHOCK_TOKEN_FILE", "you.token"),
+        ] {
+            line.push_str(&format!(" {variable}={}", keys.join(file).display()));
+        }
+    }
+    line
 }
 
 /// A folder that is removed at the end.
@@ -289,6 +345,7 @@ impl<W: Write> Drive<W> {
             for hands in self.hands.clone() {
                 while let Some(signal) = hands.granted() {
                     hands.ack(&signal)?;
+                    self.until(signal.id, |signal| signal.accepted)?;
                     self.begin(hands.clone(), signal);
                 }
             }
@@ -314,7 +371,7 @@ impl<W: Write> Drive<W> {
 
     fn begin(&mut self, hands: Arc<Hands>, signal: RemediationSignal) {
         self.waiting.remove(&signal.id);
-        let action = hands::action(&signal);
+        let Some(action) = hands::action(&signal) else { return };
         let effect_at = signal.created_ms / 1000 + action.delay_seconds();
         self.shop.apply(action, effect_at);
         self.under_way.push(UnderWay { hands, signal, effect_at });
@@ -322,16 +379,26 @@ impl<W: Write> Drive<W> {
 
     fn finish(&mut self, work: &UnderWay) -> Result<(), DemoError> {
         work.hands.succeeded(&work.signal, "took effect in the shop")?;
+        let signal = self.until(work.signal.id, |signal| signal.state == SignalState::Succeeded)?;
+        Ok(self.screen.signal(&signal)?)
+    }
+
+    /// Waits until the bus has heard what a controller said; gives that revision.
+    fn until(
+        &mut self,
+        id: Id,
+        heard: impl Fn(&RemediationSignal) -> bool,
+    ) -> Result<RemediationSignal, DemoError> {
         loop {
             match self
                 .observations
                 .recv_timeout(PATIENCE)
-                .map_err(|_| DemoError::Silent("it takes no outcome"))?
+                .map_err(|_| DemoError::Silent("it does not hear a controller"))?
             {
                 Observation::Effect(Effect::Bus(bus::Effect::Signal(signal)))
-                    if signal.id == work.signal.id && signal.state == SignalState::Succeeded =>
+                    if signal.id == id && heard(&signal) =>
                 {
-                    return Ok(self.screen.signal(&signal)?);
+                    return Ok(signal);
                 }
                 Observation::Effect(effect) => self.effect(effect)?,
                 Observation::Taken(source, next) => {

@@ -29,9 +29,10 @@ use crate::{
     intake::IntakeConfig,
     measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
     score::ScoreConfig,
-    silences::{Schedule, Silences},
+    silences::Silences,
     types::{
-        Anomaly, BatchSignal, Change, Incident, Measured, Record, Reject, RemediationSignal, Samples, Source,
+        Anomaly, BatchSignal, Change, Incident, Measured, Record, Reject, RemediationSignal, Samples, Schedule,
+        Source,
         Suppressed, TickClosed, TickRows, Word,
     },
 };
@@ -263,6 +264,9 @@ impl Pipeline {
             Event::Word(Word::Silence(silence)) => self.silences.take(silence),
             Event::Word(Word::EndSilence { silence, .. }) => {
                 self.silences.end(silence, self.closed_ms().unwrap_or(i64::MIN));
+            }
+            Event::Word(Word::Halt { halt, by, comment }) => {
+                self.tell_bus(bus::Event::Halt { halt, by, comment }, &mut effects);
             }
             Event::Word(word) => self.tell_correlator(correlator::Event::Word(word), &mut effects),
             Event::Backlog(catching_up) => self.catching_up = catching_up,
@@ -561,8 +565,9 @@ impl Pipeline {
     fn tell_bus(&mut self, event: bus::Event, effects: &mut Vec<Effect>) {
         for effect in self.bus.on_event(event) {
             match effect {
-                bus::Effect::Remediation { incident, verified } => {
-                    self.tell_correlator(correlator::Event::Remediation { incident, verified }, effects);
+                bus::Effect::Remediation { incident, recovery } => {
+                    let words = recovery.name().replace('_', " ");
+                    self.tell_correlator(correlator::Event::Remediation { incident, words }, effects);
                 }
                 other => effects.push(Effect::Bus(other)),
             }

@@ -4,7 +4,8 @@ use super::{
     RunError,
     core::{Core, Going, Observation},
     decisions::Decision,
-    handle::{Call, Command, PartitionStatus, Status, Topology, Unheard},
+    gate,
+    handle::{Call, Command, NoEffect, PartitionStatus, Status, Topology, Unheard},
 };
 use crate::{
     bus,
@@ -34,17 +35,30 @@ impl Core {
             Command::Signals(reply) => {
                 drop(reply.send(self.pipeline.bus().signals().into_iter().cloned().collect()));
             }
-            Command::Decide { id, approve, by, comment, reply } => {
-                let event = bus::Event::Decide { signal: id, approve, by, comment };
-                drop(reply.send(self.decide(id, event)?));
+            Command::Signal(id, reply) => {
+                let bus = self.pipeline.bus();
+                drop(reply.send(bus.signal(id).map(|signal| (signal.clone(), bus.history(id)))));
             }
+            Command::Policies(reply) => {
+                let bus = self.pipeline.bus();
+                drop(reply.send((bus.policies(), bus.halted().cloned())));
+            }
+            Command::Gate(target, reply) => {
+                let (correlator, bus) = (self.pipeline.correlator(), self.pipeline.bus());
+                drop(reply.send(gate::against(&target, correlator.list(), bus, self.catching_up)));
+            }
+            Command::OfSignal { id, event, reply } => drop(reply.send(self.of_signal(id, event)?)),
             Command::Connect { session, hello, outbox } => {
                 self.outboxes.insert(session, outbox);
-                self.tell_bus(bus::Event::Connect { session, hello, at: self.handle.lease_ms() })?;
+                let event = bus::Event::Connect { session, hello, at: self.handle.lease_ms() };
+                self.audit_event(&event)?;
+                self.tell_bus(event)?;
             }
             Command::Controller(event) => {
-                if let bus::Event::Disconnect { session, .. } = &event {
-                    self.outboxes.remove(session);
+                if let bus::Event::Disconnect { session, .. } = &event
+                    && self.outboxes.remove(session).is_some()
+                {
+                    self.audit_event(&event)?;
                 }
                 self.tell_bus(event)?;
             }
@@ -62,6 +76,9 @@ impl Core {
         }
         let decision = Decision::Said { word, after_ms: self.pipeline.closed_ms().unwrap_or(i64::MIN) };
         self.write_down(&decision)?;
+        if let Decision::Said { word, .. } = &decision {
+            self.audit_word(word)?;
+        }
         self.apply(decision)?;
         Ok(Ok(()))
     }
@@ -78,6 +95,7 @@ impl Core {
             }
             Word::Silence(_) if silences.is_full() => Err(Unheard::Full { most: silences::MOST }),
             Word::Silence(_) => Ok(()),
+            Word::Halt { .. } => Ok(()),
             Word::EndSilence { silence, .. } => of("silence", *silence, silences.get(*silence).is_some()),
             Word::Undo { adjustment, .. } => {
                 let is_known = correlator.adjustments().iter().any(|known| known.id == *adjustment);
@@ -111,8 +129,9 @@ impl Core {
         Ok(())
     }
 
-    /// A person's word on a signal; the answer leaves once it is durable.
-    fn decide(&mut self, id: Id, event: bus::Event) -> Result<Result<RemediationSignal, String>, RunError> {
+    /// What a person says of a signal; the answer leaves once it is durable.
+    fn of_signal(&mut self, id: Id, event: bus::Event) -> Result<Result<RemediationSignal, NoEffect>, RunError> {
+        self.audit_event(&event)?;
         let effects = self.pipeline.on_event(Event::Bus(event));
         let mut refused = None;
         for effect in effects {
@@ -126,9 +145,10 @@ impl Core {
         self.undurable = false;
         self.tell_bus(bus::Event::LeaseTimer { at: self.handle.lease_ms() })?;
         let signal = self.pipeline.bus().signal(id).cloned();
-        Ok(match refused {
-            Some(why) => Err(why),
-            None => signal.ok_or_else(|| "there is no such signal".to_string()),
+        Ok(match (refused, signal) {
+            (Some(why), _) => Err(NoEffect::Refused(why)),
+            (None, Some(signal)) => Ok(signal),
+            (None, None) => Err(NoEffect::Unknown(id)),
         })
     }
 
@@ -153,6 +173,7 @@ impl Core {
             silent_series: self.pipeline.silent_series() as u64,
             open_incidents: self.open_incidents(),
             controllers: self.pipeline.bus().controllers().count() as u64,
+            halted: self.pipeline.bus().halted().map(ToString::to_string).unwrap_or_default(),
             records: counts.records,
             rejected: self.rejected,
             late: counts.late,

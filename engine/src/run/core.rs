@@ -7,10 +7,11 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, select_biased};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use super::{
     RunError,
+    auditing::Auditing,
     decisions::Decision,
     handle::{Command, Handle, HistoryStatus},
     journals::Clearing,
@@ -25,7 +26,7 @@ use crate::{
     config::Config,
     connect::Link,
     pipeline::{Counts, Effect, Event, Pipeline},
-    types::{Id, Incident, Record, Source},
+    types::{Id, Record, Source},
 };
 
 /// What somebody who looks on from inside the process is told, in order. For the demo and for tests.
@@ -44,12 +45,12 @@ pub(super) struct Core {
     pub(super) outputs: Outputs,
     pub(super) store: Store,
     pub(super) consumer: Consumer,
+    pub(super) auditing: Auditing,
     pub(super) link: Arc<Link>,
     pub(super) inputs: Receiver<Input>,
     pub(super) commands: Receiver<Command>,
     pub(super) stop: Receiver<()>,
     pub(super) handle: Handle,
-    pub(super) incidents: broadcast::Sender<Arc<Incident>>,
     pub(super) metrics: Metrics,
     pub(super) observer: Option<crossbeam_channel::Sender<Observation>>,
     pub(super) every: Duration,
@@ -249,8 +250,7 @@ impl Core {
                 self.metrics.pages.inc_by(u64::from(incident.page));
                 tracing::info!(id = %incident.id, revision = incident.revision, page = incident.page, "{:?}", incident.title);
                 self.outputs.incident(&incident)?;
-                // Nobody watching is no failure.
-                drop(self.incidents.send(Arc::new(incident)));
+                self.handle.tell_incident(incident);
                 Ok(())
             }
             Effect::Suppressed { .. } => {
@@ -281,7 +281,10 @@ impl Core {
                 tracing::info!(id = %signal.id, state = signal.state.name(), "{:?}", signal.note);
                 self.undurable = true;
                 self.journaled.insert(signal.id);
-                self.outputs.signal(&signal)
+                self.outputs.signal(&signal)?;
+                self.audit_signal(&signal)?;
+                self.handle.tell_signal(signal);
+                Ok(())
             }
             bus::Effect::Grant { session, .. }
             | bus::Effect::Cancel { session, .. }
@@ -294,7 +297,7 @@ impl Core {
             }
             bus::Effect::Declined { incident, policy, why } => {
                 tracing::info!(%incident, policy, why, "no signal");
-                Ok(())
+                self.audit_declined(incident.to_string(), &policy, why)
             }
             bus::Effect::Refused { .. } | bus::Effect::Remediation { .. } => Ok(()),
         }

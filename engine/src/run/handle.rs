@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
     bus,
-    types::{Adjustment, Id, Incident, RemediationSignal, Silence, Suppressed, Word},
+    types::{Adjustment, Entity, Id, Incident, RemediationSignal, Silence, Suppressed, Word},
 };
 
 /// What the servers ask of the engine. A reply whose asker went away is dropped.
@@ -40,18 +40,20 @@ pub enum Command {
     Silences(oneshot::Sender<Vec<Silence>>),
     /// Every signal that is known, newest first.
     Signals(oneshot::Sender<Vec<RemediationSignal>>),
-    /// A person's word on a signal that waits; answered once that is durable. The error says why it had no effect.
-    Decide {
+    /// One signal and what became of it, or `None`.
+    Signal(Id, oneshot::Sender<Option<(RemediationSignal, Vec<bus::Step>)>>),
+    /// The policies with what became of them, and who threw the kill switch.
+    Policies(oneshot::Sender<(Vec<bus::PolicyStatus>, Option<bus::Halted>)>),
+    /// Whether something speaks against changing an entity now.
+    Gate(Entity, oneshot::Sender<Vec<Against>>),
+    /// What a person says of a signal: `Decide`, `Propose` or `Withdraw`; answered once that is durable.
+    OfSignal {
         /// The signal.
         id: Id,
-        /// Yes or no.
-        approve: bool,
-        /// Who.
-        by: String,
-        /// Why.
-        comment: String,
-        /// The signal afterwards.
-        reply: oneshot::Sender<Result<RemediationSignal, String>>,
+        /// What.
+        event: bus::Event,
+        /// The signal afterwards, or why it had no effect.
+        reply: oneshot::Sender<Result<RemediationSignal, NoEffect>>,
     },
     /// A controller opened its stream.
     Connect {
@@ -69,6 +71,26 @@ pub enum Command {
     Status(oneshot::Sender<Status>),
     /// Who calls whom.
     Topology(oneshot::Sender<Topology>),
+}
+
+/// Something that speaks against changing an entity now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Against {
+    /// What, for people.
+    pub why: String,
+    /// Whether it is an open incident that the entity is blamed for.
+    pub blamed: bool,
+}
+
+/// Why what a person says of a signal has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoEffect {
+    /// There is no such signal.
+    #[error("there is no signal {0}")]
+    Unknown(Id),
+    /// It cannot be.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Why a word has no effect.
@@ -150,6 +172,9 @@ pub struct Status {
     pub open_incidents: u64,
     /// Controllers that are connected.
     pub controllers: u64,
+    /// Who threw the kill switch and why; empty: nobody.
+    #[serde(default)]
+    pub halted: String,
     /// Counts since the start of the process.
     pub records: u64,
     /// Records that could not be read.
@@ -173,11 +198,15 @@ pub struct PartitionStatus {
     pub newest_ms: Option<i64>,
 }
 
+/// Revisions that wait for one who watches, at most.
+const WATCHED: usize = 1024;
+
 /// How the servers reach the engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) commands: Sender<Command>,
     pub(super) incidents: broadcast::Sender<Arc<Incident>>,
+    pub(super) signals: broadcast::Sender<Arc<RemediationSignal>>,
     pub(super) sessions: Arc<AtomicU64>,
     pub(super) began: Instant,
     /// 1 while Kafka is away.
@@ -190,10 +219,21 @@ pub struct Handle {
 pub struct Stopped;
 
 impl Handle {
-    /// A way to reach the engine that takes these commands and tells of incidents here.
-    pub fn new(commands: Sender<Command>, incidents: broadcast::Sender<Arc<Incident>>) -> Handle {
+    /// A way to reach the engine that takes these commands; what it is told, it tells those who watch.
+    pub fn new(commands: Sender<Command>) -> Handle {
         let sessions = Arc::new(AtomicU64::new(1));
-        Handle { commands, incidents, sessions, began: Instant::now(), away: Gauge::default() }
+        let (incidents, signals) = (broadcast::Sender::new(WATCHED), broadcast::Sender::new(WATCHED));
+        Handle { commands, incidents, signals, sessions, began: Instant::now(), away: Gauge::default() }
+    }
+
+    /// Tells those who watch of a revision of an incident. Nobody watching is no failure.
+    pub fn tell_incident(&self, incident: Incident) {
+        drop(self.incidents.send(Arc::new(incident)));
+    }
+
+    /// Tells those who watch of a revision of a signal.
+    pub fn tell_signal(&self, signal: RemediationSignal) {
+        drop(self.signals.send(Arc::new(signal)));
     }
 
     /// Sends a command. Never blocks: commands are few, and each asker waits for its answer.
@@ -211,6 +251,11 @@ impl Handle {
     /// Every revision of every incident from now on. A receiver that falls behind by 1024 loses the oldest.
     pub fn watch(&self) -> broadcast::Receiver<Arc<Incident>> {
         self.incidents.subscribe()
+    }
+
+    /// Every revision of every signal from now on. A receiver that falls behind by 1024 loses the oldest.
+    pub fn watch_signals(&self) -> broadcast::Receiver<Arc<RemediationSignal>> {
+        self.signals.subscribe()
     }
 
     /// Whether Kafka is away: then the engine may wait for it, and answer nobody.

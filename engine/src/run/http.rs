@@ -1,29 +1,35 @@
-//! HTTP for Prometheus and Kubernetes: `/metrics`, `/livez`, `/readyz`, and `/status` and `/topology` as JSON; for senders of webhooks
-//! `/webhooks/<name>`.
+//! HTTP for Prometheus and Kubernetes: `/metrics`, `/livez`, `/readyz`; for those who may see, `/status` and `/topology` as JSON; for
+//! tools that deploy `/gate/<kind>/<name>` and, as Flagger asks, `/gate/flagger/<hook>`; for senders of webhooks `/webhooks/<name>`.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State},
+    http::{HeaderMap, StatusCode, header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE}},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use prometheus_client::registry::Registry;
+use serde::{Deserialize, Serialize};
 
 use super::{
     handle::{Command, Handle},
     webhooks::Webhooks,
 };
-use crate::serve::Limited;
+use crate::{
+    serve::{Guard, Limited, Peer, Refusal, access::Shown},
+    types::{Entity, EntityKind, Right},
+};
 
 /// What is served.
 pub(super) struct Served {
     pub(super) handle: Handle,
     pub(super) registry: Registry,
     pub(super) webhooks: Option<Webhooks>,
+    pub(super) guard: Guard,
     /// Largest body of a webhook.
     pub(super) max_body: usize,
 }
@@ -35,18 +41,41 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let limit = DefaultBodyLimit::max(served.max_body);
+    let guarded = middleware::from_fn_with_state(served.guard.clone(), let_through);
     let routes = Router::new()
+        .route("/status", get(status))
+        .route("/topology", get(topology))
+        .route("/gate/{kind}/{*name}", get(gate))
+        .route("/gate/flagger/{hook}", post(flagger))
+        .route_layer(guarded)
         .route("/metrics", get(metrics))
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
-        .route("/status", get(status))
-        .route("/topology", get(topology))
         .route("/webhooks/{name}", post(webhook).layer(limit))
-        .with_state(Arc::new(served));
+        .with_state(Arc::new(served))
+        .into_make_service_with_connect_info::<Peer>();
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
 
 type Shared = Arc<Served>;
+
+/// Lets through who may see.
+async fn let_through(
+    State(guard): State<Guard>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // A header that is no text is none of ours.
+    let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    match guard.let_through(Shown { authorization, certificate: &peer.names }, Right::See) {
+        Ok(_) => next.run(request).await,
+        Err(Refusal::Unknown(why)) => {
+            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], format!("{why}\n")).into_response()
+        }
+        Err(Refusal::Forbidden(why)) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+    }
+}
 
 async fn webhook(
     State(served): State<Shared>,
@@ -101,6 +130,78 @@ async fn topology(State(shared): State<Shared>) -> Response {
         Ok(topology) => Json(topology).into_response(),
         Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
     }
+}
+
+/// What an Argo Rollouts AnalysisTemplate reads: `{"allowed": …, "reasons": […]}`.
+#[derive(Serialize)]
+struct Gate {
+    allowed: bool,
+    reasons: Vec<String>,
+}
+
+async fn gate(State(shared): State<Shared>, Path((kind, name)): Path<(String, String)>) -> Response {
+    let Some(target) = Entity::from_name(&format!("{kind}/{name}")) else {
+        let what = format!("{kind}/{name} names no entity: ask for /gate/service/shop/payment\n");
+        return (StatusCode::BAD_REQUEST, what).into_response();
+    };
+    match shared.handle.ask(|reply| Command::Gate(target, reply)).await {
+        Ok(reasons) => {
+            let reasons: Vec<String> = reasons.into_iter().map(|against| against.why).collect();
+            Json(Gate { allowed: reasons.is_empty(), reasons }).into_response()
+        }
+        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+    }
+}
+
+/// What Flagger sends: the canary, and what its author adds.
+#[derive(Deserialize)]
+struct Canary {
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+impl Canary {
+    /// What it may be known as: what `metadata.target` says, else a service or workload of its name.
+    fn targets(&self) -> Result<Vec<Entity>, String> {
+        let Canary { name, namespace, metadata } = self;
+        if let Some(target) = metadata.get("target") {
+            let entity = Entity::from_name(target);
+            return entity.map(|entity| vec![entity]).ok_or_else(|| format!("{target:?} names no entity"));
+        }
+        let spaced = format!("{namespace}/{name}");
+        Ok(vec![
+            Entity::new(EntityKind::Service, name.as_str()),
+            Entity::new(EntityKind::Service, spaced.as_str()),
+            Entity::new(EntityKind::Workload, spaced.as_str()),
+        ])
+    }
+}
+
+/// Flagger goes on with 200 and stops with anything else. Its hook `rollback` rolls back with 200: only what is blamed.
+async fn flagger(State(shared): State<Shared>, Path(hook): Path<String>, body: Bytes) -> Response {
+    let canary = serde_json::from_slice::<Canary>(&body).map_err(|error| error.to_string());
+    let targets = match canary.and_then(|canary| canary.targets()) {
+        Ok(targets) => targets,
+        Err(problem) => return (StatusCode::BAD_REQUEST, format!("no canary: {problem}\n")).into_response(),
+    };
+    let mut reasons = Vec::new();
+    for target in targets {
+        match shared.handle.ask(|reply| Command::Gate(target, reply)).await {
+            Ok(more) => reasons.extend(more),
+            Err(stopped) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+        }
+    }
+    let is_rollback = hook == "rollback";
+    reasons.retain(|against| against.blamed || !is_rollback);
+    let goes_on = reasons.is_empty() != is_rollback;
+    let status = if goes_on { StatusCode::OK } else { StatusCode::PRECONDITION_FAILED };
+    let mut words: Vec<String> = reasons.into_iter().map(|against| against.why).collect();
+    words.dedup();
+    let words = if words.is_empty() { "nothing speaks against it".to_string() } else { words.join("\n") };
+    (status, format!("{words}\n")).into_response()
 }
 
 async fn status(State(shared): State<Shared>) -> Response {

@@ -112,6 +112,9 @@ pub(super) struct Metrics {
     pub(super) kafka_away: Gauge<i64, AtomicI64>,
     pub(super) connections: Family<Server, Gauge<i64, AtomicI64>>,
     pub(super) refused_connections: Count<Server>,
+    pub(super) denied_requests: Count<Server>,
+    pub(super) reload_failures: Counter,
+    pub(super) audit_failures: Counter,
     pub(super) sink_told: Count<SinkName>,
     pub(super) sink_failures: Count<SinkName>,
     pub(super) sink_refused: Count<SinkName>,
@@ -258,8 +261,23 @@ impl Metrics {
         );
         r.register(
             "refused_connections",
-            "Connections that were closed at once, for want of room",
+            "Connections that were closed at once, for want of room or because they did not become secure",
             self.refused_connections.clone(),
+        );
+        r.register(
+            "denied_requests",
+            "Requests of clients that are not known, or may not do what they asked for (access)",
+            self.denied_requests.clone(),
+        );
+        r.register(
+            "audit_failures",
+            "Entries of the audit log that could not be written to its file; the topic has them",
+            self.audit_failures.clone(),
+        );
+        r.register(
+            "reload_failures",
+            "Times that a changed certificate, key or token could not be taken; the old ones stay",
+            self.reload_failures.clone(),
         );
         r.register("sink_told", "Revisions of incidents that a sink was told", self.sink_told.clone());
         r.register(
@@ -320,6 +338,7 @@ pub fn markdown() -> Result<String, std::fmt::Error> {
     drop(metrics.sink(""));
     drop(metrics.connections.get_or_create(&Server { server: "" }));
     drop(metrics.refused_connections.get_or_create(&Server { server: "" }));
+    drop(metrics.denied_requests.get_or_create(&Server { server: "" }));
     drop(metrics.blocked.get_or_create(&Stage { stage: "" }));
     let mut encoded = String::new();
     prometheus_client::encoding::text::encode(&mut encoded, &metrics.register())?;

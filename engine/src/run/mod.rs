@@ -10,16 +10,21 @@
 //! * `journals`: read at the start, cleared behind the snapshots
 //! * `core`: the engine's thread · `commands`: what servers ask of it · `saving`, `snapshots`: state on disk
 //! * `measuring`: SQL measures at work
+//! * `auditing`: what goes into the audit log
+//! * `gate`: what speaks against a change · `listening`: the servers' sockets, and their keys as they change
 //! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `webhooks`: what is taken in there · `metrics`: every name
 
+mod auditing;
 mod cdevents;
 mod commands;
 mod core;
 mod decisions;
+mod gate;
 mod handle;
 mod http;
 mod journals;
 mod kafka;
+mod listening;
 mod measuring;
 mod metrics;
 mod outputs;
@@ -30,38 +35,40 @@ mod webhooks;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     thread::JoinHandle,
     time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 use crate::{
     bus,
-    config::{Config, ConfigError, Listen},
+    config::{Config, ConfigError},
     connect::{ConnectError, Connection},
     history,
     pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
     score::History,
-    serve::{self, Limited},
+    serve::{self, access::Access},
     sinks::{SinkError, Sinks},
     sql::{SqlError, SqlMeasures},
     types::{Id, RemediationSignal, Source},
 };
 
 pub use core::{Observation, Report};
-pub use handle::{Call, Command, Handle, HistoryStatus, PartitionStatus, Status, Stopped, Topology, Unheard};
+pub use handle::{Against, Call, Command, Handle, HistoryStatus, NoEffect, PartitionStatus, Status, Stopped, Topology, Unheard};
 pub use metrics::markdown as metrics_markdown;
 
+use auditing::Auditing;
 use core::{Core, Reads};
 use decisions::{Decision, Included};
 use journals::Clearing;
 use kafka::{ConsumeOptions, Consumer, Lag};
+use listening::Listening;
 use measuring::Measuring;
-use metrics::{Metrics, Server};
+use metrics::Metrics;
 use outputs::Outputs;
 use snapshots::Store;
 use webhooks::Webhooks;
@@ -173,6 +180,14 @@ pub enum RunError {
     /// A value could not be written as JSON.
     #[error("cannot write JSON: {0}")]
     Json(serde_json::Error),
+    /// The audit log cannot be written.
+    #[error("the audit log in {folder}: {source}; nothing is remediated that is not written down")]
+    Audit {
+        /// The folder.
+        folder: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A thread or the runtime could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -213,8 +228,9 @@ impl Engine {
     pub fn start(config: &Config, options: RunOptions) -> Result<Engine, RunError> {
         let began = Instant::now();
         let runtime = runtime()?;
-        let http = listen(&runtime, "http.listen", &config.http)?;
-        let grpc = listen(&runtime, "grpc.listen", &config.grpc)?;
+        let access = Arc::new(Access::new(&config.access)?);
+        let http = Listening::open(&runtime, "http", config)?;
+        let grpc = Listening::open(&runtime, "grpc", config)?;
         let mut store = Store::open(&config.snapshots, runtime.handle().clone())?;
         let connection = Connection::new(&config.kafka)?;
         let there = connection.reach()?;
@@ -228,22 +244,15 @@ impl Engine {
         past.problems.iter().for_each(|problem| tracing::warn!("{problem}"));
         metrics.history_problems.inc_by(past.problems.len() as u64);
         let history = HistoryStatus { series: past.history.len() as u64, problems: past.problems };
+        let auditing = Auditing::open(config, metrics.audit_failures.clone())?;
         let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
         let Restored { pipeline, resume, signals, decisions, later } =
             restore(config, &connection, &sql, Arc::new(past.history), &mut store)?;
 
         let (input_sender, inputs) = bounded(config.ingest.queue_batches);
         let (command_sender, commands) = unbounded();
-        let (incidents, _) = tokio::sync::broadcast::channel(1024);
-        let sessions = Arc::new(AtomicU64::new(1));
         let link = connection.link().clone();
-        let handle = Handle {
-            commands: command_sender,
-            incidents: incidents.clone(),
-            sessions,
-            began,
-            away: link.gauge(),
-        };
+        let handle = Handle { began, away: link.gauge(), ..Handle::new(command_sender) };
         let registry = metrics.register();
         let metrics_of_servers = metrics.clone();
         let consume = ConsumeOptions { resume, until_end: options.until_end };
@@ -254,12 +263,12 @@ impl Engine {
             outputs,
             store,
             consumer,
+            auditing,
             link,
             inputs,
             commands,
             stop: stopped,
             handle: handle.clone(),
-            incidents,
             metrics,
             observer: options.observer,
             every: config.snapshots.every.std(),
@@ -283,13 +292,17 @@ impl Engine {
             .spawn(move || core.run())
             .map_err(RunError::Thread)?;
         let (servers, ended) = watch::channel(());
-        let addresses = (address(&http, "http.listen")?, address(&grpc, "grpc.listen")?);
-        let http = limited(http, "http", &config.http, &metrics_of_servers);
-        let grpc = limited(grpc, "grpc", &config.grpc, &metrics_of_servers);
+        let addresses = (http.address, grpc.address);
+        let all_tls = [&http, &grpc].into_iter().filter_map(|server| server.tls.clone()).collect();
+        runtime.spawn(listening::reload(access.clone(), all_tls, metrics_of_servers.reload_failures.clone()));
         let max_body = usize::try_from(config.webhooks.max_body.0).unwrap_or(usize::MAX);
-        let served = http::Served { handle: handle.clone(), registry, webhooks, max_body };
+        let guard = http.guard(&access, &metrics_of_servers);
+        let served = http::Served { handle: handle.clone(), registry, webhooks, guard, max_body };
+        let http = http.limited(&metrics_of_servers);
         runtime.spawn(http::serve(http, served, until_dropped(ended.clone())));
-        runtime.spawn(serve::grpc(grpc, handle.clone(), until_dropped(ended)));
+        let guard = grpc.guard(&access, &metrics_of_servers);
+        let grpc = grpc.limited(&metrics_of_servers);
+        runtime.spawn(serve::grpc(grpc, handle.clone(), guard, until_dropped(ended)));
         Ok(Engine { handle, stop, thread, sinks, servers, runtime, http: addresses.0, grpc: addresses.1 })
     }
 
@@ -334,30 +347,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Thread)
-}
-
-fn listen(
-    runtime: &tokio::runtime::Runtime,
-    field: &'static str,
-    config: &Listen,
-) -> Result<TcpListener, RunError> {
-    let address = config.address().map_err(|problem| ConfigError::Value { field, problem })?;
-    runtime.block_on(TcpListener::bind(address)).map_err(|source| RunError::Listen {
-        address: address.to_string(),
-        field,
-        source,
-    })
-}
-
-fn limited(listener: TcpListener, server: &'static str, config: &Listen, metrics: &Metrics) -> Limited {
-    let label = Server { server };
-    let open = metrics.connections.get_or_create(&label).clone();
-    let refused = metrics.refused_connections.get_or_create(&label).clone();
-    Limited::new(listener, config.max_connections, open, refused)
-}
-
-fn address(listener: &TcpListener, field: &'static str) -> Result<SocketAddr, RunError> {
-    listener.local_addr().map_err(|source| RunError::Listen { address: String::new(), field, source })
 }
 
 async fn until_dropped(mut servers: watch::Receiver<()>) {

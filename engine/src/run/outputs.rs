@@ -1,4 +1,4 @@
-//! Kafka out: anomalies, incidents, signals, decisions and dead letters.
+//! Kafka out: anomalies, incidents, signals, decisions, the audit log and dead letters.
 
 use std::{
     sync::{
@@ -28,6 +28,7 @@ use super::{
     metrics::{Metrics, Stage},
 };
 use crate::{
+    audit::Entry,
     config::{Config, OutputTopics},
     connect::{Connection, Link, Plain},
     types::{Anomaly, Id, Incident, Record, Reject, RemediationSignal, Source},
@@ -123,6 +124,11 @@ impl Outputs {
     pub(super) fn signal(&self, signal: &RemediationSignal) -> Result<(), RunError> {
         self.keyed(&self.topics.journal, signal.id, signal)?;
         self.keyed(&self.topics.signals, signal.id, signal)
+    }
+
+    pub(super) fn audit(&self, entry: &Entry) -> Result<(), RunError> {
+        let payload = to_json(entry)?;
+        self.send(BaseRecord::to(&self.topics.audit).key(entry.engine.as_str()).payload(payload.as_slice()))
     }
 
     /// Writes a decision; it is durable when this returns.
@@ -276,7 +282,9 @@ pub(super) async fn create_topics(
     };
     let public = outputs.public().map(|name| topic(name, outputs.partitions, "compression.type", "producer"));
     let journals = [journal(&outputs.journal), journal(&outputs.decisions)];
-    let wanted: Vec<NewTopic<'_>> = public.chain(journals).collect();
+    // One partition, whole, for ever.
+    let audit = topic(&outputs.audit, 1, "retention.ms", "-1");
+    let wanted: Vec<NewTopic<'_>> = public.chain(journals).chain([audit]).collect();
     let options = AdminOptions::new().request_timeout(Some(WAIT)).operation_timeout(Some(WAIT));
     let made = admin
         .create_topics(&wanted, &options)

@@ -1,39 +1,33 @@
-//! The remediation bus: one task per controller's stream, and people's questions.
-//!
-//! What the engine sends goes through a bounded outbox straight to the client; the task here only listens. When either
-//! side ends, the other does, and the engine is told.
+//! The remediation bus: controllers' streams, signals, and what people say of them.
 
-use std::{
-    collections::BTreeMap,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::ops::RangeInclusive;
 
 use foreshock_proto::v1::{
-    BusMessage, ControllerMessage, DecideRequest, DecideResponse, Fault, ListSignalsRequest,
-    ListSignalsResponse, controller_message::Message, remediation_bus_server::RemediationBus,
+    self, CancelSignalRequest, ControllerMessage, DecideRequest, DecideResponse, GetSignalRequest, HaltRequest,
+    HaltResponse, HistoryRequest, HistoryResponse, ListPoliciesRequest, ListPoliciesResponse, ListSignalsRequest,
+    ListSignalsResponse, ProposeRequest, WatchSignalsRequest, remediation_bus_server::RemediationBus,
 };
-use tokio::sync::mpsc;
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    limits::{Permit, Streams, fitting},
-    unavailable, wire, words,
+    caller, heard, invalid,
+    limits::{Streams, fitting},
+    signed,
+    subscribe::{Outgoing, subscribe},
+    unavailable,
+    watching::{Watching, watch},
+    wire, words,
 };
 use crate::{
-    bus::{Effect, Event, FaultCode, Hello, Session},
-    run::{Command, Handle},
-    types::RemediationSignal,
+    bus::{Event, Step},
+    run::{Command, Handle, NoEffect},
+    types::{Caller, Id, RemediationSignal, Word},
 };
 
-/// What waits for one controller at most; one that is further behind is disconnected by the engine.
-const OUTBOX: usize = 64;
-/// Faults that wait for one controller at most; then it is not listened to until it takes them.
-const FAULTS: usize = 16;
-/// How long a stream may be silent before its Hello.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a comment.
+const COMMENT: RangeInclusive<usize> = 0..=4096;
+/// Most parameters of a proposal.
+const MOST_PARAMETERS: usize = 32;
 
 /// The service.
 #[derive(Debug)]
@@ -50,165 +44,137 @@ impl Service {
     async fn signals(&self) -> Result<Vec<RemediationSignal>, Status> {
         self.handle.ask(Command::Signals).await.map_err(unavailable)
     }
+
+    /// One signal and what became of it. What a caller may not see is not there.
+    async fn signal(&self, caller: &Caller, text: &str) -> Result<(RemediationSignal, Vec<Step>), Status> {
+        let id = wire::id(text).map_err(invalid)?;
+        let found = self.handle.ask(|reply| Command::Signal(id, reply)).await.map_err(unavailable)?;
+        let found = found.filter(|(signal, _)| caller.sees(signal));
+        found.ok_or_else(|| Status::not_found(format!("there is no signal {id}")))
+    }
+
+    /// Says something of a signal to the engine; gives the signal once that is durable.
+    async fn say(&self, id: Id, event: Event) -> Result<v1::Signal, Status> {
+        let answer = self.handle.ask(|reply| Command::OfSignal { id, event, reply }).await.map_err(unavailable)?;
+        answer.map(|signal| wire::signal(&signal)).map_err(|no| match no {
+            NoEffect::Unknown(_) => Status::not_found(no.to_string()),
+            NoEffect::Refused(why) => Status::failed_precondition(why),
+        })
+    }
 }
 
 #[tonic::async_trait]
 impl RemediationBus for Service {
     type SubscribeStream = Outgoing;
+    type WatchSignalsStream = Watching<v1::Signal>;
 
     async fn subscribe(
         &self,
         request: Request<Streaming<ControllerMessage>>,
     ) -> Result<Response<Outgoing>, Status> {
-        let permit = self.streams.open()?;
-        let (outbox, effects) = mpsc::channel(OUTBOX);
-        let (fault_sender, faults) = mpsc::channel(FAULTS);
-        let listener = Listener {
-            incoming: request.into_inner(),
-            faults: fault_sender,
-            subscription: Subscription { session: self.handle.session(), handle: self.handle.clone() },
-            permit,
-        };
-        tokio::spawn(listener.run(outbox));
-        Ok(Response::new(Outgoing { effects, faults }))
+        let caller = caller(&request)?;
+        let permit = self.streams.open(caller.clone())?;
+        let outgoing = subscribe(request.into_inner(), &self.handle, permit, caller);
+        Ok(Response::new(outgoing))
     }
 
     async fn list_signals(
         &self,
         request: Request<ListSignalsRequest>,
     ) -> Result<Response<ListSignalsResponse>, Status> {
+        let caller = caller(&request)?;
         let request = request.into_inner();
-        let state = wire::optional_signal_state(request.state)
-            .map_err(|problem| Status::invalid_argument(problem.to_string()))?;
-        let wanted = |signal: &&RemediationSignal| state.is_none_or(|state| signal.state == state);
+        let state = wire::optional_signal_state(request.state).map_err(invalid)?;
+        let wanted = |signal: &&RemediationSignal| {
+            state.is_none_or(|state| signal.state == state) && caller.sees(signal)
+        };
         let all = self.signals().await?;
         let signals = fitting(all.iter().filter(wanted).map(wire::signal), request.limit);
         Ok(Response::new(ListSignalsResponse { signals }))
     }
 
+    async fn get_signal(&self, request: Request<GetSignalRequest>) -> Result<Response<v1::Signal>, Status> {
+        let caller = caller(&request)?;
+        let (signal, _) = self.signal(&caller, &request.into_inner().signal_id).await?;
+        Ok(Response::new(wire::signal(&signal)))
+    }
+
+    async fn watch_signals(
+        &self,
+        request: Request<WatchSignalsRequest>,
+    ) -> Result<Response<Self::WatchSignalsStream>, Status> {
+        let caller = caller(&request)?;
+        let permit = self.streams.open(caller.clone())?;
+        // First listen, then ask: nothing can happen in between.
+        let changes = self.handle.watch_signals();
+        let mut known = Vec::new();
+        if request.into_inner().include_current {
+            known = self.signals().await?;
+            known.retain(|signal| signal.state.is_live());
+        }
+        Ok(Response::new(watch(permit, changes, known, wire::signal, move |signal| caller.sees(signal))))
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
+        let caller = caller(&request)?;
+        let (_, steps) = self.signal(&caller, &request.into_inner().signal_id).await?;
+        Ok(Response::new(HistoryResponse { steps: steps.iter().map(wire::step).collect() }))
+    }
+
     async fn decide(&self, request: Request<DecideRequest>) -> Result<Response<DecideResponse>, Status> {
-        let DecideRequest { signal_id, approve, by, comment } = request.into_inner();
-        let id = wire::id(&signal_id).map_err(|problem| Status::invalid_argument(problem.to_string()))?;
-        words("by", &by, 1..=256)?;
-        words("comment", &comment, 0..=4096)?;
-        let decide = |reply| Command::Decide { id, approve, by, comment, reply };
-        match self.handle.ask(decide).await.map_err(unavailable)? {
-            Ok(signal) => Ok(Response::new(DecideResponse { signal: Some(wire::signal(&signal)) })),
-            Err(_) if self.signals().await?.iter().all(|signal| signal.id != id) => {
-                Err(Status::not_found(format!("there is no signal {id}")))
-            }
-            Err(why) => Err(Status::failed_precondition(why)),
+        let (caller, by) = (caller(&request)?, signed(&request, &request.get_ref().by)?);
+        let DecideRequest { signal_id, approve, comment, .. } = request.into_inner();
+        words("comment", &comment, COMMENT)?;
+        let (signal, _) = self.signal(&caller, &signal_id).await?;
+        if !caller.approves(&signal.consent.group) {
+            let group = &signal.consent.group;
+            return Err(Status::permission_denied(format!("signal {} needs the role approver:{group}", signal.id)));
         }
+        let id = signal.id;
+        let signal = self.say(id, Event::Decide { signal: id, approve, by, comment }).await?;
+        Ok(Response::new(DecideResponse { signal: Some(signal) }))
     }
-}
 
-/// Everything for one controller: faults of its messages, and what the engine sends, until that ends.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    effects: mpsc::Receiver<Effect>,
-    faults: mpsc::Receiver<Fault>,
-}
-
-impl Stream for Outgoing {
-    type Item = Result<BusMessage, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Poll::Ready(Some(fault)) = self.faults.poll_recv(context) {
-                return Poll::Ready(Some(Ok(wire::fault_message(fault))));
-            }
-            match self.effects.poll_recv(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(effect)) => {
-                    if let Some(message) = wire::bus_message(&effect) {
-                        return Poll::Ready(Some(Ok(message)));
-                    }
-                }
-                Poll::Ready(None) => {
-                    // The last fault may have come between the two looks.
-                    self.faults.close();
-                    let last = self.faults.try_recv().ok();
-                    return Poll::Ready(last.map(|fault| Ok(wire::fault_message(fault))));
-                }
-            }
+    async fn propose(&self, request: Request<ProposeRequest>) -> Result<Response<v1::Signal>, Status> {
+        let by = signed(&request, &request.get_ref().by)?;
+        let request = request.into_inner();
+        words("comment", &request.comment, COMMENT)?;
+        if request.parameters.len() > MOST_PARAMETERS {
+            let given = request.parameters.len();
+            return Err(Status::invalid_argument(format!("{given} parameters: give {MOST_PARAMETERS} at most")));
         }
-    }
-}
-
-/// Listens to one controller.
-struct Listener {
-    incoming: Streaming<ControllerMessage>,
-    faults: mpsc::Sender<Fault>,
-    subscription: Subscription,
-    permit: Permit,
-}
-
-/// A subscription that the engine knows of, or may. However it ends, the engine is told.
-struct Subscription {
-    session: Session,
-    handle: Handle,
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let at = self.handle.lease_ms();
-        // An engine that has stopped has forgotten it already.
-        self.handle.send(Command::Controller(Event::Disconnect { session: self.session, at })).ok();
-    }
-}
-
-impl Listener {
-    async fn run(mut self, outbox: mpsc::Sender<Effect>) {
-        let hello = match tokio::time::timeout(HELLO_WITHIN, self.next()).await {
-            Ok(None) => return,
-            Ok(Some(message)) => hello(message),
-            Err(_) => Err(format!("no Hello within {} s", HELLO_WITHIN.as_secs())),
-        };
-        let hello = match hello {
-            Ok(hello) => hello,
-            Err(problem) => return self.fault(String::new(), FaultCode::BadHello.name(), problem).await,
-        };
-        tracing::info!(session = %self.subscription.session, controller = ?hello.controller, "subscribed");
-        let session = self.subscription.session;
-        let connect = Command::Connect { session, hello, outbox };
-        if self.subscription.handle.send(connect).is_err() {
-            return;
+        for (key, value) in &request.parameters {
+            words("parameters", key, 1..=256)?;
+            words("parameters", value, 0..=4096)?;
         }
-        while let Some(message) = self.next().await {
-            let at = self.subscription.handle.lease_ms();
-            match wire::controller_event(message, session, at) {
-                Ok(event) => {
-                    if self.subscription.handle.send(Command::Controller(event)).is_err() {
-                        return;
-                    }
-                }
-                Err(refused) => self.fault(refused.signal, refused.code, refused.problem).await,
-            }
-        }
-        tracing::info!(%session, "unsubscribed");
+        let proposal = wire::proposal_from(request, by).map_err(invalid)?;
+        self.say(proposal.id(), Event::Propose(proposal)).await.map(Response::new)
     }
 
-    /// The next message; `None` when either side has ended, or the server stops.
-    async fn next(&mut self) -> Option<ControllerMessage> {
-        tokio::select! {
-            biased;
-            () = self.permit.server_stops() => None,
-            () = self.faults.closed() => None,
-            message = self.incoming.message() => message.ok().flatten(),
-        }
+    async fn cancel_signal(&self, request: Request<CancelSignalRequest>) -> Result<Response<v1::Signal>, Status> {
+        let (caller, by) = (caller(&request)?, signed(&request, &request.get_ref().by)?);
+        let CancelSignalRequest { signal_id, comment, .. } = request.into_inner();
+        words("comment", &comment, COMMENT)?;
+        let (signal, _) = self.signal(&caller, &signal_id).await?;
+        let id = signal.id;
+        self.say(id, Event::Withdraw { signal: id, by, comment }).await.map(Response::new)
     }
 
-    async fn fault(&self, signal_id: String, code: &str, message: String) {
-        // A client that went away needs no fault; the next look at it ends the subscription.
-        drop(self.faults.send(Fault { signal_id, code: code.to_string(), message }).await);
+    async fn halt(&self, request: Request<HaltRequest>) -> Result<Response<HaltResponse>, Status> {
+        let by = signed(&request, &request.get_ref().by)?;
+        let HaltRequest { halt, comment, .. } = request.into_inner();
+        words("comment", &comment, COMMENT)?;
+        heard(&self.handle, Word::Halt { halt, by, comment }).await?;
+        Ok(Response::new(HaltResponse {}))
     }
-}
 
-fn hello(message: ControllerMessage) -> Result<Hello, String> {
-    let Some(Message::Hello(hello)) = message.message else {
-        return Err("the first message must be Hello".to_string());
-    };
-    let kind = wire::controller_kind(hello.kind).map_err(|problem| problem.to_string())?;
-    let scope: BTreeMap<String, String> = hello.scope.into_iter().collect();
-    Ok(Hello { controller: hello.controller, kind, scope, capacity: hello.capacity })
+    async fn list_policies(
+        &self,
+        _: Request<ListPoliciesRequest>,
+    ) -> Result<Response<ListPoliciesResponse>, Status> {
+        let (policies, halted) = self.handle.ask(Command::Policies).await.map_err(unavailable)?;
+        let policies = policies.iter().map(wire::policy_status).collect();
+        let halted = halted.map(|halted| halted.to_string()).unwrap_or_default();
+        Ok(Response::new(ListPoliciesResponse { policies, halted }))
+    }
 }

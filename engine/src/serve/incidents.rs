@@ -1,20 +1,18 @@
 //! Incidents: lists, watches, and people's word on them.
 
-use std::{pin::Pin, sync::Arc};
-
 use foreshock_proto::v1::{
     self, AcknowledgeRequest, FeedbackRequest, FeedbackResponse, GetIncidentRequest, ListAdjustmentsRequest,
     ListAdjustmentsResponse, ListIncidentsRequest, ListIncidentsResponse, ListSuppressedRequest,
     ListSuppressedResponse, UndoRequest, UndoResponse, WatchIncidentsRequest, incidents_server::Incidents,
 };
-use tokio::sync::{broadcast, mpsc};
-use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 
 use super::{
-    heard, invalid,
-    limits::{Permit, Streams, fitting},
-    unavailable, wire, words,
+    caller, heard, invalid,
+    limits::{Streams, fitting},
+    signed, unavailable,
+    watching::{Watching, watch},
+    wire, words,
 };
 use crate::{
     run::{Command, Handle},
@@ -44,13 +42,13 @@ impl Service {
 
 #[tonic::async_trait]
 impl Incidents for Service {
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::Incident, Status>> + Send>>;
+    type WatchStream = Watching<v1::Incident>;
 
     async fn watch(
         &self,
         request: Request<WatchIncidentsRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let permit = self.streams.open()?;
+        let permit = self.streams.open(caller(&request)?)?;
         // First listen, then ask: nothing can happen in between.
         let changes = self.handle.watch();
         let mut known = Vec::new();
@@ -58,12 +56,7 @@ impl Incidents for Service {
             known = self.all().await?;
             known.retain(|incident| incident.state == IncidentState::Open);
         }
-        let (out, outgoing) = mpsc::channel(16);
-        tokio::spawn(async move {
-            let mut watch = Watch { permit, out, known };
-            watch.run(changes).await;
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
+        Ok(Response::new(watch(permit, changes, known, wire::incident, |_| true)))
     }
 
     async fn list(
@@ -88,9 +81,9 @@ impl Incidents for Service {
         &self,
         request: Request<AcknowledgeRequest>,
     ) -> Result<Response<v1::Incident>, Status> {
-        let AcknowledgeRequest { id: text, by } = request.into_inner();
+        let by = signed(&request, &request.get_ref().by)?;
+        let text = request.into_inner().id;
         let incident = id(&text)?;
-        words("by", &by, 1..=256)?;
         heard(&self.handle, Word::Acknowledge { incident, by }).await?;
         self.get(Request::new(GetIncidentRequest { id: text })).await
     }
@@ -99,8 +92,8 @@ impl Incidents for Service {
         &self,
         request: Request<FeedbackRequest>,
     ) -> Result<Response<FeedbackResponse>, Status> {
-        let request = request.into_inner();
-        words("by", &request.by, 1..=256)?;
+        let by = signed(&request, &request.get_ref().by)?;
+        let request = FeedbackRequest { by, ..request.into_inner() };
         words("cause", &request.cause, 0..=1024)?;
         words("comment", &request.comment, 0..=4096)?;
         let feedback = wire::feedback_from(request).map_err(invalid)?;
@@ -120,9 +113,8 @@ impl Incidents for Service {
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Result<Response<UndoResponse>, Status> {
-        let UndoRequest { id: text, by } = request.into_inner();
-        let adjustment = id(&text)?;
-        words("by", &by, 1..=256)?;
+        let by = signed(&request, &request.get_ref().by)?;
+        let adjustment = id(&request.into_inner().id)?;
         heard(&self.handle, Word::Undo { adjustment, by }).await?;
         Ok(Response::new(UndoResponse {}))
     }
@@ -134,57 +126,6 @@ impl Incidents for Service {
         let suppressed = self.handle.ask(Command::Suppressed).await.map_err(unavailable)?;
         let suppressed = fitting(suppressed.iter().map(wire::suppressed), request.into_inner().limit);
         Ok(Response::new(ListSuppressedResponse { suppressed }))
-    }
-}
-
-/// One client that watches.
-struct Watch {
-    permit: Permit,
-    out: mpsc::Sender<Result<v1::Incident, Status>>,
-    /// What is open at the start, newest first.
-    known: Vec<Incident>,
-}
-
-impl Watch {
-    async fn run(&mut self, mut changes: broadcast::Receiver<Arc<Incident>>) {
-        for incident in self.known.iter().rev() {
-            if self.out.send(Ok(wire::incident(incident))).await.is_err() {
-                return;
-            }
-        }
-        loop {
-            let change = tokio::select! {
-                biased;
-                () = self.permit.server_stops() => {
-                    return self.end(Status::unavailable("the engine is stopping")).await;
-                }
-                () = self.out.closed() => return,
-                change = changes.recv() => change,
-            };
-            let incident = match change {
-                Ok(incident) => incident,
-                Err(broadcast::error::RecvError::Closed) => {
-                    return self.end(unavailable(crate::run::Stopped)).await;
-                }
-                Err(broadcast::error::RecvError::Lagged(lost)) => {
-                    let why = format!("fell behind, {lost} changes are lost: watch again with include_open");
-                    return self.end(Status::resource_exhausted(why)).await;
-                }
-            };
-            if self.is_new(&incident) && self.out.send(Ok(wire::incident(&incident))).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Whether it was not sent among those that were open at the start.
-    fn is_new(&self, incident: &Incident) -> bool {
-        self.known.iter().all(|known| known.id != incident.id || known.revision < incident.revision)
-    }
-
-    async fn end(&self, status: Status) {
-        // A client that went away needs no reason.
-        drop(self.out.send(Err(status)).await);
     }
 }
 

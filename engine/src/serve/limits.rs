@@ -1,53 +1,143 @@
 //! What clients may ask of us at once, and the end of what they asked for.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    future::pending,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use prost::Message;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::Instant,
+};
 use tonic::Status;
 
+use super::access::Access;
+use crate::types::Caller;
+
 /// Streams of all clients together: controllers and watchers.
-const MAX_STREAMS: usize = 1024;
+const MAX_STREAMS: usize = 4096;
+/// Streams of one caller, where callers are known.
+const MAX_STREAMS_OF_ONE: usize = 1024;
 /// What a list may weigh: under the 4 MiB that clients take unless told otherwise.
 const MAX_LIST_BYTES: usize = 3 << 20;
 /// What a list has at most when the client does not say.
 const DEFAULT_LIMIT: usize = 100;
 
-/// Counts the streams, and ends them when the server stops.
+/// Counts the streams, and ends them when the server stops or their caller is known no more.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     free: Arc<Semaphore>,
+    by_caller: Arc<Mutex<HashMap<String, usize>>>,
     ended: watch::Receiver<()>,
+    access: Arc<Access>,
 }
 
 /// The right to one stream, for as long as it is held.
 #[derive(Debug)]
 pub(super) struct Permit {
     _held: OwnedSemaphorePermit,
+    by_caller: Arc<Mutex<HashMap<String, usize>>>,
+    caller: Caller,
     ended: watch::Receiver<()>,
+    changes: watch::Receiver<()>,
+    access: Arc<Access>,
 }
 
 impl Streams {
     /// Streams that end when the sender of `ended` is gone.
-    pub(super) fn new(ended: watch::Receiver<()>) -> Streams {
-        Streams { free: Arc::new(Semaphore::new(MAX_STREAMS)), ended }
+    pub(super) fn new(ended: watch::Receiver<()>, access: Arc<Access>) -> Streams {
+        Streams { free: Arc::new(Semaphore::new(MAX_STREAMS)), by_caller: Arc::default(), ended, access }
     }
 
     /// One more stream, if there is room.
-    pub(super) fn open(&self) -> Result<Permit, Status> {
-        let held = self.free.clone().try_acquire_owned().map_err(|_| {
-            Status::resource_exhausted(format!(
-                "{MAX_STREAMS} streams are open: close one, or try again later"
-            ))
-        })?;
-        Ok(Permit { _held: held, ended: self.ended.clone() })
+    pub(super) fn open(&self, caller: Caller) -> Result<Permit, Status> {
+        let full = |most: usize, whose: &str| {
+            Status::resource_exhausted(format!("{most} streams{whose} are open: close one, or try again later"))
+        };
+        let held = self.free.clone().try_acquire_owned().map_err(|_| full(MAX_STREAMS, ""))?;
+        if !caller.name.is_empty() {
+            let mut all = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = all.entry(caller.name.clone()).or_default();
+            if *open >= MAX_STREAMS_OF_ONE {
+                return Err(full(MAX_STREAMS_OF_ONE, " of one caller"));
+            }
+            *open += 1;
+        }
+        Ok(Permit {
+            _held: held,
+            by_caller: self.by_caller.clone(),
+            caller,
+            ended: self.ended.clone(),
+            changes: self.access.changes(),
+            access: self.access.clone(),
+        })
     }
 }
 
 impl Permit {
-    /// Returns when the server stops.
-    pub(super) async fn server_stops(&mut self) {
-        while self.ended.changed().await.is_ok() {}
+    /// Returns when the stream must end: the server stops, or the caller is known no more.
+    pub(super) async fn ends(&mut self) {
+        let left = self.caller.expires_in();
+        let expires = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => pending().await,
+            }
+        };
+        let forgotten = async {
+            while self.access.still_knows(&self.caller) {
+                if self.changes.changed().await.is_err() {
+                    pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = async { while self.ended.changed().await.is_ok() {} } => {}
+            () = expires => {}
+            () = forgotten => {}
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut all = self.by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = all.get_mut(&self.caller.name) {
+            *open -= 1;
+            if *open == 0 {
+                all.remove(&self.caller.name);
+            }
+        }
+    }
+}
+
+/// Messages of one stream: so many a second are read, and so many at once; who sends more waits.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// What may be read at once, and when that was.
+    left: f64,
+    at: Instant,
+}
+
+/// Messages of one stream that are read a second, and at once.
+const PACE: f64 = 1000.0;
+
+impl Pace {
+    pub(super) fn new() -> Pace {
+        Pace { left: PACE, at: Instant::now() }
+    }
+
+    /// One more message; returns when it may be taken.
+    pub(super) async fn one(&mut self) {
+        let now = Instant::now();
+        self.left = (self.left + PACE * now.duration_since(self.at).as_secs_f64()).min(PACE) - 1.0;
+        self.at = now;
+        if self.left < 0.0 {
+            tokio::time::sleep(Duration::from_secs_f64(-self.left / PACE)).await;
+        }
     }
 }
 
@@ -82,15 +172,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stream_is_read_no_faster_than_it_may_be() {
+        let (mut pace, began) = (Pace::new(), Instant::now());
+        for _ in 0..3 * PACE as usize {
+            pace.one().await;
+        }
+        let took = began.elapsed().as_secs_f64();
+        assert!((1.9..4.0).contains(&took), "{took} s for three thousand, one of them at once");
+    }
+
+    fn named(name: &str) -> Caller {
+        Caller { name: name.to_string(), ..Caller::anybody() }
+    }
+
+    #[tokio::test]
     async fn streams_are_bounded_and_end_with_the_server() {
         let (ending, ended) = watch::channel(());
-        let streams = Streams::new(ended);
-        let mut held: Vec<Permit> = (0..MAX_STREAMS).map(|_| streams.open().unwrap()).collect();
-        assert_eq!(streams.open().unwrap_err().code(), tonic::Code::ResourceExhausted);
+        let streams = Streams::new(ended, Arc::new(Access::open()));
+        let open = |caller: &str| streams.open(named(caller));
+        let mut held: Vec<Permit> = (0..MAX_STREAMS_OF_ONE).map(|_| open("ann").unwrap()).collect();
+        assert_eq!(open("ann").unwrap_err().code(), tonic::Code::ResourceExhausted);
+        held.pop();
+        held.push(open("ann").unwrap());
+        held.extend((held.len()..MAX_STREAMS).map(|_| open("").unwrap()));
+        assert_eq!(open("bob").unwrap_err().code(), tonic::Code::ResourceExhausted);
         let mut last = held.pop().unwrap();
         drop(ending);
-        last.server_stops().await;
+        last.ends().await;
         drop(last);
-        streams.open().unwrap();
+        open("bob").unwrap();
+        drop(held);
+        assert!(streams.by_caller.lock().unwrap().is_empty());
     }
 }

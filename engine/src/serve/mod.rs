@@ -1,34 +1,44 @@
 //! gRPC for controllers and people: the services of `foreshock.v1`, health and reflection.
 //!
-//! * `bus`: controllers' streams, signals and decisions · `incidents`: lists, watches, people's word · `silences`
+//! * `bus`: signals and what people say of them · `subscribe`: controllers' streams · `gate` · `incidents`: lists, watches, people's word · `silences`
 //! * `wire`: our types as protobuf messages and back · `limits`: what a client may ask of us at once
-//! * `connections`: how many may be connected
+//! * `watching`: revisions as they come
+//! * `connections`: how many may be connected · `tls`: secure ones
+//! * `access`: who a client is · `guard`: what it may ask
 //!
 //! Decides nothing: every question goes to the engine through [`Handle`].
 
+pub mod access;
 mod bus;
 mod connections;
+mod gate;
+mod guard;
 mod incidents;
 mod limits;
 mod silences;
+mod subscribe;
+mod tls;
+mod watching;
 pub mod wire;
 
 use std::{future::Future, time::Duration};
 
 use foreshock_proto::v1::{
-    self, incidents_server::IncidentsServer, remediation_bus_server::RemediationBusServer,
+    self, gate_server::GateServer, incidents_server::IncidentsServer, remediation_bus_server::RemediationBusServer,
     silences_server::SilencesServer,
 };
 use tokio::sync::watch;
-use tonic::{Status, transport::Server};
+use tonic::{Request, Status, transport::Server};
 use tonic_health::{ServingStatus, server::health_reporter};
 
 use crate::{
     run::{Command, Handle, Stopped, Unheard},
-    types::Word,
+    types::{Caller, Word},
 };
-pub use connections::{Connection, Limited};
+pub use connections::{Connection, Limited, Peer};
+pub use guard::{Guard, Refusal};
 use limits::Streams;
+pub use tls::Tls;
 
 /// What a controller may send in one message.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -43,12 +53,17 @@ const GRACE: Duration = Duration::from_secs(1);
 pub async fn grpc(
     listener: Limited,
     handle: Handle,
+    guard: Guard,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let (ending, ended) = watch::channel(());
     let (health, health_service) = health_reporter();
-    let services = ["", "foreshock.v1.RemediationBus", "foreshock.v1.Incidents", "foreshock.v1.Silences"];
-    for service in services {
+    let services =
+        ["", "RemediationBus", "Gate", "Incidents", "Silences"].map(|name| match name {
+            "" => String::new(),
+            name => format!("foreshock.v1.{name}"),
+        });
+    for service in &services {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
     let reflection = tonic_reflection::server::Builder::configure()
@@ -56,11 +71,12 @@ pub async fn grpc(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("both sets were made by compilers: build.rs and tonic-health's");
-    let streams = Streams::new(ended.clone());
+    let streams = Streams::new(ended.clone(), guard.access().clone());
     let bus = RemediationBusServer::new(bus::Service::new(handle.clone(), streams.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let incidents = IncidentsServer::new(incidents::Service::new(handle.clone(), streams))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let gate = GateServer::new(gate::Service::new(handle.clone())).max_decoding_message_size(MAX_REQUEST_BYTES);
     let silences =
         SilencesServer::new(silences::Service::new(handle)).max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut drained = ended.clone();
@@ -69,9 +85,11 @@ pub async fn grpc(
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .max_concurrent_streams(MAX_REQUESTS_PER_CONNECTION)
         .concurrency_limit_per_connection(MAX_REQUESTS_PER_CONNECTION as usize)
+        .layer(guard)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(bus)
+        .add_service(gate)
         .add_service(incidents)
         .add_service(silences)
         // An error is what is waited for: the sender is gone.
@@ -80,7 +98,7 @@ pub async fn grpc(
         });
     let stopping = async {
         stop.await;
-        for service in services {
+        for service in &services {
             health.set_service_status(service, ServingStatus::NotServing).await;
         }
         drop(ending);
@@ -91,6 +109,19 @@ pub async fn grpc(
         served = server => served,
         () = stopping => Ok(()),
     }
+}
+
+/// Who asks. The guard put it there; a request that came around it has no rights.
+fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let caller = request.extensions().get().cloned();
+    caller.ok_or_else(|| Status::internal("nobody looked at who asks: this is a bug"))
+}
+
+/// The name that is written down for what somebody says: who they are, or, where nobody is known, who they say that they are.
+fn signed<T>(request: &Request<T>, by: &str) -> Result<String, Status> {
+    let caller = caller(request)?;
+    words("by", by, usize::from(caller.name.is_empty())..=256)?;
+    Ok(caller.signs(by))
 }
 
 /// What a client is told when the engine does not answer any more.

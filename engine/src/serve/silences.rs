@@ -6,7 +6,7 @@ use foreshock_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{heard, invalid, unavailable, wire, words};
+use super::{heard, invalid, signed, unavailable, wire, words};
 use crate::{
     run::{Command, Handle},
     types::Word,
@@ -38,8 +38,8 @@ impl Service {
 #[tonic::async_trait]
 impl Silences for Service {
     async fn create(&self, request: Request<CreateSilenceRequest>) -> Result<Response<v1::Silence>, Status> {
-        let CreateSilenceRequest { matchers, from_unix_ms, lasts_ms, by, comment } = request.into_inner();
-        words("by", &by, 1..=256)?;
+        let by = signed(&request, &request.get_ref().by)?;
+        let CreateSilenceRequest { matchers, from_unix_ms, lasts_ms, comment, .. } = request.into_inner();
         words("comment", &comment, 0..=4096)?;
         if !(1..=MOST_MATCHERS).contains(&matchers.len()) {
             let given = matchers.len();
@@ -64,9 +64,8 @@ impl Silences for Service {
     }
 
     async fn end(&self, request: Request<EndSilenceRequest>) -> Result<Response<EndSilenceResponse>, Status> {
-        let EndSilenceRequest { id, by } = request.into_inner();
-        words("by", &by, 1..=256)?;
-        let silence = wire::id(&id).map_err(invalid)?;
+        let by = signed(&request, &request.get_ref().by)?;
+        let silence = wire::id(&request.into_inner().id).map_err(invalid)?;
         heard(&self.handle, Word::EndSilence { silence, by }).await?;
         Ok(Response::new(EndSilenceResponse {}))
     }

@@ -1,17 +1,11 @@
 //! Silences: which of them hold, those of the configuration and those that people gave.
 //!
-//! * `schedule`: windows that come once or again and again, in any time zone
-//!
 //! Pure: time is given. What a silence does is others' work: the shards hold its series back from learning, the correlator
 //! opens no incident for what it means.
 
-mod schedule;
-
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Id, Section, Silence, section::SectionError};
-
-pub use schedule::{LONGEST_DAYS, Schedule, When};
+use crate::types::{Id, Schedule, Section, Silence, section::SectionError};
 
 /// Most silences that people gave and that are not over.
 pub const MOST: usize = 10_000;

@@ -81,7 +81,7 @@ pub struct Incident {
     pub split_from: Option<Id>,
     /// Who looks after it.
     pub acknowledged_by: Option<String>,
-    /// What came of remediation: `verified` or `not recovered`.
+    /// What came of remediation: `recovered`, `improved`, `no effect` or `worse`.
     pub remediation: Option<String>,
     /// Whether this revision should notify people.
     pub page: bool,

@@ -7,7 +7,7 @@
 //! * `sample`: the numbers, log lines and spans that measures take out of batches
 //! * `alert`, `change`: what others say
 //! * `sighting`: what telemetry says in passing of how an entity runs
-//! * `silence`, `word`: what people say
+//! * `silence`, `schedule`, `word`: what people say · `role`: what somebody may do
 //! * `anomaly`, `incident`, `signal`: what the engine says
 //! * `hash`: the one stable hash behind every id
 //! * `section`: the form in which a state machine saves itself
@@ -20,7 +20,9 @@ pub mod hash;
 pub mod incident;
 pub mod measured;
 pub mod record;
+pub mod role;
 pub mod sample;
+pub mod schedule;
 pub mod section;
 pub mod series;
 pub mod sighting;
@@ -36,10 +38,12 @@ pub use hash::{Id, stable_hash};
 pub use incident::{Harm, Incident, IncidentEvent, IncidentState, Member, Suppressed, Suspect};
 pub use measured::{Measured, TickRows};
 pub use record::{Record, Reject, RejectReason, Source};
+pub use role::{Caller, Right, Role, Scope};
 pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};
+pub use schedule::{LONGEST_DAYS, Schedule, When};
 pub use section::Section;
 pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind};
 pub use sighting::{Facet, Sighting};
-pub use signal::{Action, ControllerKind, RemediationSignal, SignalState};
+pub use signal::{Action, Consent, ControllerKind, Recovery, RemediationSignal, SignalState};
 pub use silence::{Matcher, Silence};
 pub use word::{Adjustment, Feedback, Lesson, Verdict, Word};

@@ -15,6 +15,30 @@ pub enum ControllerKind {
     Deploy,
     /// Retrains or rolls back models.
     Retrain,
+    /// Runs workflows: pipelines, jobs, runbooks.
+    Workflow,
+    /// Tells people.
+    Notify,
+}
+
+impl ControllerKind {
+    const ALL: [ControllerKind; 4] =
+        [ControllerKind::Deploy, ControllerKind::Retrain, ControllerKind::Workflow, ControllerKind::Notify];
+
+    /// The kind as it stands in roles.
+    pub fn name(self) -> &'static str {
+        match self {
+            ControllerKind::Deploy => "deploy",
+            ControllerKind::Retrain => "retrain",
+            ControllerKind::Workflow => "workflow",
+            ControllerKind::Notify => "notify",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<ControllerKind> {
+        ControllerKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// What a signal asks for.
@@ -23,27 +47,94 @@ pub enum ControllerKind {
 pub enum Action {
     /// Go back to the version before the blamed change.
     Rollback,
+    /// Halt the rollout that is under way.
+    PauseRollout,
+    /// Hold back the promotion of the version to more traffic or to the next environment.
+    PromoteHold,
     /// Restart the workload.
     Restart,
+    /// Run more or fewer replicas.
+    Scale,
+    /// Turn a feature flag off.
+    DisableFlag,
     /// Retrain the model.
     Retrain,
+    /// Go back to the version of the model before.
+    RollbackModel,
+    /// Run a workflow.
+    RunWorkflow,
+    /// Tell somebody; changes nothing.
+    Notify,
 }
 
 impl Action {
+    /// All of them.
+    pub const ALL: [Action; 10] = [
+        Action::Rollback,
+        Action::PauseRollout,
+        Action::PromoteHold,
+        Action::Restart,
+        Action::Scale,
+        Action::DisableFlag,
+        Action::Retrain,
+        Action::RollbackModel,
+        Action::RunWorkflow,
+        Action::Notify,
+    ];
+
     /// The action as it stands on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Action::Rollback => "rollback",
+            Action::PauseRollout => "pause_rollout",
+            Action::PromoteHold => "promote_hold",
             Action::Restart => "restart",
+            Action::Scale => "scale",
+            Action::DisableFlag => "disable_flag",
             Action::Retrain => "retrain",
+            Action::RollbackModel => "rollback_model",
+            Action::RunWorkflow => "run_workflow",
+            Action::Notify => "notify",
         }
+    }
+
+    /// The action of this name.
+    pub fn from_name(name: &str) -> Option<Action> {
+        Action::ALL.into_iter().find(|action| action.name() == name)
     }
 
     /// The kind of controller that executes it.
     pub fn controller(self) -> ControllerKind {
         match self {
-            Action::Rollback | Action::Restart => ControllerKind::Deploy,
-            Action::Retrain => ControllerKind::Retrain,
+            Action::Rollback
+            | Action::PauseRollout
+            | Action::PromoteHold
+            | Action::Restart
+            | Action::Scale
+            | Action::DisableFlag => ControllerKind::Deploy,
+            Action::Retrain | Action::RollbackModel => ControllerKind::Retrain,
+            Action::RunWorkflow => ControllerKind::Workflow,
+            Action::Notify => ControllerKind::Notify,
+        }
+    }
+
+    /// Whether it goes back to the version before a change, and needs one.
+    pub fn goes_back(self) -> bool {
+        matches!(self, Action::Rollback | Action::RollbackModel)
+    }
+
+    /// Whether it changes a system.
+    pub fn changes(self) -> bool {
+        self != Action::Notify
+    }
+
+    /// What the controller has to be told in the signal's attributes.
+    pub fn needs(self) -> &'static [&'static str] {
+        match self {
+            Action::Scale => &["replicas"],
+            Action::DisableFlag => &["flag"],
+            Action::RunWorkflow => &["workflow"],
+            _ => &[],
         }
     }
 }
@@ -77,6 +168,12 @@ pub enum SignalState {
 }
 
 impl SignalState {
+    /// Whether something may still come of it.
+    pub fn is_live(self) -> bool {
+        use SignalState::*;
+        matches!(self, AwaitingApproval | Ready | Leased | Succeeded | DryRun)
+    }
+
     /// The state as a label and on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -93,6 +190,50 @@ impl SignalState {
             SignalState::DryRun => "dry_run",
         }
     }
+}
+
+/// What came of a signal that was carried out: the incident's series against their own expectation, before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// The incident resolved: its series are as they should be.
+    Recovered,
+    /// The deviation fell by half or more, and is not gone.
+    Improved,
+    /// Neither.
+    NoEffect,
+    /// The deviation grew by half or more, or spread to others.
+    Worse,
+}
+
+impl Recovery {
+    /// All of them.
+    pub const ALL: [Recovery; 4] = [Recovery::Recovered, Recovery::Improved, Recovery::NoEffect, Recovery::Worse];
+
+    /// The recovery as a label and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Recovery::Recovered => "recovered",
+            Recovery::Improved => "improved",
+            Recovery::NoEffect => "no_effect",
+            Recovery::Worse => "worse",
+        }
+    }
+}
+
+/// Who has to agree to a signal, and who has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Consent {
+    /// How many have to; 0: nobody.
+    pub needed: u32,
+    /// The group of approvers that they must be of; empty: any.
+    #[serde(default)]
+    pub group: String,
+    /// Who has, in order.
+    #[serde(default)]
+    pub by: Vec<String>,
+    /// After this event time it is too late, unix milliseconds.
+    pub until_ms: i64,
 }
 
 /// One remediation signal at one revision. One record of the topic `foreshock.signals`.
@@ -134,4 +275,16 @@ pub struct RemediationSignal {
     pub holder: String,
     /// Whether a controller accepted a lease of it: work may have begun.
     pub accepted: bool,
+    /// Who has to agree, and who has.
+    #[serde(default)]
+    pub consent: Consent,
+    /// Who proposed it; empty: a policy.
+    #[serde(default)]
+    pub proposed_by: String,
+    /// What came of it, once that is known.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
+    /// The signal that it takes back, if that is what it is for.
+    #[serde(default)]
+    pub undoes: Option<Id>,
 }

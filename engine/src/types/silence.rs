@@ -5,7 +5,11 @@ use std::{fmt, str::FromStr};
 use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::{anomaly::Anomaly, hash::Id, series::SeriesDef};
+use super::{
+    anomaly::Anomaly,
+    hash::Id,
+    series::{Entity, SeriesDef},
+};
 
 /// An interval of event time in which what these matchers mean opens no incident and teaches no model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,11 @@ impl Silence {
         let labels =
             Labels { kind: entity.kind.name(), name: &entity.name, measure, series: &anomaly.series };
         self.matchers.iter().all(|matcher| matcher.matches(&labels))
+    }
+
+    /// Whether it means this entity, whatever of it.
+    pub fn means_entity(&self, entity: &Entity) -> bool {
+        Matcher::all_mean_entity(&self.matchers, entity)
     }
 
     /// Whether it means this series.
@@ -101,6 +110,12 @@ impl Matcher {
     pub fn all_mean(matchers: &[Matcher], series: &SeriesDef) -> bool {
         let (kind, name) = (series.entity.kind.name(), series.entity.name.as_str());
         let labels = Labels { kind, name, measure: &series.measure, series: &series.name };
+        matchers.iter().all(|matcher| matcher.matches(&labels))
+    }
+
+    /// Whether all of these mean this entity: its kind and its name.
+    pub fn all_mean_entity(matchers: &[Matcher], entity: &Entity) -> bool {
+        let labels = Labels { kind: entity.kind.name(), name: &entity.name, measure: "", series: "" };
         matchers.iter().all(|matcher| matcher.matches(&labels))
     }
 

@@ -27,6 +27,15 @@ pub enum Word {
         /// Who.
         by: String,
     },
+    /// The kill switch: nothing is remediated any more, or again.
+    Halt {
+        /// Whether remediation halts, or goes on.
+        halt: bool,
+        /// Who.
+        by: String,
+        /// Why.
+        comment: String,
+    },
     /// What a judgement taught is forgotten.
     Undo {
         /// Which adjustment.

@@ -21,14 +21,14 @@ fn command(endpoint: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn foreshock(endpoint: &str, arguments: &[&str]) -> Done {
+pub fn foreshock_with(endpoint: &str, arguments: &[&str]) -> Done {
     let done = command(endpoint, arguments).output().unwrap();
     let [out, err] = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     (done.status.code().unwrap(), out, err)
 }
 
 pub fn fine(endpoint: &str, arguments: &[&str]) -> String {
-    let (code, out, err) = foreshock(endpoint, arguments);
+    let (code, out, err) = foreshock_with(endpoint, arguments);
     assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
     out
 }
@@ -143,7 +143,7 @@ fn errors_say_what_to_type_next() {
         (&endpoint, "controller deploy --dry-run --scope x", 64, "write key=value"),
     ] {
         let arguments: Vec<&str> = arguments.split(' ').collect();
-        let (got, out, err) = foreshock(endpoint, &arguments);
+        let (got, out, err) = foreshock_with(endpoint, &arguments);
         assert_eq!((got, out.as_str()), (code, ""), "{arguments:?}: {err}");
         assert!(err.contains(words), "{arguments:?}: {err}");
     }
@@ -174,7 +174,7 @@ fn signals_are_listed_and_decided() {
     let rejected = fine(&endpoint, &["signals", "reject", &no, "--by", "ann", "--comment", "wait", "--json"]);
     let rejected: RemediationSignal = serde_json::from_str(&rejected).unwrap();
     assert_eq!((rejected.state, rejected.note.as_str()), (SignalState::Rejected, "rejected by ann: wait"));
-    let (code, _, err) = foreshock(&endpoint, &["signals", "approve", &no, "--by", "ben"]);
+    let (code, _, err) = foreshock_with(&endpoint, &["signals", "approve", &no, "--by", "ben"]);
     assert_eq!(code, 2);
     assert_eq!(err, "foreshock: it does not wait for approval: rejected by ann: wait\n");
 }

@@ -11,12 +11,12 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use foreshock::{
     bus::{Backoff, Bus, BusConfig, Effect, Event, FaultCode, Session},
-    run::{Command, Handle, Unheard},
-    serve::Limited,
+    run::{Against, Command, Handle, NoEffect, Unheard},
+    serve::{Guard, Limited, Tls, access::Access},
     silences::Silences,
     types::*,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// What the tests know of the world, in event time.
 pub const NOW_MS: i64 = 1_000_000;
@@ -24,6 +24,8 @@ pub const NOW_MS: i64 = 1_000_000;
 /// A server with the double behind it. Stops when it is dropped.
 pub struct Double {
     pub address: SocketAddr,
+    pub access: Arc<Access>,
+    pub tls: Option<Arc<Tls>>,
     events: Option<Sender<Event>>,
     thread: Option<JoinHandle<()>>,
     stop: Option<oneshot::Sender<()>>,
@@ -33,36 +35,43 @@ pub struct Double {
 impl Double {
     /// Serves on this address; port 0 is any free one.
     pub fn start_at(address: SocketAddr, config: BusConfig) -> Double {
+        Double::start_with(address, config, Access::open(), None)
+    }
+
+    /// Serves those who are known, over TLS or without.
+    pub fn start_with(address: SocketAddr, config: BusConfig, access: Access, tls: Option<Tls>) -> Double {
+        let (access, tls) = (Arc::new(access), tls.map(Arc::new));
         let (command_sender, commands) = unbounded();
         let (events, told) = unbounded();
-        let (incidents, _) = broadcast::channel(1024);
-        let handle = Handle::new(command_sender, incidents.clone());
+        let handle = Handle::new(command_sender);
         let engine = Engine {
             bus: Bus::new(config).unwrap(),
             handle: handle.clone(),
             known: BTreeMap::new(),
             adjustments: Vec::new(),
             silences: Silences::default(),
-            incidents,
             outboxes: HashMap::new(),
         };
         let thread = std::thread::spawn(move || engine.run(&commands, &told));
         let (stop, stopped) = oneshot::channel::<()>();
         let (listening, address_of) = std::sync::mpsc::channel();
+        let (guard, secure) = (Guard::new(access.clone(), Default::default()), tls.clone());
         let server = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind(address).await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
-                let limited = Limited::new(listener, 1024, Default::default(), Default::default());
+                let limited = Limited::new(listener, secure, 1024, Default::default(), Default::default());
                 // On a task of its own, as the engine has it.
-                let serving = foreshock::serve::grpc(limited, handle, async { drop(stopped.await) });
+                let serving = foreshock::serve::grpc(limited, handle, guard, async { drop(stopped.await) });
                 tokio::spawn(serving).await.unwrap().unwrap();
             });
         });
         let address = address_of.recv().unwrap();
         let double = Double {
             address,
+            access,
+            tls,
             events: Some(events),
             thread: Some(thread),
             stop: Some(stop),
@@ -79,7 +88,8 @@ impl Double {
 
     /// Where clients find it.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Something happens.
@@ -199,7 +209,6 @@ struct Engine {
     known: BTreeMap<Id, Incident>,
     adjustments: Vec<Adjustment>,
     silences: Silences,
-    incidents: broadcast::Sender<Arc<Incident>>,
     outboxes: HashMap<Session, mpsc::Sender<Effect>>,
 }
 
@@ -236,7 +245,8 @@ impl Engine {
                 | Effect::Grant { session, .. }
                 | Effect::Cancel { session, .. }
                 | Effect::Fault { session, .. } => self.tell_controller(*session, effect),
-                Effect::Signal(_) | Effect::Remediation { .. } | Effect::Declined { .. } => {}
+                Effect::Signal(signal) => self.handle.tell_signal(signal.clone()),
+                Effect::Remediation { .. } | Effect::Declined { .. } => {}
             }
         }
         refused
@@ -253,7 +263,7 @@ impl Engine {
 
     fn revise(&mut self, incident: Incident) {
         self.known.insert(incident.id, incident.clone());
-        self.incidents.send(Arc::new(incident)).ok();
+        self.handle.tell_incident(incident);
     }
 
     fn change(&mut self, id: Id, change: impl FnOnce(&mut Incident)) -> Option<Incident> {
@@ -295,6 +305,10 @@ impl Engine {
                 self.silences.end(silence, NOW_MS);
                 Ok(())
             }
+            Word::Halt { halt, by, comment } => {
+                self.event(Event::Halt { halt, by, comment });
+                Ok(())
+            }
             Word::Undo { adjustment, .. } => {
                 let before = self.adjustments.len();
                 self.adjustments.retain(|known| known.id != adjustment);
@@ -332,11 +346,27 @@ impl Engine {
             Command::Signals(reply) => {
                 reply.send(self.bus.signals().into_iter().cloned().collect()).ok();
             }
-            Command::Decide { id, approve, by, comment, reply } => {
-                let refused = self.event(Event::Decide { signal: id, approve, by, comment });
+            Command::Signal(id, reply) => {
+                let found = self.bus.signal(id).map(|signal| (signal.clone(), self.bus.history(id)));
+                reply.send(found).ok();
+            }
+            Command::Policies(reply) => {
+                reply.send((self.bus.policies(), self.bus.halted().cloned())).ok();
+            }
+            Command::Gate(target, reply) => {
+                let about = |incident: &&Incident| incident.suspects.iter().any(|suspect| suspect.entity == target);
+                let against = |incident: &Incident| Against { why: incident.title.clone(), blamed: true };
+                let reasons = self.known.values().filter(about).map(against);
+                reply.send(reasons.collect()).ok();
+            }
+            Command::OfSignal { id, event, reply } => {
+                let refused = self.event(event);
                 self.event(Event::LeaseTimer { at: self.handle.lease_ms() });
                 let signal = self.bus.signal(id).cloned();
-                let answer = refused.map_or_else(|| Ok(signal.expect("it was decided")), Err);
+                let answer = match refused {
+                    Some(why) => Err(NoEffect::Refused(why)),
+                    None => signal.ok_or(NoEffect::Unknown(id)),
+                };
                 reply.send(answer).ok();
             }
             Command::Connect { session, hello, outbox } => {

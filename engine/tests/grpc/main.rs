@@ -6,5 +6,7 @@ mod commands;
 mod controllers;
 mod double;
 mod incidents;
+mod people;
 mod python_client;
+mod security;
 mod services;

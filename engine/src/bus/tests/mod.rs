@@ -1,8 +1,9 @@
-//! Small tables of cases: policies here, controllers and decisions in `signals`. Orders of events are `explore`'s.
+//! Small tables of cases: policies here, controllers and decisions in `signals`, what people want in `people`, steps, limits and what
+//! came of it in `playbooks`. Orders of events are `explore`'s.
 
+mod people;
+mod playbooks;
 mod signals;
-
-use std::collections::BTreeMap;
 
 use super::{Bus, BusConfig, Claim, Effect, Event, Hello, OutcomeStatus, Policy, Session, policy::fits};
 use crate::types::*;
@@ -83,7 +84,7 @@ pub(super) fn policy(name: &str) -> Policy {
 
 pub(super) fn hello(controller: &str) -> Hello {
     let controller = controller.to_string();
-    Hello { controller, kind: ControllerKind::Deploy, scope: BTreeMap::new(), capacity: 1 }
+    Hello { controller, kind: ControllerKind::Deploy, scope: Scope::default(), allowed: vec![Scope::default()], capacity: 1 }
 }
 
 fn config(policies: &[&str]) -> BusConfig {
@@ -116,7 +117,7 @@ fn line(effect: &Effect) -> String {
         Effect::Cancel { session, .. } => format!("cancel {session}"),
         Effect::Fault { code, .. } => code.name().to_string(),
         Effect::Welcome { .. } => "welcome".to_string(),
-        Effect::Remediation { verified, .. } => format!("verified {verified}"),
+        Effect::Remediation { recovery, .. } => recovery.name().to_string(),
         Effect::Declined { policy, why, .. } => format!("{policy}: {why}"),
         Effect::Refused { why, .. } => why.clone(),
     }
@@ -153,6 +154,16 @@ fn why_a_policy_fires_or_not() {
         (
             "action: restart, when: {entities: ['model/*', 'host/*']}",
             "p: the first suspect, service/shop/payment, is none of model/*, host/*",
+        ),
+        ("action: restart, when: {match: ['name=~shop/.*', kind=service]}", "AwaitingApproval"),
+        (
+            "action: restart, when: {match: [name=shop/cart]}",
+            "p: the first suspect, service/shop/payment, does not match name=\"shop/cart\"",
+        ),
+        ("action: restart, when: {incident: anomaly}", "AwaitingApproval"),
+        (
+            "action: restart, when: {incident: forecast}",
+            "p: the incident is of the kind anomaly, not forecast",
         ),
         (
             "action: retrain, when: {entity_kind: model}",
@@ -321,6 +332,24 @@ fn settings_that_contradict_themselves() {
         (
             "{policies: [{name: a, action: restart, min_evidence_kinds: 4}]}",
             "policy \"a\": set min_evidence_kinds to 1, 2 or 3",
+        ),
+        ("{limits: {fleet_at_once: 0}}", "limits.fleet_at_once is 0: set it to a number from 1 to 4294967295"),
+        ("{policies: [{name: a, action: scale}]}", "policy \"a\": scale needs the parameter replicas"),
+        (
+            "{policies: [{name: a, action: restart, parameters: {name: cart}}]}",
+            "policy \"a\": the parameter name says what the engine says itself: take another name",
+        ),
+        (
+            "{policies: [{name: a, action: restart, approvals: 0}]}",
+            "policy \"a\": approvals of 0 is what approval: none is for",
+        ),
+        (
+            "{policies: [{name: a, action: restart, undo_if_worse: true}]}",
+            "policy \"a\": undo_if_worse is for rollback and rollback_model: nothing else can be taken back",
+        ),
+        (
+            "{policies: [{name: a, action: restart, stop_after_failures: 0}]}",
+            "policy \"a\": stop_after_failures of 0 allows nothing: remove the policy, or make it a dry run",
         ),
         (
             "{keep_ms: 3600000, policies: [{name: a, action: restart, cool_down_seconds: 3601}]}",

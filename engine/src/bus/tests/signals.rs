@@ -32,7 +32,7 @@ fn hellos() {
 
 #[test]
 fn who_is_offered_what() {
-    let scope = |key: &str, value: &str| BTreeMap::from([(key.to_string(), value.to_string())]);
+    let scope = |key: &str, value: &str| Scope(BTreeMap::from([(key.to_string(), value.to_string())]));
     let cases = [
         (hello("a"), true),
         (Hello { kind: ControllerKind::Retrain, ..hello("a") }, false),
@@ -176,14 +176,14 @@ fn recovery_is_watched() {
     let mut quick = done();
     assert_eq!(lines(&quick.on_event(resolved(2, NOW + 50))), "");
     assert_eq!(lines(&quick.on_event(tick(NOW + 99))), "");
-    assert_eq!(lines(&quick.on_event(tick(NOW + 100))), "Verified; verified true");
+    assert_eq!(lines(&quick.on_event(tick(NOW + 100))), "Verified; recovered");
     let mut flapping = done();
     flapping.on_event(resolved(2, NOW + 50));
     flapping.on_event(Event::Incident(Incident { revision: 3, updated_ms: NOW + 90, ..incident() }));
     assert_eq!(lines(&flapping.on_event(tick(NOW + 999))), "");
-    assert_eq!(lines(&flapping.on_event(tick(NOW + 1000))), "NotRecovered; verified false");
+    assert_eq!(lines(&flapping.on_event(tick(NOW + 1000))), "NotRecovered; no_effect");
     let mut slow = done();
-    assert_eq!(lines(&slow.on_event(resolved(2, NOW + 999))), "Verified; verified true");
+    assert_eq!(lines(&slow.on_event(resolved(2, NOW + 999))), "Verified; recovered");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn an_incident_that_resolves_first_cancels() {
     assert_eq!(lines(&begun.on_event(resolved(2, NOW + 10))), "Cancelled; cancel session-1");
     let success = outcome(&begun, 1, OutcomeStatus::Succeeded, 2);
     assert_eq!(lines(&begun.on_event(success)), "Succeeded");
-    assert_eq!(lines(&begun.on_event(tick(NOW + 60_010))), "Verified; verified true");
+    assert_eq!(lines(&begun.on_event(tick(NOW + 60_010))), "Verified; recovered");
     // Not begun: the incident recovered without it, and nothing is claimed.
     let mut idle = granted();
     idle.on_event(resolved(2, NOW + 10));

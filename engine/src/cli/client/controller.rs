@@ -16,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     super::{BadConfig, Ending},
-    Engine, block_on, refusal,
+    Engine, block_on, pair, refusal,
     screen::{json, plain, say},
     unknown,
 };
@@ -51,13 +51,8 @@ pub(in super::super) struct Arguments {
 enum Kind {
     Deploy,
     Retrain,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_string(), value.to_string())),
-        _ => Err("write key=value, for example namespace=shop".to_string()),
-    }
+    Workflow,
+    Notify,
 }
 
 const FIRST_REST: Duration = Duration::from_millis(500);
@@ -176,6 +171,8 @@ fn hello(arguments: &Arguments) -> Hello {
     let kind = match arguments.kind {
         Kind::Deploy => v1::ControllerKind::Deploy,
         Kind::Retrain => v1::ControllerKind::Retrain,
+        Kind::Workflow => v1::ControllerKind::Workflow,
+        Kind::Notify => v1::ControllerKind::Notify,
     };
     let scope: HashMap<String, String> = arguments.scope.iter().cloned().collect();
     Hello {

@@ -6,11 +6,10 @@ use foreshock_proto::v1::{
     ListIncidentsRequest, ListSuppressedRequest, UndoRequest, WatchIncidentsRequest,
     incidents_client::IncidentsClient,
 };
-use tonic::transport::Channel;
 
 use super::{
     super::Ending,
-    Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
+    Channel, Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
     screen::{json, say, width},
     story, unknown,
 };
@@ -65,8 +64,8 @@ enum What {
     Ack {
         /// Its id.
         id: String,
-        /// Who.
-        #[arg(long)]
+        /// Who. Not needed where the engine knows who asks.
+        #[arg(long, env = "FORESHOCK_BY", default_value = "")]
         by: String,
     },
     /// Say what it was worth, and what the cause was. It is learnt from at once: see `adjustments`.
@@ -74,8 +73,8 @@ enum What {
         /// Its id; none for an incident that was missed.
         #[arg(required_unless_present = "missed")]
         id: Option<String>,
-        /// Who says it.
-        #[arg(long)]
+        /// Who says it. Not needed where the engine knows who asks.
+        #[arg(long, env = "FORESHOCK_BY", default_value = "")]
         by: String,
         #[command(flatten)]
         verdict: Verdict,
@@ -92,8 +91,8 @@ enum What {
     Undo {
         /// The id of the adjustment.
         id: String,
-        /// Who.
-        #[arg(long)]
+        /// Who. Not needed where the engine knows who asks.
+        #[arg(long, env = "FORESHOCK_BY", default_value = "")]
         by: String,
     },
 }

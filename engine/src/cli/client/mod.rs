@@ -1,8 +1,9 @@
 //! The commands that talk to a running engine over gRPC.
 //!
-//! * `incidents`, `silences`, `signals`, `controller`: the commands · `story`: incidents as tables and in detail
+//! * `incidents`, `silences`, `signals`, `gate`, `controller`: the commands · `story`: incidents as tables and in detail
 
 pub(super) mod controller;
+pub(super) mod gate;
 pub(super) mod incidents;
 pub(super) mod signals;
 pub(super) mod silences;
@@ -13,10 +14,11 @@ use std::{error::Error, time::Duration};
 use anyhow::anyhow;
 use clap::Args;
 use serde::Serialize;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status, service::interceptor::InterceptedService, transport};
 
 use super::{
     BadConfig,
+    credentials::{Bearer, Credentials},
     screen::{self, plain},
 };
 
@@ -29,36 +31,53 @@ struct Engine {
     /// Where the engine serves gRPC.
     #[arg(long, env = "FORESHOCK_ENDPOINT", default_value = "http://127.0.0.1:7117", global = true)]
     endpoint: String,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
+/// A connection to an engine, with our token.
+type Channel = InterceptedService<transport::Channel, Bearer>;
+
 impl Engine {
-    /// Whether the endpoint can be one; says what to type instead.
-    fn parse(&self) -> Result<tonic::transport::Endpoint, BadConfig> {
+    /// Whether the endpoint can be one, and what we show there; says what to type instead.
+    fn parse(&self) -> anyhow::Result<(transport::Endpoint, Bearer)> {
         let bad = || {
             let endpoint = plain(&self.endpoint);
-            BadConfig(format!("{endpoint:?} is no endpoint: write --endpoint http://HOST:PORT"))
+            BadConfig(format!("{endpoint:?} is no endpoint: write --endpoint https://HOST:PORT, or http:// without TLS"))
         };
-        if !self.endpoint.starts_with("http://") {
-            return Err(bad());
+        let secure = self.endpoint.starts_with("https://");
+        if !secure && !self.endpoint.starts_with("http://") {
+            return Err(bad().into());
         }
-        let endpoint = tonic::transport::Endpoint::from_shared(self.endpoint.clone()).map_err(|_| bad())?;
-        Ok(endpoint
+        let mut endpoint = transport::Endpoint::from_shared(self.endpoint.clone()).map_err(|_| bad())?;
+        if secure {
+            let unusable = |error: transport::Error| BadConfig(format!("--ca, --certificate, --key: {}", reason(&error)));
+            endpoint = endpoint.tls_config(self.credentials.tls()?).map_err(unusable)?;
+        }
+        let endpoint = endpoint
             .connect_timeout(Duration::from_secs(5))
             .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(20)))
+            .keep_alive_timeout(Duration::from_secs(20));
+        Ok((endpoint, self.credentials.bearer(&self.endpoint)?))
     }
 
     async fn connect(&self) -> anyhow::Result<Channel> {
-        self.parse()?.connect().await.map_err(|error| {
-            // tonic's own words are "transport error"; the reason lies below.
-            let mut reason: &dyn Error = &error;
-            while let Some(source) = reason.source() {
-                reason = source;
-            }
-            let endpoint = &self.endpoint;
-            anyhow!("no engine answers at {endpoint}: {reason}; start one with `foreshock run --config FILE`, or say where it is with --endpoint http://HOST:PORT")
-        })
+        let (endpoint, bearer) = self.parse()?;
+        let channel = endpoint.connect().await.map_err(|error| {
+            let (at, reason) = (&self.endpoint, reason(&error));
+            anyhow!("no engine answers at {at}: {reason}; start one with `foreshock run --config FILE`, or say where it is with --endpoint http://HOST:PORT")
+        })?;
+        Ok(InterceptedService::new(channel, bearer))
     }
+}
+
+/// tonic's own words are "transport error"; the reason lies below.
+fn reason(error: &transport::Error) -> String {
+    let mut reason: &dyn Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
 }
 
 /// What the engine said instead of an answer, and what to type next.
@@ -72,6 +91,7 @@ fn refusal(status: &Status) -> anyhow::Error {
         }
         Code::NotFound => anyhow!("{said}: see `foreshock incidents list`"),
         Code::InvalidArgument | Code::FailedPrecondition => anyhow!("{said}"),
+        Code::Unauthenticated | Code::PermissionDenied => anyhow!("the engine does not let us: {said}"),
         Code::Unavailable => anyhow!("the engine went away: {said}; try again once `foreshock run` is up"),
         Code::Unimplemented => anyhow!("the engine is of another version: {said}; update both to one"),
         code => anyhow!("the engine answered {code:?}: {said}; its log has more"),
@@ -98,6 +118,14 @@ fn print_list<M, T: Serialize>(
         let one = read(message).map_err(unknown)?;
         screen::say(&if as_json { screen::json(&one)? } else { row(&one) })
     })
+}
+
+/// `key=value`, as an argument.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_string(), value.to_string())),
+        _ => Err("write key=value, for example namespace=shop".to_string()),
+    }
 }
 
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

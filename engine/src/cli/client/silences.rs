@@ -44,8 +44,8 @@ enum What {
         /// Where it begins, event time, for example 2026-12-01T22:00:00Z; now when not given.
         #[arg(long)]
         from: Option<jiff::Timestamp>,
-        /// Who gives it.
-        #[arg(long)]
+        /// Who gives it. Not needed where the engine knows who asks.
+        #[arg(long, env = "FORESHOCK_BY", default_value = "")]
         by: String,
         /// Why.
         #[arg(long, default_value = "")]
@@ -57,8 +57,8 @@ enum What {
     End {
         /// Its id.
         id: String,
-        /// Who ends it.
-        #[arg(long)]
+        /// Who ends it. Not needed where the engine knows who asks.
+        #[arg(long, env = "FORESHOCK_BY", default_value = "")]
         by: String,
     },
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     demo::shop::FaultKind,
-    types::{Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, Member, Suspect},
+    types::{Action, Anomaly, AnomalyKind, Consent, Entity, EntityKind, Id, Member, Suspect},
 };
 
 /// When the scenario began, unix seconds.
@@ -102,6 +102,10 @@ fn signal(state: SignalState, note: &str, updated_ms: i64) -> RemediationSignal 
         updated_ms,
         holder: String::new(),
         accepted: true,
+        consent: Consent::default(),
+        proposed_by: String::new(),
+        recovery: None,
+        undoes: None,
     }
 }
 

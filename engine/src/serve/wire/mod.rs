@@ -16,7 +16,7 @@ use crate::types::{Entity, Id};
 pub use incident::{incident, incident_from, incident_state, optional_incident_state};
 pub use signal::{
     Refused, bus_message, controller_event, controller_kind, controller_kind_to, fault_message,
-    optional_signal_state, outcome_to, signal, signal_from, signal_state,
+    optional_signal_state, outcome_to, policy_status, proposal_from, signal, signal_from, signal_state, step,
 };
 pub use word::{
     adjustment, adjustment_from, feedback_from, silence, silence_from, suppressed, suppressed_from, verdict,
@@ -31,6 +31,9 @@ pub enum Invalid {
     /// Not a canonical name.
     #[error("{0:?} names no entity: give kind and name, for example service/payment")]
     Entity(String),
+    /// Not an action.
+    #[error("{0:?} is no action: rollback, pause_rollout, promote_hold, restart, scale, disable_flag, retrain, rollback_model, run_workflow or notify")]
+    Action(String),
     /// A number that stands for nothing in this version.
     #[error("{0} is {1}, which stands for nothing: set it to one of the named values")]
     Enum(&'static str, i32),

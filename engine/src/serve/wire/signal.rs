@@ -4,8 +4,8 @@ use foreshock_proto::v1::{self, bus_message::Message as Said, controller_message
 
 use super::{Invalid, entity, id};
 use crate::{
-    bus::{Claim, Effect, Event, FaultCode, OutcomeStatus, Session},
-    types::{Action, ControllerKind, RemediationSignal, SignalState},
+    bus::{Claim, Effect, Event, FaultCode, OutcomeStatus, PolicyStatus, Proposal, Session, Step},
+    types::{Action, Consent, ControllerKind, Recovery, RemediationSignal, SignalState},
 };
 
 /// A message of a controller that is answered with a Fault without asking the engine.
@@ -41,13 +41,19 @@ pub fn signal(signal: &RemediationSignal) -> v1::Signal {
         attempts: signal.attempts,
         holder: signal.holder.clone(),
         accepted: signal.accepted,
+        approvals_needed: signal.consent.needed,
+        approval_group: signal.consent.group.clone(),
+        approved_by: signal.consent.by.clone(),
+        approve_before_unix_ms: signal.consent.until_ms,
+        proposed_by: signal.proposed_by.clone(),
+        recovery: recovery_to(signal.recovery).into(),
+        undoes: signal.undoes.map(|id| id.to_string()).unwrap_or_default(),
     }
 }
 
 /// A signal out of a message.
 pub fn signal_from(message: v1::Signal) -> Result<RemediationSignal, Invalid> {
-    const ACTIONS: [Action; 3] = [Action::Rollback, Action::Restart, Action::Retrain];
-    let action = ACTIONS.into_iter().find(|action| action.name() == message.action);
+    let action = Action::from_name(&message.action);
     Ok(RemediationSignal {
         id: id(&message.id)?,
         revision: message.revision,
@@ -68,7 +74,73 @@ pub fn signal_from(message: v1::Signal) -> Result<RemediationSignal, Invalid> {
         updated_ms: message.updated_unix_ms,
         holder: message.holder,
         accepted: message.accepted,
+        consent: Consent {
+            needed: message.approvals_needed,
+            group: message.approval_group,
+            by: message.approved_by,
+            until_ms: message.approve_before_unix_ms,
+        },
+        proposed_by: message.proposed_by,
+        recovery: recovery(message.recovery)?,
+        undoes: super::some(message.undoes).map(|text| id(&text)).transpose()?,
     })
+}
+
+/// The pairs of recoveries: the one list for both ways.
+const RECOVERIES: [(Recovery, v1::Recovery); 4] = [
+    (Recovery::Recovered, v1::Recovery::Recovered),
+    (Recovery::Improved, v1::Recovery::Improved),
+    (Recovery::NoEffect, v1::Recovery::NoEffect),
+    (Recovery::Worse, v1::Recovery::Worse),
+];
+
+fn recovery_to(recovery: Option<Recovery>) -> v1::Recovery {
+    let pair = RECOVERIES.into_iter().find(|(ours, _)| Some(*ours) == recovery);
+    pair.map_or(v1::Recovery::Unspecified, |(_, theirs)| theirs)
+}
+
+fn recovery(recovery: i32) -> Result<Option<Recovery>, Invalid> {
+    let known = v1::Recovery::try_from(recovery).map_err(|_| Invalid::Enum("recovery", recovery))?;
+    Ok(RECOVERIES.into_iter().find(|(_, theirs)| *theirs == known).map(|(ours, _)| ours))
+}
+
+/// What a person wants done, out of a message; `by` is who it is.
+pub fn proposal_from(message: v1::ProposeRequest, by: String) -> Result<Proposal, Invalid> {
+    let action = Action::from_name(&message.action);
+    Ok(Proposal {
+        incident: id(&message.incident_id)?,
+        action: action.ok_or_else(|| Invalid::Action(message.action.chars().take(32).collect()))?,
+        target: entity(&message.target)?,
+        parameters: message.parameters.into_iter().collect(),
+        dry_run: message.dry_run,
+        by,
+        comment: message.comment,
+    })
+}
+
+/// One revision of a signal as a message.
+pub fn step(step: &Step) -> v1::Step {
+    let Step { revision, state, note, time_ms } = step;
+    v1::Step { revision: *revision, state: signal_state(*state).into(), note: note.clone(), time_unix_ms: *time_ms }
+}
+
+/// A policy and what became of it as a message.
+pub fn policy_status(status: &PolicyStatus) -> v1::PolicyStatus {
+    let PolicyStatus { policy, failures, tried } = status;
+    let tried = tried.iter().map(|(cause, tried)| v1::Tried {
+        cause: cause.clone(),
+        helped: tried.helped,
+        failed: tried.failed,
+    });
+    v1::PolicyStatus {
+        name: policy.name.clone(),
+        action: policy.action.name().to_string(),
+        playbook: policy.playbook.clone(),
+        approval: policy.asks(),
+        failures: u32::try_from(*failures).unwrap_or(u32::MAX),
+        stopped: policy.stop_after_failures.is_some_and(|most| *failures >= most as usize),
+        tried: tried.collect(),
+    }
 }
 
 /// The pairs of states: the one list for both ways.
@@ -98,21 +170,24 @@ pub fn optional_signal_state(state: i32) -> Result<Option<SignalState>, Invalid>
     Ok(STATES.into_iter().find(|(_, theirs)| *theirs == known).map(|(ours, _)| ours))
 }
 
+/// The pairs of kinds: the one list for both ways.
+const KINDS: [(ControllerKind, v1::ControllerKind); 4] = [
+    (ControllerKind::Deploy, v1::ControllerKind::Deploy),
+    (ControllerKind::Retrain, v1::ControllerKind::Retrain),
+    (ControllerKind::Workflow, v1::ControllerKind::Workflow),
+    (ControllerKind::Notify, v1::ControllerKind::Notify),
+];
+
 /// A kind as it stands in messages.
 pub fn controller_kind_to(kind: ControllerKind) -> v1::ControllerKind {
-    match kind {
-        ControllerKind::Deploy => v1::ControllerKind::Deploy,
-        ControllerKind::Retrain => v1::ControllerKind::Retrain,
-    }
+    let pair = KINDS.into_iter().find(|(ours, _)| *ours == kind);
+    pair.map_or(v1::ControllerKind::Unspecified, |(_, theirs)| theirs)
 }
 
 /// A kind out of a message; it has to be set.
 pub fn controller_kind(kind: i32) -> Result<ControllerKind, Invalid> {
-    match v1::ControllerKind::try_from(kind) {
-        Ok(v1::ControllerKind::Deploy) => Ok(ControllerKind::Deploy),
-        Ok(v1::ControllerKind::Retrain) => Ok(ControllerKind::Retrain),
-        Ok(v1::ControllerKind::Unspecified) | Err(_) => Err(Invalid::Enum("kind", kind)),
-    }
+    let pair = KINDS.into_iter().find(|(_, theirs)| i32::from(*theirs) == kind);
+    pair.map(|(ours, _)| ours).ok_or(Invalid::Enum("kind", kind))
 }
 
 /// An outcome as it stands in messages.

@@ -174,7 +174,10 @@ proptest! {
     fn signals_survive(
         ids in (an_id(), an_id(), an_entity()),
         state in 0_usize..11,
-        action in prop_oneof![Just(Action::Rollback), Just(Action::Restart), Just(Action::Retrain)],
+        action in prop::sample::select(&Action::ALL[..]),
+        recovery in prop::option::of(prop::sample::select(&Recovery::ALL[..])),
+        consent in (any::<u32>(), ".{0,5}", prop::collection::vec(".{0,5}", 0..3), any::<i64>()),
+        proposal in (".{0,5}", prop::option::of(an_id())),
         attributes in prop::collection::btree_map(".{0,5}", ".{0,5}", 0..3),
         texts in prop::array::uniform4(".{0,9}"),
         flags in any::<(bool, bool)>(),
@@ -201,6 +204,10 @@ proptest! {
             updated_ms: times[2],
             holder,
             accepted: flags.1,
+            consent: Consent { needed: consent.0, group: consent.1, by: consent.2, until_ms: consent.3 },
+            proposed_by: proposal.0,
+            recovery,
+            undoes: proposal.1,
         };
         prop_assert_eq!(signal_from(signal(&before)), Ok(before));
     }

@@ -1,23 +1,20 @@
-//! Maintenance windows: silences that are known beforehand.
+//! Windows of time that are known beforehand: silences, and freezes of remediation.
 
 use jiff::{Timestamp, ZonedDateTime, civil::Time, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Duration, engine::refuse_unless};
-use crate::{
-    silences::{LONGEST_DAYS, Schedule, When},
-    types::Matcher,
-};
+use super::{ConfigError, Duration};
+use crate::types::{LONGEST_DAYS, Matcher, Schedule, When};
 
-/// A window in which what the matchers mean opens no incident and teaches no model. Either once, `from` and `until`, or again and
+/// A window of time, for what the matchers mean. Either once, `from` and `until`, or again and
 /// again, `at` and `lasts`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct SilenceConfig {
+pub struct WindowConfig {
     /// Its name, which is shown as the reason.
     pub name: String,
-    /// What is silenced: every one must match. `entity=service/cart`, `measure=~"disk.*"`; labels are `entity`, `kind`, `name`,
+    /// What it is for: every one must match. `entity=service/cart`, `measure=~"disk.*"`; labels are `entity`, `kind`, `name`,
     /// `measure`, `series` and the attributes of a series; operators `=`, `!=`, `=~`, `!~`, expressions anchored.
     #[serde(rename = "match")]
     pub matchers: Vec<Matcher>,
@@ -64,63 +61,60 @@ pub enum Day {
     Sun,
 }
 
-impl SilenceConfig {
-    /// The window, or what is wrong with it.
-    pub(super) fn schedule(&self) -> Result<Schedule, ConfigError> {
-        refuse_unless(!self.name.is_empty(), "silences.name", "is empty: it is shown as the reason")?;
+impl WindowConfig {
+    /// The window, or what is wrong with it; `list` is the setting that errors name.
+    pub(super) fn schedule(&self, list: &'static str) -> Result<Schedule, ConfigError> {
+        self.read().map_err(|problem| {
+            let window = if self.name.is_empty() { String::new() } else { format!("{:?}: ", self.name) };
+            ConfigError::Value { field: list, problem: format!("{window}{problem}") }
+        })
+    }
+
+    fn read(&self) -> Result<Schedule, String> {
+        refuse_unless(!self.name.is_empty(), "name is empty: it is shown as the reason")?;
         let is_broad = self.matchers.is_empty();
-        refuse_unless(
-            !is_broad,
-            "silences.match",
-            "is empty: name what is silenced, `series=~.*` for everything",
-        )?;
+        refuse_unless(!is_broad, "match is empty: name what it is for, `entity=~.*` for everything")?;
         let when = match (&self.from, &self.until, &self.at, self.lasts) {
             (Some(from), Some(until), None, None) => self.once(from, until)?,
             (None, None, Some(at), Some(lasts)) => self.daily(at, lasts)?,
-            _ => return Err(refused("silences", "give either `from` and `until`, or `at` and `lasts`")),
+            _ => return Err("give either `from` and `until`, or `at` and `lasts`".to_string()),
         };
         let (name, matchers, comment) = (self.name.clone(), self.matchers.clone(), self.comment.clone());
         Ok(Schedule { name, matchers, comment, when })
     }
 
-    fn once(&self, from: &str, until: &str) -> Result<When, ConfigError> {
-        let (from_ms, until_ms) = (time_ms("silences.from", from)?, time_ms("silences.until", until)?);
-        refuse_unless(from_ms < until_ms, "silences.until", "is not after `from`")?;
+    fn once(&self, from: &str, until: &str) -> Result<When, String> {
+        let (from_ms, until_ms) = (time_ms(from)?, time_ms(until)?);
+        refuse_unless(from_ms < until_ms, "until is not after `from`")?;
         let has_days = !self.days.is_empty() || self.zone.is_some();
-        refuse_unless(!has_days, "silences.days", "and `zone` belong to `at` and `lasts`")?;
+        refuse_unless(!has_days, "days and `zone` belong to `at` and `lasts`")?;
         Ok(When::Once { from_ms, until_ms })
     }
 
-    fn daily(&self, at: &str, lasts: Duration) -> Result<When, ConfigError> {
+    fn daily(&self, at: &str, lasts: Duration) -> Result<When, String> {
         let time: Result<Time, _> = at.parse();
-        let at =
-            time.map_err(|_| refused("silences.at", &format!("{at:?} is no hour: write it like 22:00")))?;
+        let at = time.map_err(|_| format!("at: {at:?} is no hour: write it like 22:00"))?;
         let lasts_ms = lasts.millis();
         let is_short = lasts_ms > 0 && lasts_ms <= LONGEST_DAYS * 86_400_000;
-        refuse_unless(is_short, "silences.lasts", "is not within 1ms..=7d")?;
-        let name =
-            self.zone.as_deref().ok_or_else(|| refused("silences.zone", "is missing: whose hour is it?"))?;
-        let zone = TimeZone::get(name).map_err(|_| {
-            refused("silences.zone", &format!("{name:?} is no time zone: write it like Europe/Berlin"))
-        })?;
+        refuse_unless(is_short, "lasts is not within 1ms..=7d")?;
+        let name = self.zone.as_deref().ok_or("zone is missing: whose hour is it?")?;
+        let zone = TimeZone::get(name)
+            .map_err(|_| format!("zone: {name:?} is no time zone: write it like Europe/Berlin"))?;
         let mut days = [self.days.is_empty(); 7];
         self.days.iter().for_each(|day| days[*day as usize] = true);
         Ok(When::Daily { days, at, lasts_ms, zone })
     }
 }
 
-fn refused(field: &'static str, problem: &str) -> ConfigError {
-    ConfigError::Value { field, problem: problem.to_string() }
+fn refuse_unless(holds: bool, problem: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(problem.to_string()) }
 }
 
-fn time_ms(field: &'static str, text: &str) -> Result<i64, ConfigError> {
+fn time_ms(text: &str) -> Result<i64, String> {
     let zoned = || text.parse::<ZonedDateTime>().map(|zoned| zoned.timestamp());
     let time = text.parse::<Timestamp>().or_else(|_| zoned());
     time.map(Timestamp::as_millisecond).map_err(|_| {
-        let problem = format!(
-            "{text:?} is no time: write it like 2026-12-01T22:00:00Z or 2026-12-01T22:00[Europe/Berlin]"
-        );
-        ConfigError::Value { field, problem }
+        format!("{text:?} is no time: write it like 2026-12-01T22:00:00Z or 2026-12-01T22:00[Europe/Berlin]")
     })
 }
 
@@ -129,8 +123,8 @@ mod tests {
     use super::*;
 
     fn schedule(yaml: &str) -> Result<Schedule, String> {
-        let config: SilenceConfig = serde_yaml_ng::from_str(yaml).map_err(|error| error.to_string())?;
-        config.schedule().map_err(|error| error.to_string())
+        let config: WindowConfig = serde_yaml_ng::from_str(yaml).map_err(|error| error.to_string())?;
+        config.schedule("silences").map_err(|error| error.to_string())
     }
 
     #[test]
@@ -152,8 +146,8 @@ mod tests {
     #[test]
     fn windows_that_cannot_be_are_refused() {
         for (yaml, problem) in [
-            ("{match: [kind=host], at: '22:00', lasts: 1h, zone: UTC}", "silences.name"),
-            ("{name: a, at: '22:00', lasts: 1h, zone: UTC}", "name what is silenced"),
+            ("{match: [kind=host], at: '22:00', lasts: 1h, zone: UTC}", "silences: name is empty"),
+            ("{name: a, at: '22:00', lasts: 1h, zone: UTC}", "\"a\": match is empty"),
             ("{name: a, match: [host], at: '22:00', lasts: 1h, zone: UTC}", "is no matcher"),
             ("{name: a, match: [kind=host], at: '22:00', zone: UTC}", "give either"),
             ("{name: a, match: [kind=host], at: '25:00', lasts: 1h, zone: UTC}", "no hour"),

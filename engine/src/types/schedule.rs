@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ToSpan, civil::Time, tz::TimeZone};
 
-use crate::types::{Matcher, Silence};
+use super::{Matcher, Silence};
 
 /// A window that is known beforehand.
 #[derive(Clone, Debug, PartialEq)]

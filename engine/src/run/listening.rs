@@ -1,0 +1,84 @@
+//! The servers' sockets, and their certificates, keys and tokens as they change.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use prometheus_client::metrics::counter::Counter;
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use super::{
+    RunError,
+    metrics::{Metrics, Server},
+};
+use crate::{
+    config::{Config, ConfigError},
+    serve::{Guard, Limited, Tls, access::Access},
+};
+
+/// Time between two looks at the files.
+const RELOAD_EVERY: Duration = Duration::from_secs(5);
+
+/// The socket of a server.
+pub(super) struct Listening {
+    server: &'static str,
+    listener: TcpListener,
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+    /// What makes its connections secure.
+    pub(super) tls: Option<Arc<Tls>>,
+    max_connections: usize,
+}
+
+impl Listening {
+    /// Opens the socket of `http` or `grpc`.
+    pub(super) fn open(runtime: &Runtime, server: &'static str, config: &Config) -> Result<Listening, RunError> {
+        let (own, field, tls_field, protocol) = match server {
+            "http" => (&config.http, "http.listen", "http.tls", "http/1.1"),
+            _ => (&config.grpc, "grpc.listen", "grpc.tls", "h2"),
+        };
+        let address = own.address(&config.access).map_err(|problem| ConfigError::Value { field, problem })?;
+        let tls = own.tls.as_ref().map(|tls| Tls::new(tls_field, tls, protocol).map(Arc::new)).transpose()?;
+        let failed = |source| RunError::Listen { address: address.to_string(), field, source };
+        let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Listening { server, listener, address, tls, max_connections: own.max_connections })
+    }
+
+    /// Who is let through.
+    pub(super) fn guard(&self, access: &Arc<Access>, metrics: &Metrics) -> Guard {
+        Guard::new(access.clone(), metrics.denied_requests.get_or_create(&self.label()).clone())
+    }
+
+    /// Connections, counted.
+    pub(super) fn limited(self, metrics: &Metrics) -> Limited {
+        let open = metrics.connections.get_or_create(&self.label()).clone();
+        let refused = metrics.refused_connections.get_or_create(&self.label()).clone();
+        Limited::new(self.listener, self.tls, self.max_connections, open, refused)
+    }
+
+    fn label(&self) -> Server {
+        Server { server: self.server }
+    }
+}
+
+/// Takes up certificates, keys and tokens that changed, for ever. What cannot be used is said once, and the old ones stay.
+pub(super) async fn reload(access: Arc<Access>, tls: Vec<Arc<Tls>>, failures: Counter) {
+    let mut said = String::new();
+    loop {
+        tokio::time::sleep(RELOAD_EVERY).await;
+        let all = tls.iter().map(|tls| tls.reload()).chain([access.reload()]);
+        let mut problems = Vec::new();
+        for read in all {
+            match read {
+                Ok(true) => tracing::info!("certificates, keys or tokens were read anew"),
+                Ok(false) => {}
+                Err(problem) => problems.push(problem.to_string()),
+            }
+        }
+        let problems = problems.join("; ");
+        if !problems.is_empty() && problems != said {
+            failures.inc();
+            tracing::warn!("{problems}: the old ones stay");
+        }
+        said = problems;
+    }
+}

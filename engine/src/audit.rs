@@ -104,7 +104,10 @@ impl Log {
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         if self.bytes > 0 && self.bytes + line.len() as u64 > MOST_BYTES {
-            std::fs::rename(&self.path, self.path.with_file_name(format!("audit.{:012}.ndjson", self.number)))?;
+            std::fs::rename(
+                &self.path,
+                self.path.with_file_name(format!("audit.{:012}.ndjson", self.number)),
+            )?;
             self.file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
             self.bytes = 0;
         }
@@ -164,9 +167,14 @@ pub fn verify(files: impl IntoIterator<Item = (String, impl BufRead)>) -> io::Re
             }
             match &before {
                 Some(before) if before.hash != entry.previous || before.number + 1 != entry.number => {
-                    wrong(&format!("entry {} does not follow {}: something is missing or was put in", entry.number, before.number));
+                    wrong(&format!(
+                        "entry {} does not follow {}: something is missing or was put in",
+                        entry.number, before.number
+                    ));
                 }
-                None if entry.number == 1 && entry.previous != nothing() => wrong("the first entry follows another"),
+                None if entry.number == 1 && entry.previous != nothing() => {
+                    wrong("the first entry follows another")
+                }
                 _ => {}
             }
             if found.entries == 0 {
@@ -230,7 +238,10 @@ mod tests {
             (missing, "log:2: entry 3 does not follow 1: something is missing or was put in"),
             (swapped, "log:2: entry 3 does not follow 1: something is missing or was put in"),
             (whole.replace("Leased", "Failed"), "log:2: entry 2 was changed: its hash is another"),
-            (format!("{whole}{}\n", &lines[3][..40]), "log:5: no entry: cut off, or written by somebody else"),
+            (
+                format!("{whole}{}\n", &lines[3][..40]),
+                "log:5: no entry: cut off, or written by somebody else",
+            ),
         ] {
             assert_eq!(looked_through(&touched).problems.first().map(String::as_str), Some(problem));
         }

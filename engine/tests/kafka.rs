@@ -365,7 +365,7 @@ fn without_room_for_snapshots_nothing_is_committed_and_work_goes_on() {
         .expect("folder")
         .map(|entry| entry.expect("entry").file_name().into_string().expect("text"))
         .collect();
-    left.retain(|name| name != "lock");
+    left.retain(|name| !["lock", "audit.ndjson"].contains(&name.as_str()));
     assert!(left.is_empty(), "a failed snapshot leaves nothing behind: {left:?}");
 
     let id = engine.id().to_string();

@@ -59,7 +59,7 @@ fn gets_in(broker: &Secure, listener: &str, name: &str, security: &str) {
 
 /// The output topics of a configuration with this name: a client with tokens cannot make them.
 fn create_outputs(broker: &Secure, name: &str) {
-    let topics = ["anomalies", "incidents", "signals", "dead", "journal", "decisions"];
+    let topics = ["anomalies", "incidents", "signals", "dead", "journal", "decisions", "audit"];
     let topics = topics.map(|topic| format!("{name}-{topic}"));
     create_topics(&broker.plain, &topics.each_ref().map(|topic| (topic.as_str(), 1)));
 }

@@ -102,7 +102,7 @@ fn a_planted_secret_stands_nowhere() {
         assert!(all.contains(kept), "the story is told, without what is secret: {kept}: {all}");
     }
     let mut found = Vec::new();
-    for topic in ["anomalies", "incidents", "signals", "journal", "decisions", "cdevents"] {
+    for topic in ["anomalies", "incidents", "signals", "journal", "decisions", "audit", "cdevents"] {
         for record in read_topic(broker, &format!("privacy-{topic}")) {
             found.extend(secrets_in(&record.payload).map(|secret| format!("{topic}: {secret}")));
         }

@@ -86,7 +86,11 @@ impl Bus {
             state,
             action: policy.action,
             target: target.clone(),
-            attributes: self.attributes(target, change).into_iter().chain(policy.parameters.clone()).collect(),
+            attributes: self
+                .attributes(target, change)
+                .into_iter()
+                .chain(policy.parameters.clone())
+                .collect(),
             incident: facts.id,
             policy: policy.name.clone(),
             dry_run: policy.dry_run,

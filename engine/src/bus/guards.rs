@@ -69,12 +69,13 @@ impl Bus {
             return Err(Reason::Frozen.because(format_args!("{target} is frozen: {freeze}")));
         }
         let limits = &self.config.limits;
-        let recent = |tracked: &&Tracked| self.now.event_ms - tracked.signal.created_ms < HOUR_MS && tracked.acts();
-        for (limit, whose, counts) in self.scopes(
-            target,
-            [limits.target_per_hour, limits.namespace_per_hour, limits.fleet_per_hour],
-        ) {
-            let made = self.signals.values().filter(recent).filter(|tracked| counts(&tracked.signal.target)).count();
+        let recent =
+            |tracked: &&Tracked| self.now.event_ms - tracked.signal.created_ms < HOUR_MS && tracked.acts();
+        for (limit, whose, counts) in
+            self.scopes(target, [limits.target_per_hour, limits.namespace_per_hour, limits.fleet_per_hour])
+        {
+            let made =
+                self.signals.values().filter(recent).filter(|tracked| counts(&tracked.signal.target)).count();
             if made >= limit as usize {
                 let why = format!("{made} signals for {whose} within an hour, {limit} are allowed");
                 return Err(Reason::Limit.because(why));
@@ -127,7 +128,8 @@ impl Bus {
         let limits = &self.config.limits;
         let at_once = [limits.target_at_once, limits.namespace_at_once, limits.fleet_at_once];
         for (limit, whose, counts) in self.scopes(target, at_once) {
-            let busy = self.signals.values().filter(|other| other.in_work() && counts(&other.signal.target)).count();
+            let busy =
+                self.signals.values().filter(|other| other.in_work() && counts(&other.signal.target)).count();
             if busy >= limit as usize {
                 return Some(format!("{limit} at once are allowed for {whose}"));
             }
@@ -149,7 +151,11 @@ impl Bus {
             scopes.push((limit, target.to_string(), Box::new(move |other| other == target)));
         }
         if let Some(limit) = spaces.filter(|_| !space.is_empty()) {
-            scopes.push((limit, format!("namespace {space}"), Box::new(move |other| namespace(other) == space)));
+            scopes.push((
+                limit,
+                format!("namespace {space}"),
+                Box::new(move |other| namespace(other) == space),
+            ));
         }
         if let Some(limit) = fleet {
             scopes.push((limit, "the fleet".to_string(), Box::new(|_| true)));

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Action, Change, ControllerKind, Entity, Id, Incident, Recovery, RemediationSignal, Scope};
+use crate::types::{
+    Action, Change, ControllerKind, Entity, Id, Incident, Recovery, RemediationSignal, Scope,
+};
 
 /// Name of a controller's stream. The shell makes it and never uses one twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

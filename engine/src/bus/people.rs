@@ -12,7 +12,14 @@ use super::{
 use crate::types::{Consent, Id, RemediationSignal, SignalState};
 
 impl Bus {
-    pub(super) fn decide(&mut self, id: Id, approve: bool, by: &str, comment: &str, effects: &mut Vec<Effect>) {
+    pub(super) fn decide(
+        &mut self,
+        id: Id,
+        approve: bool,
+        by: &str,
+        comment: &str,
+        effects: &mut Vec<Effect>,
+    ) {
         let now = self.now;
         let refuse = |why: &str| Effect::Refused { signal: id, why: why.to_string() };
         let Some(tracked) = self.signals.get_mut(&id) else {
@@ -27,7 +34,12 @@ impl Bus {
         }
         let comment = because(comment);
         if !approve {
-            return tracked.revise(SignalState::Rejected, &format!("rejected by {by}{comment}"), now, effects);
+            return tracked.revise(
+                SignalState::Rejected,
+                &format!("rejected by {by}{comment}"),
+                now,
+                effects,
+            );
         }
         if tracked.too_late(now) {
             return effects.push(refuse("it is too old to be acted on"));

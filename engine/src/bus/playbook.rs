@@ -94,7 +94,9 @@ impl Bus {
     pub(super) fn order(&self, incident: Id) -> Vec<usize> {
         let policies = &self.config.policies;
         let mut order: Vec<usize> = (0..policies.len()).collect();
-        let Some(suspect) = self.watched.get(&incident).and_then(|facts| facts.suspect.as_ref()) else { return order };
+        let Some(suspect) = self.watched.get(&incident).and_then(|facts| facts.suspect.as_ref()) else {
+            return order;
+        };
         let cause = cause(suspect);
         let mut playbooks: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, policy) in policies.iter().enumerate().filter(|(_, policy)| !policy.playbook.is_empty()) {

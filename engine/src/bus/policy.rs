@@ -192,7 +192,9 @@ impl Policy {
         } else if let Some(key) = missing {
             return refuse(format!("{} needs the parameter {key}", self.action.name()));
         } else if let Some(key) = reserved {
-            return refuse(format!("the parameter {key} says what the engine says itself: take another name"));
+            return refuse(format!(
+                "the parameter {key} says what the engine says itself: take another name"
+            ));
         } else if self.approvals == 0 {
             "approvals of 0 is what approval: none is for"
         } else if self.stop_after_failures == Some(0) {
@@ -215,7 +217,8 @@ impl Policy {
 
     /// The suspect to act on, or why the incident is not one that the policy is for.
     pub(super) fn matches<'a>(&self, facts: &'a Facts) -> Result<&'a Suspect, Refusal> {
-        let Match { incident, matchers, entities, entity_kind, change_kind, min_weight, min_severity } = &self.when;
+        let Match { incident, matchers, entities, entity_kind, change_kind, min_weight, min_severity } =
+            &self.when;
         if let Some(kind) = incident.filter(|kind| *kind != facts.kind) {
             let why = format!("the incident is of the kind {}, not {}", facts.kind.name(), kind.name());
             return Err(Reason::IncidentKind.because(why));
@@ -223,8 +226,9 @@ impl Policy {
         let Some(suspect) = &facts.suspect else {
             return Err(Reason::NoSuspect.because("the incident has no suspect"));
         };
-        if let Some(matcher) =
-            matchers.iter().find(|matcher| !Matcher::all_mean_entity(std::slice::from_ref(matcher), &suspect.entity))
+        if let Some(matcher) = matchers
+            .iter()
+            .find(|matcher| !Matcher::all_mean_entity(std::slice::from_ref(matcher), &suspect.entity))
         {
             let why = format!("the first suspect, {}, does not match {matcher}", suspect.entity);
             return Err(Reason::Labels.because(why));

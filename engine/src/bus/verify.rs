@@ -75,7 +75,9 @@ impl Bus {
     /// What made it worse is taken back, if its policy says so and it can be: once.
     fn take_back(&mut self, signal: &RemediationSignal, effects: &mut Vec<Effect>) {
         let policy = self.config.policies.iter().find(|policy| policy.name == signal.policy);
-        let Some(policy) = policy.filter(|policy| policy.undo_if_worse && signal.undoes.is_none()) else { return };
+        let Some(policy) = policy.filter(|policy| policy.undo_if_worse && signal.undoes.is_none()) else {
+            return;
+        };
         let value = |key: &str| signal.attributes.get(key).filter(|value| !value.is_empty()).cloned();
         let (Some(left), Some(present)) = (value("version"), value("to_version")) else { return };
         let id = Id::of(&["undo", &signal.id.to_string()]);
@@ -133,7 +135,12 @@ impl Bus {
 
 /// What came of a success, with the evidence; `None` while that cannot be said. Its incident's series are held against what was expected
 /// of them when they left it: an anomaly is over once its series is back there.
-fn recovery(tracked: &Tracked, facts: Option<&Facts>, now: Now, config: &BusConfig) -> Option<(Recovery, String)> {
+fn recovery(
+    tracked: &Tracked,
+    facts: Option<&Facts>,
+    now: Now,
+    config: &BusConfig,
+) -> Option<(Recovery, String)> {
     let passed = now.event_ms - tracked.signal.updated_ms;
     let watched_for = passed >= config.verify_after_ms;
     if tracked.resolved {

@@ -82,7 +82,9 @@ impl Credentials {
 
     /// The token, for gRPC.
     pub(super) fn bearer(&self, url: &str) -> anyhow::Result<Bearer> {
-        let Some(mut value) = self.authorization(url)?.map(|text| MetadataValue::try_from(text)).transpose()? else {
+        let Some(mut value) =
+            self.authorization(url)?.map(|text| MetadataValue::try_from(text)).transpose()?
+        else {
             return Ok(Bearer(None));
         };
         value.set_sensitive(true);
@@ -106,7 +108,9 @@ impl Credentials {
             .build()
             .into();
         let authorization = self.authorization(url)?;
-        let request = authorization.iter().fold(agent.get(url), |request, value| request.header("authorization", value));
+        let request = authorization
+            .iter()
+            .fold(agent.get(url), |request, value| request.header("authorization", value));
         let mut answer = request
             .call()
             .with_context(|| format!("no engine answers at {url}: is it running, and http.listen there?"))?;

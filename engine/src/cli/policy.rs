@@ -47,11 +47,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let mut text = String::new();
     match file.to_str() {
         Some("-") => drop(std::io::stdin().read_to_string(&mut text)?),
-        _ => text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+        _ => {
+            text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+        }
     }
     let name = file.display();
-    let incident: Incident =
-        serde_json::from_str(&text).map_err(|error| BadConfig(format!("{name} holds no incident: {error}")))?;
+    let incident: Incident = serde_json::from_str(&text)
+        .map_err(|error| BadConfig(format!("{name} holds no incident: {error}")))?;
     let now_ms = at.map_or(incident.updated_ms, jiff::Timestamp::as_millisecond);
     let mut bus = Bus::new(config.pipeline().bus)?;
     bus.on_event(Event::Tick { time_ms: now_ms, catching_up: false });
@@ -71,7 +73,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
                 let attributes = attributes.collect::<Vec<_>>().join(" ");
                 say(&plain(&format!("{}: {action} {target}; asks: {asks}; {attributes}", signal.policy)))?;
             }
-            Effect::Declined { policy, why, .. } if !as_json => say(&plain(&format!("{policy}: nothing: {why}")))?,
+            Effect::Declined { policy, why, .. } if !as_json => {
+                say(&plain(&format!("{policy}: nothing: {why}")))?
+            }
             _ => {}
         }
     }

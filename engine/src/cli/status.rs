@@ -41,7 +41,8 @@ const TOPIC: usize = 48;
 /// The status as text, at most this wide.
 fn screen(status: &Status, width: usize) -> String {
     let mode = if status.catching_up { "catching up: observes, does not act" } else { "live" };
-    let halted = if status.halted.is_empty() { String::new() } else { format!("; {}", plain(&status.halted)) };
+    let halted =
+        if status.halted.is_empty() { String::new() } else { format!("; {}", plain(&status.halted)) };
     let lines = [
         format!("engine      {mode}, {} records behind", status.lag_records),
         format!(

@@ -106,14 +106,22 @@ impl AccessConfig {
         let mut known = BTreeSet::new();
         for TokenConfig { name, token_file, token_env, .. } in &self.tokens {
             refuse_unless(!name.is_empty(), "access.tokens.name", "is empty: say who it is")?;
-            refuse_unless(known.insert(name), "access.tokens.name", "is given twice: their words would be confused")?;
+            refuse_unless(
+                known.insert(name),
+                "access.tokens.name",
+                "is given twice: their words would be confused",
+            )?;
             let sources = usize::from(token_file.is_some()) + usize::from(token_env.is_some());
             refuse_unless(sources == 1, "access.tokens", "needs either token_file or token_env")?;
         }
         let named = self.certificates.iter().all(|certificate| !certificate.name.is_empty());
         refuse_unless(named, "access.certificates.name", "is empty: say which certificate")?;
         let vouched = self.certificates.is_empty() || verifies_clients;
-        refuse_unless(vouched, "access.certificates", "needs grpc.tls.client_ca or http.tls.client_ca: nobody vouches for them")?;
+        refuse_unless(
+            vouched,
+            "access.certificates",
+            "needs grpc.tls.client_ca or http.tls.client_ca: nobody vouches for them",
+        )?;
         let Some(jwt) = &self.jwt else { return Ok(()) };
         refuse_unless(!jwt.issuer.is_empty(), "access.jwt.issuer", "is empty: anybody's tokens would do")?;
         refuse_unless(!jwt.audience.is_empty(), "access.jwt.audience", "is empty: tokens for others would do")

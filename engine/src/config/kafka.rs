@@ -339,7 +339,11 @@ impl Oidc {
 }
 
 /// The first line of a file, or a variable of the environment.
-pub(super) fn secret(field: &'static str, file: Option<&Path>, env: Option<&str>) -> Result<String, ConfigError> {
+pub(super) fn secret(
+    field: &'static str,
+    file: Option<&Path>,
+    env: Option<&str>,
+) -> Result<String, ConfigError> {
     let refuse = |problem: String| ConfigError::Value { field, problem };
     if let Some(path) = file {
         return first_line(path).map_err(refuse);

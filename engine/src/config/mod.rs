@@ -320,7 +320,9 @@ impl Listen {
             Some(_) if access.is_open() => "to everybody: say in `access` who may do what",
             Some(_) => return Ok(address),
         };
-        Err(format!("{address} is open to the network {open}, or set `insecure: true` beside it if the network sees to that"))
+        Err(format!(
+            "{address} is open to the network {open}, or set `insecure: true` beside it if the network sees to that"
+        ))
     }
 }
 

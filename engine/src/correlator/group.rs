@@ -240,7 +240,12 @@ impl<'a> Background<'a> {
         let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
         let own = || self.traffic.get(&anomaly.entity).copied().unwrap_or(0.0);
         let most = if is_of_cache { self.most_traffic } else { own() };
-        anomaly.measure.ends_with(":rate") && most > 1.0 && rise(anomaly) <= FOLLOWS * most
+        if !anomaly.measure.ends_with(":rate") || most <= 1.0 {
+            return false;
+        }
+        // What is counted scatters by the root of how much there is of it.
+        let scatter = (anomaly.upper - anomaly.expected).max(0.0) * most.sqrt();
+        anomaly.value <= FOLLOWS * most * anomaly.expected + scatter
     }
 
     /// How sure it is that a silence is more than one measure that is gone.

@@ -65,7 +65,9 @@ impl Hands {
         std::thread::Builder::new().name(format!("demo-{}", kind.name())).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-                runtime.block_on(listen(endpoint, said, &sender, &welcomed)).map_err(|status| status.to_string())
+                runtime
+                    .block_on(listen(endpoint, said, &sender, &welcomed))
+                    .map_err(|status| status.to_string())
             });
             // Nobody waits for the welcome of one that had it.
             welcomed.send(ended).ok();
@@ -119,7 +121,8 @@ async fn listen(
         match message.message {
             Some(Said::Welcome(_)) => drop(welcomed.send(Ok(()))),
             Some(Said::Lease(v1::Lease { signal: Some(signal), .. })) => {
-                let signal = wire::signal_from(signal).map_err(|invalid| tonic::Status::internal(invalid.to_string()))?;
+                let signal = wire::signal_from(signal)
+                    .map_err(|invalid| tonic::Status::internal(invalid.to_string()))?;
                 if leases.send(signal).is_err() {
                     return Ok(());
                 }
@@ -132,11 +135,14 @@ async fn listen(
 
 /// Keys for the demo alone: an authority, the engine, its controllers, and whoever looks in.
 pub(super) fn keys(folder: &Path) -> Result<(), DemoError> {
-    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+    use rcgen::{
+        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+    };
     let failed = |error: rcgen::Error| DemoError::Folder(std::io::Error::other(error));
     // Nobody else's.
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(DemoError::Folder)?;
-    let write = |name: String, text: String| std::fs::write(folder.join(name), text).map_err(DemoError::Folder);
+    let write =
+        |name: String, text: String| std::fs::write(folder.join(name), text).map_err(DemoError::Folder);
     let key = KeyPair::generate().map_err(failed)?;
     let mut authority = CertificateParams::new(Vec::new()).map_err(failed)?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -146,8 +152,13 @@ pub(super) fn keys(folder: &Path) -> Result<(), DemoError> {
         let key = KeyPair::generate().map_err(failed)?;
         let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
         params.subject_alt_names = match name {
-            "engine" => vec![SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()), SanType::DnsName("localhost".try_into().map_err(failed)?)],
-            client => vec![SanType::URI(format!("spiffe://demo/{client}").as_str().try_into().map_err(failed)?)],
+            "engine" => vec![
+                SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()),
+                SanType::DnsName("localhost".try_into().map_err(failed)?),
+            ],
+            client => {
+                vec![SanType::URI(format!("spiffe://demo/{client}").as_str().try_into().map_err(failed)?)]
+            }
         };
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

@@ -31,9 +31,8 @@ use crate::{
     score::ScoreConfig,
     silences::Silences,
     types::{
-        Anomaly, BatchSignal, Change, Incident, Measured, Record, Reject, RemediationSignal, Samples, Schedule,
-        Source,
-        Suppressed, TickClosed, TickRows, Word,
+        Anomaly, BatchSignal, Change, Incident, Measured, Record, Reject, RemediationSignal, Samples,
+        Schedule, Source, Suppressed, TickClosed, TickRows, Word,
     },
 };
 

@@ -70,7 +70,12 @@ impl Core {
     }
 
     /// A policy makes no signal.
-    pub(super) fn audit_declined(&mut self, incident: String, policy: &str, why: String) -> Result<(), RunError> {
+    pub(super) fn audit_declined(
+        &mut self,
+        incident: String,
+        policy: &str,
+        why: String,
+    ) -> Result<(), RunError> {
         let (who, what) = (format!("policy {policy}"), "declined".to_string());
         self.audit(Entry { who, what, about: incident, why, ..Entry::default() })
     }
@@ -107,7 +112,9 @@ impl Core {
                 let about = incident.map(|id| id.to_string()).unwrap_or_default();
                 (by, "feedback", about, comment.as_str())
             }
-            Word::Silence(silence) => (&silence.by, "silence", silence.id.to_string(), silence.comment.as_str()),
+            Word::Silence(silence) => {
+                (&silence.by, "silence", silence.id.to_string(), silence.comment.as_str())
+            }
             Word::EndSilence { silence, by } => (by, "end_silence", silence.to_string(), ""),
             Word::Undo { adjustment, by } => (by, "undo", adjustment.to_string(), ""),
             Word::Halt { halt: true, by, comment } => (by, "halt", String::new(), comment.as_str()),

@@ -130,7 +130,11 @@ impl Core {
     }
 
     /// What a person says of a signal; the answer leaves once it is durable.
-    fn of_signal(&mut self, id: Id, event: bus::Event) -> Result<Result<RemediationSignal, NoEffect>, RunError> {
+    fn of_signal(
+        &mut self,
+        id: Id,
+        event: bus::Event,
+    ) -> Result<Result<RemediationSignal, NoEffect>, RunError> {
         self.audit_event(&event)?;
         let effects = self.pipeline.on_event(Event::Bus(event));
         let mut refused = None;

@@ -7,7 +7,12 @@ use crate::{
 };
 
 /// Reasons not to change an entity now; none: go ahead. An engine that is behind does not know, and says so.
-pub(super) fn against(target: &Entity, incidents: Vec<&Incident>, bus: &Bus, catching_up: bool) -> Vec<Against> {
+pub(super) fn against(
+    target: &Entity,
+    incidents: Vec<&Incident>,
+    bus: &Bus,
+    catching_up: bool,
+) -> Vec<Against> {
     let mut reasons = Vec::new();
     let mut add = |why: String, blamed: bool| reasons.push(Against { why, blamed });
     if catching_up {
@@ -25,7 +30,8 @@ pub(super) fn against(target: &Entity, incidents: Vec<&Incident>, bus: &Bus, cat
             add(format!("it is part of the open incident {}: {}", incident.id, incident.title), blamed);
         }
     }
-    let under_way = |state| matches!(state, SignalState::Ready | SignalState::Leased | SignalState::Succeeded);
+    let under_way =
+        |state| matches!(state, SignalState::Ready | SignalState::Leased | SignalState::Succeeded);
     let own = bus.signals().into_iter().filter(|signal| signal.target.is(target) && !signal.dry_run);
     for signal in own.filter(|signal| signal.action.changes() && under_way(signal.state)) {
         add(format!("{} by signal {} is under way", signal.action.name(), signal.id), false);

@@ -30,7 +30,11 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Opens the socket of `http` or `grpc`.
-    pub(super) fn open(runtime: &Runtime, server: &'static str, config: &Config) -> Result<Listening, RunError> {
+    pub(super) fn open(
+        runtime: &Runtime,
+        server: &'static str,
+        config: &Config,
+    ) -> Result<Listening, RunError> {
         let (own, field, tls_field, protocol) = match server {
             "http" => (&config.http, "http.listen", "http.tls", "http/1.1"),
             _ => (&config.grpc, "grpc.listen", "grpc.tls", "h2"),

@@ -58,7 +58,10 @@ use crate::{
 };
 
 pub use core::{Observation, Report};
-pub use handle::{Against, Call, Command, Handle, HistoryStatus, NoEffect, PartitionStatus, Status, Stopped, Topology, Unheard};
+pub use handle::{
+    Against, Call, Command, Handle, HistoryStatus, NoEffect, PartitionStatus, Status, Stopped, Topology,
+    Unheard,
+};
 pub use metrics::markdown as metrics_markdown;
 
 use auditing::Auditing;

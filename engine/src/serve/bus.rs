@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use foreshock_proto::v1::{
-    self, CancelSignalRequest, ControllerMessage, DecideRequest, DecideResponse, GetSignalRequest, HaltRequest,
-    HaltResponse, HistoryRequest, HistoryResponse, ListPoliciesRequest, ListPoliciesResponse, ListSignalsRequest,
-    ListSignalsResponse, ProposeRequest, WatchSignalsRequest, remediation_bus_server::RemediationBus,
+    self, CancelSignalRequest, ControllerMessage, DecideRequest, DecideResponse, GetSignalRequest,
+    HaltRequest, HaltResponse, HistoryRequest, HistoryResponse, ListPoliciesRequest, ListPoliciesResponse,
+    ListSignalsRequest, ListSignalsResponse, ProposeRequest, WatchSignalsRequest,
+    remediation_bus_server::RemediationBus,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -55,7 +56,8 @@ impl Service {
 
     /// Says something of a signal to the engine; gives the signal once that is durable.
     async fn say(&self, id: Id, event: Event) -> Result<v1::Signal, Status> {
-        let answer = self.handle.ask(|reply| Command::OfSignal { id, event, reply }).await.map_err(unavailable)?;
+        let answer =
+            self.handle.ask(|reply| Command::OfSignal { id, event, reply }).await.map_err(unavailable)?;
         answer.map(|signal| wire::signal(&signal)).map_err(|no| match no {
             NoEffect::Unknown(_) => Status::not_found(no.to_string()),
             NoEffect::Refused(why) => Status::failed_precondition(why),
@@ -128,7 +130,10 @@ impl RemediationBus for Service {
         let (signal, _) = self.signal(&caller, &signal_id).await?;
         if !caller.approves(&signal.consent.group) {
             let group = &signal.consent.group;
-            return Err(Status::permission_denied(format!("signal {} needs the role approver:{group}", signal.id)));
+            return Err(Status::permission_denied(format!(
+                "signal {} needs the role approver:{group}",
+                signal.id
+            )));
         }
         let id = signal.id;
         let signal = self.say(id, Event::Decide { signal: id, approve, by, comment }).await?;
@@ -141,7 +146,9 @@ impl RemediationBus for Service {
         words("comment", &request.comment, COMMENT)?;
         if request.parameters.len() > MOST_PARAMETERS {
             let given = request.parameters.len();
-            return Err(Status::invalid_argument(format!("{given} parameters: give {MOST_PARAMETERS} at most")));
+            return Err(Status::invalid_argument(format!(
+                "{given} parameters: give {MOST_PARAMETERS} at most"
+            )));
         }
         for (key, value) in &request.parameters {
             words("parameters", key, 1..=256)?;
@@ -151,7 +158,10 @@ impl RemediationBus for Service {
         self.say(proposal.id(), Event::Propose(proposal)).await.map(Response::new)
     }
 
-    async fn cancel_signal(&self, request: Request<CancelSignalRequest>) -> Result<Response<v1::Signal>, Status> {
+    async fn cancel_signal(
+        &self,
+        request: Request<CancelSignalRequest>,
+    ) -> Result<Response<v1::Signal>, Status> {
         let (caller, by) = (caller(&request)?, signed(&request, &request.get_ref().by)?);
         let CancelSignalRequest { signal_id, comment, .. } = request.into_inner();
         words("comment", &comment, COMMENT)?;

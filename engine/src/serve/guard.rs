@@ -44,7 +44,11 @@ impl Guard {
         let found = self.access.caller(shown).map_err(|denied| Refusal::Unknown(denied.to_string()));
         let allowed = found.and_then(|caller| match caller.may(right) {
             true => Ok(caller),
-            false => Err(Refusal::Forbidden(format!("{:?} may not do this: it needs {}", caller.name, needed(right)))),
+            false => Err(Refusal::Forbidden(format!(
+                "{:?} may not do this: it needs {}",
+                caller.name,
+                needed(right)
+            ))),
         });
         allowed.inspect_err(|_| {
             self.denied.inc();
@@ -95,12 +99,16 @@ fn right(path: &str) -> Option<Needs> {
     let right = match (service, method) {
         ("grpc.health.v1.Health", _) => return Some(Needs::Nothing),
         ("grpc.reflection.v1.ServerReflection", _) => Right::Known,
-        ("foreshock.v1.Incidents", "Watch" | "List" | "Get" | "ListSuppressed" | "ListAdjustments") => Right::See,
+        ("foreshock.v1.Incidents", "Watch" | "List" | "Get" | "ListSuppressed" | "ListAdjustments") => {
+            Right::See
+        }
         ("foreshock.v1.Incidents", "Acknowledge" | "Feedback" | "Undo") => Right::Operate,
         ("foreshock.v1.Silences", "List") => Right::See,
         ("foreshock.v1.Silences", "Create" | "End") => Right::Operate,
         ("foreshock.v1.RemediationBus", "Subscribe") => Right::Control,
-        ("foreshock.v1.RemediationBus", "ListSignals" | "GetSignal" | "WatchSignals" | "History") => Right::SeeSignals,
+        ("foreshock.v1.RemediationBus", "ListSignals" | "GetSignal" | "WatchSignals" | "History") => {
+            Right::SeeSignals
+        }
         ("foreshock.v1.RemediationBus", "ListPolicies") => Right::See,
         ("foreshock.v1.RemediationBus", "Propose" | "CancelSignal" | "Halt") => Right::Operate,
         ("foreshock.v1.RemediationBus", "Decide") => Right::Approve,

@@ -55,7 +55,9 @@ impl Streams {
     /// One more stream, if there is room.
     pub(super) fn open(&self, caller: Caller) -> Result<Permit, Status> {
         let full = |most: usize, whose: &str| {
-            Status::resource_exhausted(format!("{most} streams{whose} are open: close one, or try again later"))
+            Status::resource_exhausted(format!(
+                "{most} streams{whose} are open: close one, or try again later"
+            ))
         };
         let held = self.free.clone().try_acquire_owned().map_err(|_| full(MAX_STREAMS, ""))?;
         if !caller.name.is_empty() {

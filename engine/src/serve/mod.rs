@@ -24,8 +24,8 @@ pub mod wire;
 use std::{future::Future, time::Duration};
 
 use foreshock_proto::v1::{
-    self, gate_server::GateServer, incidents_server::IncidentsServer, remediation_bus_server::RemediationBusServer,
-    silences_server::SilencesServer,
+    self, gate_server::GateServer, incidents_server::IncidentsServer,
+    remediation_bus_server::RemediationBusServer, silences_server::SilencesServer,
 };
 use tokio::sync::watch;
 use tonic::{Request, Status, transport::Server};
@@ -58,11 +58,10 @@ pub async fn grpc(
 ) -> Result<(), tonic::transport::Error> {
     let (ending, ended) = watch::channel(());
     let (health, health_service) = health_reporter();
-    let services =
-        ["", "RemediationBus", "Gate", "Incidents", "Silences"].map(|name| match name {
-            "" => String::new(),
-            name => format!("foreshock.v1.{name}"),
-        });
+    let services = ["", "RemediationBus", "Gate", "Incidents", "Silences"].map(|name| match name {
+        "" => String::new(),
+        name => format!("foreshock.v1.{name}"),
+    });
     for service in &services {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -76,7 +75,8 @@ pub async fn grpc(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let incidents = IncidentsServer::new(incidents::Service::new(handle.clone(), streams))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let gate = GateServer::new(gate::Service::new(handle.clone())).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let gate =
+        GateServer::new(gate::Service::new(handle.clone())).max_decoding_message_size(MAX_REQUEST_BYTES);
     let silences =
         SilencesServer::new(silences::Service::new(handle)).max_decoding_message_size(MAX_REQUEST_BYTES);
     let mut drained = ended.clone();
@@ -120,7 +120,10 @@ fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 /// The name that is written down for what somebody says: who they are, or, where nobody is known, who they say that they are.
 fn signed<T>(request: &Request<T>, by: &str) -> Result<String, Status> {
     let caller = caller(request)?;
-    words("by", by, usize::from(caller.name.is_empty())..=256)?;
+    if by.is_empty() && caller.name.is_empty() {
+        return Err(Status::invalid_argument("by is empty: say who says it (--by NAME)"));
+    }
+    words("by", by, 0..=256)?;
     Ok(caller.signs(by))
 }
 

@@ -39,7 +39,8 @@ pub(super) fn subscribe(
     let (outbox, effects) = mpsc::channel(OUTBOX);
     let (fault_sender, faults) = mpsc::channel(FAULTS);
     let subscription = Subscription { session: handle.session(), handle: handle.clone() };
-    let listener = Listener { incoming, faults: fault_sender, subscription, permit, caller, pace: Pace::new() };
+    let listener =
+        Listener { incoming, faults: fault_sender, subscription, permit, caller, pace: Pace::new() };
     tokio::spawn(listener.run(outbox));
     Outgoing { effects, faults }
 }

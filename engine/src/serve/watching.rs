@@ -80,7 +80,8 @@ impl<T: Revised, M: Send> Watch<T, M> {
                 Ok(change) => change,
                 Err(broadcast::error::RecvError::Closed) => return self.end(unavailable(Stopped)).await,
                 Err(broadcast::error::RecvError::Lagged(lost)) => {
-                    let why = format!("fell behind, {lost} changes are lost: watch again, from what there is now");
+                    let why =
+                        format!("fell behind, {lost} changes are lost: watch again, from what there is now");
                     return self.end(Status::resource_exhausted(why)).await;
                 }
             };

@@ -170,7 +170,9 @@ impl FromStr for Scope {
             return Ok(Scope::default());
         }
         let pair = |pair: &str| match pair.split_once('=') {
-            Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok((key.to_string(), value.to_string())),
+            Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+                Ok((key.to_string(), value.to_string()))
+            }
             _ => Err(()),
         };
         text.split(',').map(pair).collect::<Result<_, ()>>().map(Scope)
@@ -262,7 +264,18 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
         }
-        for text in ["", "Viewer", "viewer:x", "approver:", "controller", "controller:deploy", "controller:deploy:", "controller:dance:*", "controller:deploy:a", "controller:deploy:a=,b=1"] {
+        for text in [
+            "",
+            "Viewer",
+            "viewer:x",
+            "approver:",
+            "controller",
+            "controller:deploy",
+            "controller:deploy:",
+            "controller:dance:*",
+            "controller:deploy:a",
+            "controller:deploy:a=,b=1",
+        ] {
             assert!(text.parse::<Role>().is_err(), "{text:?}");
         }
     }
@@ -301,9 +314,12 @@ mod tests {
 
     #[test]
     fn who_may_decide_for_a_group() {
-        for (role, any, dba) in
-            [("approver", true, false), ("approver:dba", true, true), ("approver:web", true, false), ("operator", false, false)]
-        {
+        for (role, any, dba) in [
+            ("approver", true, false),
+            ("approver:dba", true, true),
+            ("approver:web", true, false),
+            ("operator", false, false),
+        ] {
             let caller = caller(&[role]);
             assert_eq!((caller.approves(""), caller.approves("dba")), (any, dba), "{role}");
         }

@@ -208,7 +208,8 @@ pub enum Recovery {
 
 impl Recovery {
     /// All of them.
-    pub const ALL: [Recovery; 4] = [Recovery::Recovered, Recovery::Improved, Recovery::NoEffect, Recovery::Worse];
+    pub const ALL: [Recovery; 4] =
+        [Recovery::Recovered, Recovery::Improved, Recovery::NoEffect, Recovery::Worse];
 
     /// The recovery as a label and on the wire.
     pub fn name(self) -> &'static str {

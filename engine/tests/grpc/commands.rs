@@ -133,12 +133,12 @@ fn errors_say_what_to_type_next() {
     for (endpoint, arguments, code, words) in [
         (nowhere.as_str(), "incidents list", 2, "start one with `foreshock run --config FILE`"),
         (nowhere.as_str(), "signals list", 2, "--endpoint http://HOST:PORT"),
-        ("here", "signals list", 64, "--endpoint http://HOST:PORT"),
-        ("https://127.0.0.1:1", "controller deploy --dry-run", 64, "--endpoint http://HOST:PORT"),
+        ("here", "signals list", 64, "--endpoint https://HOST:PORT"),
+        ("ftp://127.0.0.1:1", "controller deploy --dry-run", 64, "--endpoint https://HOST:PORT"),
         (&endpoint, "incidents get 0000000000000001", 2, "see `foreshock incidents list`"),
         (&endpoint, "incidents get seven", 2, "give 16 hexadecimal digits"),
         (&endpoint, "signals approve 0000000000000001 --by ann", 2, "see `foreshock signals list`"),
-        (&endpoint, "incidents ack 0000000000000001", 64, "--by"),
+        (&endpoint, "incidents ack 0000000000000001", 2, "--by"),
         (&endpoint, "controller deploy", 64, "only --dry-run exists"),
         (&endpoint, "controller deploy --dry-run --scope x", 64, "write key=value"),
     ] {
@@ -163,10 +163,10 @@ fn signals_are_listed_and_decided() {
     }
     let (yes, no) = (signals[0].id.to_string(), signals[1].id.to_string());
     let table = fine(&endpoint, &["signals", "list"]);
-    assert_eq!(table.lines().next().unwrap(), "ID                STATE              ACTION    TARGET");
+    assert_eq!(table.lines().next().unwrap(), "ID                STATE              ACTION         TARGET");
     assert_eq!(
         table.lines().nth(1).unwrap(),
-        format!("{yes}  awaiting approval  rollback  service/shop/payment")
+        format!("{yes}  awaiting approval  rollback       service/shop/payment")
     );
     assert!(
         fine(&endpoint, &["signals", "approve", &yes, "--by", "ann"]).contains(&format!("{yes}  ready "))

@@ -354,7 +354,8 @@ impl Engine {
                 reply.send((self.bus.policies(), self.bus.halted().cloned())).ok();
             }
             Command::Gate(target, reply) => {
-                let about = |incident: &&Incident| incident.suspects.iter().any(|suspect| suspect.entity == target);
+                let about =
+                    |incident: &&Incident| incident.suspects.iter().any(|suspect| suspect.entity == target);
                 let against = |incident: &Incident| Against { why: incident.title.clone(), blamed: true };
                 let reasons = self.known.values().filter(about).map(against);
                 reply.send(reasons.collect()).ok();

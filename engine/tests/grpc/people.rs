@@ -18,12 +18,16 @@ fn somebody_proposes_somebody_else_approves_and_it_can_be_followed() {
     let endpoint = double.endpoint();
     double.tell(Event::Incident(incident(7)));
     let id = Id(7).to_string();
-    let propose = ["signals", "propose", &id, "--action", "scale", "--target", "service/shop/payment", "--by", "ann"];
+    let propose =
+        ["signals", "propose", &id, "--action", "scale", "--target", "service/shop/payment", "--by", "ann"];
     let (code, _, err) = foreshock_with(&endpoint, &propose);
     assert_eq!((code, err.as_str()), (2, "foreshock: scale needs the parameter replicas\n"));
     let with = [&propose[..], &["--parameter", "replicas=+2", "--comment", "more room", "--json"]].concat();
     let made = json(&fine(&endpoint, &with)).remove(0);
-    assert_eq!((made["state"].as_str(), made["proposed_by"].as_str()), (Some("awaiting_approval"), Some("ann")));
+    assert_eq!(
+        (made["state"].as_str(), made["proposed_by"].as_str()),
+        (Some("awaiting_approval"), Some("ann"))
+    );
     assert_eq!(made["attributes"]["replicas"], "+2");
     let again = json(&fine(&endpoint, &with)).remove(0);
     assert_eq!((&again["id"], &again["revision"]), (&made["id"], &made["revision"]), "said twice, done once");
@@ -33,14 +37,24 @@ fn somebody_proposes_somebody_else_approves_and_it_can_be_followed() {
     assert!(err.contains("whoever proposed it cannot agree"), "{err}");
     fine(&endpoint, &["signals", "approve", signal, "--by", "ben"]);
     let shown = fine(&endpoint, &["signals", "show", signal]);
-    for part in ["scale service/shop/payment", "replicas=+2", "wanted by   ann", "1 of 1", "awaiting approval", "approved by ben"] {
+    for part in [
+        "scale service/shop/payment",
+        "replicas=+2",
+        "wanted by   ann",
+        "1 of 1",
+        "awaiting approval",
+        "approved by ben",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     fine(&endpoint, &["signals", "cancel", signal, "--by", "ann", "--comment", "it is well again"]);
     let (code, _, err) = foreshock_with(&endpoint, &["signals", "cancel", signal, "--by", "ann"]);
     assert_eq!((code, err.as_str()), (2, "foreshock: it has ended: withdrawn by ann: it is well again\n"));
     let (code, _, err) = foreshock_with(&endpoint, &["signals", "show", "00000000000000ff"]);
-    assert_eq!((code, err.as_str()), (2, "foreshock: there is no signal 00000000000000ff: see `foreshock signals list`\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (2, "foreshock: there is no signal 00000000000000ff: see `foreshock signals list`\n")
+    );
 }
 
 #[test]
@@ -52,7 +66,10 @@ fn the_kill_switch_and_the_policies() {
     let said = fine(&endpoint, &["signals", "halt", "--by", "ann", "--comment", "drill"]);
     assert_eq!(said, "remediation is halted: nothing is made or granted\n");
     let listed = json(&fine(&endpoint, &["signals", "--json"])).remove(0);
-    assert_eq!((listed["state"].as_str(), listed["note"].as_str()), (Some("cancelled"), Some("remediation was halted by ann: drill")));
+    assert_eq!(
+        (listed["state"].as_str(), listed["note"].as_str()),
+        (Some("cancelled"), Some("remediation was halted by ann: drill"))
+    );
     double.tell(Event::Incident(incident(8)));
     assert_eq!(json(&fine(&endpoint, &["signals", "--json"])).len(), 1, "none is made");
     let policies = fine(&endpoint, &["signals", "policies"]);
@@ -108,7 +125,10 @@ remediation:
     let (code, out, _) = run(&[]);
     assert_eq!(code, 0);
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines[0].starts_with("undo: rollback service/shop/payment; asks: 2 of sre; change_id=deploy-7"), "{out}");
+    assert!(
+        lines[0].starts_with("undo: rollback service/shop/payment; asks: 2 of sre; change_id=deploy-7"),
+        "{out}"
+    );
     assert_eq!(lines[1], "retrain: nothing: the first suspect, service/shop/payment, is no model");
     let (code, _, err) = foreshock_with("", &["policy", "test", &config, "--config", &config]);
     assert!(code == 64 && err.contains("holds no incident"), "{err}");

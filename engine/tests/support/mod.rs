@@ -233,7 +233,7 @@ pub fn write_secure_config(
          statistics.interval.ms: '100'}}}}\n\
          topics: [{{name: {prefix}-in, encoding: otlp_metrics}}]\n\
          outputs: {{anomalies: {prefix}-anomalies, incidents: {prefix}-incidents, signals: {prefix}-signals, \
-         dead_letter: {prefix}-dead, journal: {prefix}-journal, decisions: {prefix}-decisions}}\n\
+         dead_letter: {prefix}-dead, journal: {prefix}-journal, decisions: {prefix}-decisions, audit: {prefix}-audit}}\n\
          snapshots: {{folder: '{}', every: 1s}}\n\
          grpc: {{listen: '127.0.0.1:0'}}\n\
          http: {{listen: '127.0.0.1:0'}}\n\

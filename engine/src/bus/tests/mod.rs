@@ -84,7 +84,13 @@ pub(super) fn policy(name: &str) -> Policy {
 
 pub(super) fn hello(controller: &str) -> Hello {
     let controller = controller.to_string();
-    Hello { controller, kind: ControllerKind::Deploy, scope: Scope::default(), allowed: vec![Scope::default()], capacity: 1 }
+    Hello {
+        controller,
+        kind: ControllerKind::Deploy,
+        scope: Scope::default(),
+        allowed: vec![Scope::default()],
+        capacity: 1,
+    }
 }
 
 fn config(policies: &[&str]) -> BusConfig {
@@ -333,7 +339,10 @@ fn settings_that_contradict_themselves() {
             "{policies: [{name: a, action: restart, min_evidence_kinds: 4}]}",
             "policy \"a\": set min_evidence_kinds to 1, 2 or 3",
         ),
-        ("{limits: {fleet_at_once: 0}}", "limits.fleet_at_once is 0: set it to a number from 1 to 4294967295"),
+        (
+            "{limits: {fleet_at_once: 0}}",
+            "limits.fleet_at_once is 0: set it to a number from 1 to 4294967295",
+        ),
         ("{policies: [{name: a, action: scale}]}", "policy \"a\": scale needs the parameter replicas"),
         (
             "{policies: [{name: a, action: restart, parameters: {name: cart}}]}",

@@ -98,8 +98,11 @@ fn what_is_withdrawn_is_not_granted_any_more() {
     assert_eq!(lines(&bus.on_event(connect(1, hello("a"), 0))), "welcome");
     leased.on_event(connect(1, hello("a"), 0));
     assert_eq!(lines(&leased.on_event(withdraw(&leased.clone()))), "Cancelled; cancel session-1");
-    let steps: Vec<String> =
-        leased.history(leased.signals()[0].id).iter().map(|step| format!("{} {:?}", step.revision, step.state)).collect();
+    let steps: Vec<String> = leased
+        .history(leased.signals()[0].id)
+        .iter()
+        .map(|step| format!("{} {:?}", step.revision, step.state))
+        .collect();
     assert_eq!(steps, ["1 Ready", "2 Leased", "3 Cancelled"]);
 }
 
@@ -118,7 +121,12 @@ fn the_kill_switch_stops_everything_and_survives() {
         lines(&bus.on_event(Event::Incident(other))),
         "back: remediation was halted by ann: drill; again: remediation was halted by ann: drill"
     );
-    assert_eq!(lines(&bus.on_event(Event::Propose(Proposal { incident: Id(8), ..proposal(Action::Restart, "ben") }))), "remediation was halted by ann: drill");
+    assert_eq!(
+        lines(
+            &bus.on_event(Event::Propose(Proposal { incident: Id(8), ..proposal(Action::Restart, "ben") }))
+        ),
+        "remediation was halted by ann: drill"
+    );
     bus.on_event(halt(false));
     assert_eq!(lines(&bus.on_event(tick(NOW + 1))), "Ready; AwaitingApproval");
 }

@@ -78,10 +78,25 @@ fn what_helped_most_often_comes_first() {
 #[test]
 fn what_came_of_it_is_said_with_the_evidence() {
     let cases = [
-        (1, 0, "Improved", "improved after 100 s: 1 of 2 series are as they should be again, 0 others are not; 1 abnormal: span.error:ratio of service/shop/payment"),
+        (
+            1,
+            0,
+            "Improved",
+            "improved after 100 s: 1 of 2 series are as they should be again, 0 others are not; 1 abnormal: span.error:ratio of service/shop/payment",
+        ),
         (2, 0, "NoEffect", "no effect after 100 s: 0 of 2 series"),
-        (0, 1, "Improved", "improved after 100 s: 2 of 2 series are as they should be again, 1 others are not; 1 abnormal: cpu of service/shop/other-0"),
-        (2, 1, "Worse", "worse after 100 s: 0 of 2 series are as they should be again, 1 others are not; 3 abnormal"),
+        (
+            0,
+            1,
+            "Improved",
+            "improved after 100 s: 2 of 2 series are as they should be again, 1 others are not; 1 abnormal: cpu of service/shop/other-0",
+        ),
+        (
+            2,
+            1,
+            "Worse",
+            "worse after 100 s: 0 of 2 series are as they should be again, 1 others are not; 3 abnormal",
+        ),
     ];
     for (left, others, recovery, evidence) in cases {
         let mut bus = connected(&STEPS[..1]);
@@ -186,7 +201,8 @@ fn enough_failures_stop_a_policy_for_a_day() {
         let claim = Claim { session: Session(1), signal: leased.id, token: leased.fencing_token };
         bus.on_event(Event::Outcome { claim, status: OutcomeStatus::Failed, message: String::new(), at: 0 });
     }
-    let next = |updated_ms| Event::Incident(Incident { id: Id(3), opened_ms: updated_ms, updated_ms, ..incident() });
+    let next =
+        |updated_ms| Event::Incident(Incident { id: Id(3), opened_ms: updated_ms, updated_ms, ..incident() });
     let why = "back: 2 in a row failed or did not help within a day, 2 are enough";
     assert_eq!(lines(&bus.clone().on_event(next(NOW + 1))), why);
     assert_eq!(bus.policies()[0].failures, 2);

@@ -43,7 +43,9 @@ impl Engine {
     fn parse(&self) -> anyhow::Result<(transport::Endpoint, Bearer)> {
         let bad = || {
             let endpoint = plain(&self.endpoint);
-            BadConfig(format!("{endpoint:?} is no endpoint: write --endpoint https://HOST:PORT, or http:// without TLS"))
+            BadConfig(format!(
+                "{endpoint:?} is no endpoint: write --endpoint https://HOST:PORT, or http:// without TLS"
+            ))
         };
         let secure = self.endpoint.starts_with("https://");
         if !secure && !self.endpoint.starts_with("http://") {
@@ -51,7 +53,9 @@ impl Engine {
         }
         let mut endpoint = transport::Endpoint::from_shared(self.endpoint.clone()).map_err(|_| bad())?;
         if secure {
-            let unusable = |error: transport::Error| BadConfig(format!("--ca, --certificate, --key: {}", reason(&error)));
+            let unusable = |error: transport::Error| {
+                BadConfig(format!("--ca, --certificate, --key: {}", reason(&error)))
+            };
             endpoint = endpoint.tls_config(self.credentials.tls()?).map_err(unusable)?;
         }
         let endpoint = endpoint

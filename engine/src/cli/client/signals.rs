@@ -3,8 +3,9 @@
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use foreshock_proto::v1::{
-    self, CancelSignalRequest, DecideRequest, GetSignalRequest, HaltRequest, HistoryRequest, ListPoliciesRequest,
-    ListSignalsRequest, ProposeRequest, WatchSignalsRequest, remediation_bus_client::RemediationBusClient,
+    self, CancelSignalRequest, DecideRequest, GetSignalRequest, HaltRequest, HistoryRequest,
+    ListPoliciesRequest, ListSignalsRequest, ProposeRequest, WatchSignalsRequest,
+    remediation_bus_client::RemediationBusClient,
 };
 
 use super::{
@@ -192,7 +193,10 @@ async fn show(mut client: Client, id: &str, as_json: bool) -> anyhow::Result<()>
     for step in history.steps {
         let state = wire::optional_signal_state(step.state).map_err(unknown)?;
         let state = state.map(in_words).unwrap_or_default();
-        say(&cut(&format!("{}  {}  {}", time(step.time_unix_ms), fit(&state, 17), plain(&step.note)), width))?;
+        say(&cut(
+            &format!("{}  {}  {}", time(step.time_unix_ms), fit(&state, 17), plain(&step.note)),
+            width,
+        ))?;
     }
     Ok(())
 }
@@ -225,7 +229,15 @@ fn detail(signal: &RemediationSignal, width: usize) -> Vec<String> {
     if consent.needed > 0 {
         let group = if consent.group.is_empty() { String::new() } else { format!(" of {}", consent.group) };
         let by = if consent.by.is_empty() { String::new() } else { format!(": {}", consent.by.join(", ")) };
-        field("agreed", &format!("{} of {}{group}, until {}{by}", consent.by.len(), consent.needed, time(consent.until_ms)));
+        field(
+            "agreed",
+            &format!(
+                "{} of {}{group}, until {}{by}",
+                consent.by.len(),
+                consent.needed,
+                time(consent.until_ms)
+            ),
+        );
     }
     if let Some(recovery) = signal.recovery {
         field("came of it", &recovery.name().replace('_', " "));
@@ -255,7 +267,8 @@ async fn halt(mut client: Client, halt: bool, said: &Switch) -> anyhow::Result<(
 }
 
 async fn policies(mut client: Client, as_json: bool) -> anyhow::Result<()> {
-    let answer = client.list_policies(ListPoliciesRequest {}).await.map_err(|status| refusal(&status))?.into_inner();
+    let answer =
+        client.list_policies(ListPoliciesRequest {}).await.map_err(|status| refusal(&status))?.into_inner();
     if as_json {
         return answer.policies.iter().try_for_each(|policy| say(&json(&policy_json(policy))?));
     }
@@ -264,7 +277,8 @@ async fn policies(mut client: Client, as_json: bool) -> anyhow::Result<()> {
     }
     let width = width();
     let row = |[name, action, asks, stands, tried]: [&str; 5]| {
-        let start = format!("{}  {}  {}  {}  ", fit(name, 24), fit(action, 14), fit(asks, 14), fit(stands, 16));
+        let start =
+            format!("{}  {}  {}  {}  ", fit(name, 24), fit(action, 14), fit(asks, 14), fit(stands, 16));
         say(format!("{start}{}", cut(tried, width.saturating_sub(start.len()).max(20))).trim_end())
     };
     row(["POLICY", "ACTION", "APPROVAL", "STANDS", "HELPED"])?;
@@ -288,9 +302,7 @@ async fn policies(mut client: Client, as_json: bool) -> anyhow::Result<()> {
 }
 
 fn policy_json(policy: &v1::PolicyStatus) -> serde_json::Value {
-    let tried = |tried: &v1::Tried| {
-        serde_json::json!({"cause": tried.cause, "helped": tried.helped, "failed": tried.failed})
-    };
+    let tried = |tried: &v1::Tried| serde_json::json!({"cause": tried.cause, "helped": tried.helped, "failed": tried.failed});
     serde_json::json!({
         "name": policy.name,
         "action": policy.action,

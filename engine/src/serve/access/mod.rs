@@ -15,8 +15,8 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use crate::types::{Caller, Role};
 use crate::config::{AccessConfig, ConfigError, JwtConfig};
+use crate::types::{Caller, Role};
 
 /// What a client shows of itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +31,9 @@ pub struct Shown<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// Nothing was shown.
-    #[error("say who you are: with the header `authorization: Bearer TOKEN`, or with a certificate that access.certificates names")]
+    #[error(
+        "say who you are: with the header `authorization: Bearer TOKEN`, or with a certificate that access.certificates names"
+    )]
     Nothing,
     /// The header is none of ours.
     #[error("the header authorization is not `Bearer TOKEN`")]
@@ -122,8 +124,12 @@ impl Keys {
     fn read(config: &AccessConfig) -> Result<Keys, ConfigError> {
         let mut keys = Keys::default();
         let mut add = |shown, name: &str, roles: &[Role]| {
-            let caller =
-                Caller { name: name.to_string(), roles: Some(roles.to_vec()), shown: Some(shown), until: None };
+            let caller = Caller {
+                name: name.to_string(),
+                roles: Some(roles.to_vec()),
+                shown: Some(shown),
+                until: None,
+            };
             keys.callers.insert(shown, caller).is_none()
         };
         for token in &config.tokens {
@@ -144,9 +150,10 @@ impl Keys {
 fn provider(config: &JwtConfig) -> Result<JwkSet, ConfigError> {
     let path = config.jwks_file.display();
     let refuse = |problem: String| ConfigError::Value { field: "access.jwt.jwks_file", problem };
-    let text = std::fs::read(&config.jwks_file).map_err(|error| refuse(format!("cannot read {path}: {error}")))?;
-    let keys: JwkSet =
-        serde_json::from_slice(&text).map_err(|error| refuse(format!("{path} is no set of keys: {error}")))?;
+    let text =
+        std::fs::read(&config.jwks_file).map_err(|error| refuse(format!("cannot read {path}: {error}")))?;
+    let keys: JwkSet = serde_json::from_slice(&text)
+        .map_err(|error| refuse(format!("{path} is no set of keys: {error}")))?;
     if keys.keys.is_empty() {
         return Err(refuse(format!("{path} has no key: no token could be believed")));
     }

@@ -73,7 +73,9 @@ fn with_provider(folder: &Path, provider: &Provider) -> AccessConfig {
 #[test]
 fn where_nobody_is_named_everybody_may_do_everything() {
     let caller = Access::open().caller(Shown::default()).unwrap();
-    assert!([Right::See, Right::Operate, Right::Approve, Right::Control].iter().all(|right| caller.may(*right)));
+    assert!(
+        [Right::See, Right::Operate, Right::Approve, Right::Control].iter().all(|right| caller.may(*right))
+    );
 }
 
 #[test]
@@ -81,7 +83,10 @@ fn tokens_of_ours() {
     let folder = tempfile::tempdir().unwrap();
     let access = Access::new(&with_token(folder.path(), &["operator"])).unwrap();
     let caller = access.caller(shown(&header(TOKEN))).unwrap();
-    assert_eq!((caller.name.as_str(), caller.signs(""), caller.signs("bob").as_str()), ("ann", "ann".into(), "ann for bob"));
+    assert_eq!(
+        (caller.name.as_str(), caller.signs(""), caller.signs("bob").as_str()),
+        ("ann", "ann".into(), "ann for bob")
+    );
     assert!(caller.may(Right::Operate) && !caller.may(Right::Approve) && !caller.may(Right::Control));
     for (authorization, denied) in [
         (header("ann-0123456789abcdeF"), Denied::Unknown),
@@ -93,7 +98,11 @@ fn tokens_of_ours() {
     }
     assert_eq!(access.caller(Shown::default()), Err(Denied::Nothing));
     let names = [TOKEN.to_string()];
-    assert_eq!(access.caller(Shown { authorization: None, certificate: &names }), Err(Denied::Nothing), "a token is no name");
+    assert_eq!(
+        access.caller(Shown { authorization: None, certificate: &names }),
+        Err(Denied::Nothing),
+        "a token is no name"
+    );
 }
 
 #[test]
@@ -184,6 +193,7 @@ fn tokens_that_do_not_hold() {
     let oct = json!({"keys": [{"kty": "oct", "kid": "one", "k": BASE64_URL_SAFE_NO_PAD.encode("what everybody knows")}]});
     std::fs::write(folder.path().join("jwks.json"), oct.to_string()).unwrap();
     assert!(access.reload().unwrap());
-    let token = encode(&Header { kid: Some("one".into()), ..Header::default() }, &claims(|_| {}), &secret).unwrap();
+    let token =
+        encode(&Header { kid: Some("one".into()), ..Header::default() }, &claims(|_| {}), &secret).unwrap();
     assert_eq!(access.caller(shown(&header(&token))), Err(Denied::Token("its key is a shared secret")));
 }

@@ -32,7 +32,9 @@ pub enum Invalid {
     #[error("{0:?} names no entity: give kind and name, for example service/payment")]
     Entity(String),
     /// Not an action.
-    #[error("{0:?} is no action: rollback, pause_rollout, promote_hold, restart, scale, disable_flag, retrain, rollback_model, run_workflow or notify")]
+    #[error(
+        "{0:?} is no action: rollback, pause_rollout, promote_hold, restart, scale, disable_flag, retrain, rollback_model, run_workflow or notify"
+    )]
     Action(String),
     /// A number that stands for nothing in this version.
     #[error("{0} is {1}, which stands for nothing: set it to one of the named values")]

@@ -121,7 +121,12 @@ pub fn proposal_from(message: v1::ProposeRequest, by: String) -> Result<Proposal
 /// One revision of a signal as a message.
 pub fn step(step: &Step) -> v1::Step {
     let Step { revision, state, note, time_ms } = step;
-    v1::Step { revision: *revision, state: signal_state(*state).into(), note: note.clone(), time_unix_ms: *time_ms }
+    v1::Step {
+        revision: *revision,
+        state: signal_state(*state).into(),
+        note: note.clone(),
+        time_unix_ms: *time_ms,
+    }
 }
 
 /// A policy and what became of it as a message.

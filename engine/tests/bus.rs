@@ -4,11 +4,19 @@
 mod support;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
+use foreshock_proto::v1::{
+    Ack, ControllerKind, ControllerMessage, Hello, Outcome, OutcomeStatus, bus_message::Message as Said,
+    controller_message::Message, remediation_bus_client::RemediationBusClient,
+};
 use serde_json::{Value, json};
 use support::*;
 
@@ -80,29 +88,26 @@ impl Engine {
 
     /// Status and body of a page, with or without a token.
     fn page(&self, path: &str, who: Option<&str>) -> (u16, String) {
-        let mut command = Command::new("curl");
-        command.args(["-s", "-w", "\n%{http_code}"]).arg(format!("{}{path}", self.http));
-        if let Some(who) = who {
-            command.arg("-H").arg(format!("authorization: Bearer {who}-0123456789abcdef"));
-        }
-        answer(command)
+        let request = agent().get(format!("{}{path}", self.http));
+        let shown = who.map(|who| format!("Bearer {who}-0123456789abcdef"));
+        answer(shown.iter().fold(request, |request, shown| request.header("authorization", shown)).call())
     }
 
     /// What Flagger is answered.
     fn flagger(&self, hook: &str, canary: &Value) -> (u16, String) {
-        let mut command = Command::new("curl");
-        command.args(["-s", "-w", "\n%{http_code}", "-d", &canary.to_string()]);
-        command.args(["-H", "authorization: Bearer carol-0123456789abcdef"]);
-        command.arg(format!("{}/gate/flagger/{hook}", self.http));
-        answer(command)
+        let request = agent().post(format!("{}/gate/flagger/{hook}", self.http));
+        answer(request.header("authorization", "Bearer carol-0123456789abcdef").send(canary.to_string()))
     }
 }
 
-fn answer(mut command: Command) -> (u16, String) {
-    let output = command.output().expect("curl");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (body, status) = text.rsplit_once('\n').expect("a status");
-    (status.parse().expect("a number"), body.trim().to_string())
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+fn answer(answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, String) {
+    let mut answered = answered.expect("an answer");
+    let body = answered.body_mut().read_to_string().expect("text");
+    (answered.status().as_u16(), body.trim().to_string())
 }
 
 /// Entries of an audit log.
@@ -223,4 +228,176 @@ fn people_are_in_charge() {
     let (code, said) = verify(&file);
     assert!(code == Some(1) && said.contains("was changed"), "{said}");
     assert!(!log(&config).contains("0123456789abcdef"), "no token is logged");
+}
+
+/// What controllers and their target know, whatever becomes of the engine.
+#[derive(Default)]
+struct World {
+    /// Where the engine is now; empty while it is down.
+    endpoint: Mutex<String>,
+    /// What was done at the target, by signal: it does each once.
+    done: Mutex<BTreeSet<String>>,
+    /// Tokens of the leases that were had, by signal, in their order.
+    tokens: Mutex<BTreeMap<String, Vec<u64>>>,
+    over: AtomicBool,
+}
+
+/// A controller that comes back whenever its stream ends.
+fn controller(world: &World, name: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    while !world.over.load(Ordering::Relaxed) {
+        let endpoint = world.endpoint.lock().expect("endpoint").clone();
+        // The stream ends with the engine: that is what is tested.
+        runtime.block_on(stream(world, name, endpoint)).ok();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+async fn stream(world: &World, name: &str, endpoint: String) -> Result<(), Box<dyn std::error::Error>> {
+    let mut client = RemediationBusClient::connect(endpoint).await?;
+    let (say, said) = tokio::sync::mpsc::channel(16);
+    let tell = |message| say.send(ControllerMessage { message: Some(message) });
+    let kind = ControllerKind::Deploy.into();
+    let hello = Hello { controller: name.to_string(), kind, capacity: 4, ..Hello::default() };
+    tell(Message::Hello(hello)).await?;
+    let outgoing = tokio_stream::wrappers::ReceiverStream::new(said);
+    let mut heard = client.subscribe(outgoing).await?.into_inner();
+    while !world.over.load(Ordering::Relaxed) {
+        let Ok(heard) = tokio::time::timeout(Duration::from_millis(200), heard.message()).await else {
+            continue;
+        };
+        let Some(Said::Lease(lease)) = heard?.ok_or("the stream ended")?.message else { continue };
+        let (signal, fencing_token) = (lease.signal.expect("a signal"), lease.fencing_token);
+        let signal_id = signal.id;
+        world.tokens.lock().expect("tokens").entry(signal_id.clone()).or_default().push(fencing_token);
+        tell(Message::Ack(Ack { signal_id: signal_id.clone(), fencing_token })).await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        world.done.lock().expect("done").insert(signal_id.clone());
+        let (status, message) = (OutcomeStatus::Succeeded.into(), "done".to_string());
+        tell(Message::Outcome(Outcome { signal_id, fencing_token, status, message })).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn killed_ten_times_nothing_is_forgotten_and_no_lease_is_given_twice() {
+    const KILLS: usize = 10;
+    const SIGNALS: usize = 60;
+    let Some(broker) = kafka() else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let remediation = "remediation: {max_signal_age: 24h, lease: 2s, redelivery_limit: 1000, backoff: 1s, max_backoff: 1s}\n";
+    let config = write_config(folder.path(), broker, "killed", "state", remediation);
+    create_topics(broker, &[("killed-in", 1)]);
+    let world = Arc::new(World::default());
+    let mut engine = Engine::start(&config, folder.path(), 1);
+    produce(&config, "killed-in", &rows(folder.path(), 0..960, 900));
+    let open = || {
+        let text = foreshock().args(["incidents", "list", "--json", "--endpoint", &engine.endpoint]).output();
+        let text = String::from_utf8(text.expect("foreshock starts").stdout).expect("text");
+        text.lines().next().map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+    };
+    eventually("there is an incident", || open().is_some());
+    let incident = open().expect("incident")["id"].as_str().expect("id").to_string();
+    world.endpoint.lock().expect("endpoint").clone_from(&engine.endpoint);
+    let controllers: Vec<_> = ["a", "b", "c"]
+        .map(|name| {
+            let world = world.clone();
+            std::thread::spawn(move || controller(&world, name))
+        })
+        .into();
+
+    // People go on asking until they are heard, while the engine dies again and again.
+    let endpoint = |world: &World| world.endpoint.lock().expect("endpoint").clone();
+    let people = {
+        let (world, incident) = (world.clone(), incident.clone());
+        std::thread::spawn(move || {
+            let say = |arguments: &[&str]| {
+                let output = foreshock().args(arguments).args(["--endpoint", &endpoint(&world)]).output();
+                let output = output.expect("foreshock starts");
+                output.status.success().then(|| String::from_utf8(output.stdout).expect("text"))
+            };
+            let mut wanted = BTreeSet::new();
+            for nth in 0..SIGNALS {
+                let target = format!("service/shop/part-{nth}");
+                let propose = [
+                    "signals", "propose", &incident, "--action", "restart", "--target", &target, "--by",
+                    "ann", "--json",
+                ];
+                let id = loop {
+                    if let Some(text) = say(&propose) {
+                        let signal: Value = serde_json::from_str(&text).expect("JSON");
+                        let id = signal["id"].as_str().expect("id").to_string();
+                        // An approval whose answer was lost may have been heard.
+                        if signal["state"] != "awaiting_approval"
+                            || say(&["signals", "approve", &id, "--by", "ben"]).is_some()
+                        {
+                            break id;
+                        }
+                    }
+                    std::thread::sleep(Duration::from_millis(50));
+                };
+                wanted.insert(id);
+            }
+            wanted
+        })
+    };
+    let mut random = u64::from(std::process::id());
+    for nth in 0..KILLS {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_millis(300 + (random >> 33) % 2500));
+        // Dropping it kills it.
+        drop(engine);
+        engine = Engine::start(&config, folder.path(), nth + 2);
+        world.endpoint.lock().expect("endpoint").clone_from(&engine.endpoint);
+    }
+    let wanted = people.join().expect("people");
+    assert_eq!(wanted.len(), SIGNALS);
+    let signals = || -> Vec<Value> {
+        let listed = foreshock()
+            .args(["signals", "list", "--limit", "1000", "--json", "--endpoint"])
+            .arg(&engine.endpoint)
+            .output();
+        let text = String::from_utf8(listed.expect("foreshock starts").stdout).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let is_over = |signal: &Value| {
+        ["succeeded", "verified", "not_recovered", "unknown"]
+            .contains(&signal["state"].as_str().unwrap_or(""))
+    };
+    let began = Instant::now();
+    while !(signals().len() == SIGNALS && signals().iter().all(is_over)) {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{:#?}",
+            signals().iter().filter(|signal| !is_over(signal)).collect::<Vec<_>>()
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    world.over.store(true, Ordering::Relaxed);
+    controllers.into_iter().for_each(|controller| controller.join().expect("controller"));
+
+    let ended = signals();
+    let known: BTreeSet<String> =
+        ended.iter().map(|signal| signal["id"].as_str().expect("id").to_string()).collect();
+    assert_eq!(known, wanted, "nothing is forgotten, nothing is made twice");
+    assert_eq!(*world.done.lock().expect("done"), wanted, "everything was done");
+    let tokens = world.tokens.lock().expect("tokens");
+    for (id, had) in tokens.iter() {
+        let distinct: BTreeSet<u64> = had.iter().copied().collect();
+        assert_eq!(distinct.len(), had.len(), "a token of {id} was given twice: {had:?}");
+    }
+    for signal in &ended {
+        let id = signal["id"].as_str().expect("id");
+        let latest = tokens[id].iter().max();
+        // The last grant may have been written down by an engine that was killed before it could tell.
+        assert!(signal["fencing_token"].as_u64() >= latest.copied(), "{signal}");
+        assert_ne!(signal["state"], "failed", "{signal}");
+    }
+    let again = tokens.values().filter(|had| had.len() > 1).count();
+    println!("{SIGNALS} signals, {KILLS} kills: {again} were offered again");
+    let file = folder.path().join("state/audit.ndjson");
+    let output = foreshock().args(["audit", "verify"]).arg(&file).output().expect("foreshock starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // A kill may cut a line off; the chain goes on behind it.
+    assert!(said.lines().all(|line| line.contains("cut off") || line.contains("last hash")), "{said}");
 }

@@ -36,7 +36,8 @@ impl Bus {
         if self.controllers.remove(&session).is_none() {
             return;
         }
-        for tracked in self.signals.values_mut() {
+        for id in &self.at_work {
+            let Some(tracked) = self.signals.get_mut(id) else { continue };
             let Some(lease) = tracked.lease.as_mut().filter(|lease| lease.session == Some(session)) else {
                 continue;
             };
@@ -103,7 +104,10 @@ impl Bus {
     /// Ends the leases whose time is over, and those that a restart left without a holder.
     pub(super) fn expire_leases(&mut self, effects: &mut Vec<Effect>) {
         let now = self.now;
-        for tracked in self.signals.values_mut() {
+        let signals = &self.signals;
+        self.at_work.retain(|id| signals.get(id).is_some_and(Tracked::is_at_work));
+        for id in &self.at_work {
+            let Some(tracked) = self.signals.get_mut(id) else { continue };
             if tracked.lease.is_some_and(|lease| lease.until <= now.lease_ms) {
                 tracked.lose("its lease expired", &self.config, now, effects);
             } else if tracked.orphaned() {
@@ -172,13 +176,17 @@ impl Bus {
                 able.filter_map(|(_, hello)| tracked.offered_to(hello, self.now)).min()
             }
         };
-        self.signals.values().filter_map(due).min()
+        self.those_at_work().filter_map(due).min()
+    }
+
+    fn those_at_work(&self) -> impl Iterator<Item = &Tracked> {
+        self.at_work.iter().filter_map(|id| self.signals.get(id))
     }
 
     /// How many leases each controller holds.
     fn busy(&self) -> BTreeMap<Session, u32> {
         let mut busy = BTreeMap::new();
-        for session in self.signals.values().filter_map(|tracked| tracked.lease?.session) {
+        for session in self.those_at_work().filter_map(|tracked| tracked.lease?.session) {
             *busy.entry(session).or_insert(0) += 1;
         }
         busy
@@ -187,7 +195,7 @@ impl Bus {
     /// The signals that wait for a controller, oldest first.
     fn waiting(&self) -> Vec<Id> {
         let waits = |tracked: &&Tracked| tracked.waits() && !tracked.stale(self.now);
-        let signals = self.signals.values().filter(waits).map(|tracked| &tracked.signal);
+        let signals = self.those_at_work().filter(waits).map(|tracked| &tracked.signal);
         let mut waiting: Vec<(i64, Id)> = signals.map(|signal| (signal.created_ms, signal.id)).collect();
         waiting.sort_unstable();
         waiting.into_iter().map(|(_, id)| id).collect()

@@ -159,6 +159,11 @@ impl Tracked {
         }
     }
 
+    /// Whether leases are about it: it waits for a controller, is held by one, or was when the engine was restarted.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.waits() || self.lease.is_some() || self.orphaned()
+    }
+
     /// Whether it is being carried out, or what it did is being watched: it counts against limits.
     pub(super) fn in_work(&self) -> bool {
         let held = self.lease.is_some() || self.signal.state == SignalState::Leased || self.to_verify();

@@ -55,6 +55,8 @@ use versions::Versions;
 pub struct Bus {
     config: BusConfig,
     signals: BTreeMap<Id, Tracked>,
+    /// Signals that wait for a controller or are held by one, among others: what leases are about.
+    at_work: BTreeSet<Id>,
     /// (incident, signal) of every signal.
     by_incident: BTreeSet<(Id, Id)>,
     watched: Watched,
@@ -97,6 +99,7 @@ impl Bus {
         Ok(Bus {
             config,
             signals: BTreeMap::new(),
+            at_work: BTreeSet::new(),
             by_incident: BTreeSet::new(),
             watched: Watched::default(),
             versions: Versions::default(),
@@ -116,6 +119,7 @@ impl Bus {
             Event::Incident(incident) => self.incident(&incident, &mut effects),
             Event::Change(change) => self.versions.learn(&change, self.config.max_versions as usize),
             Event::Decide { signal, approve, by, comment } => {
+                self.at_work.insert(signal);
                 self.decide(signal, approve, &by, &comment, &mut effects);
             }
             Event::Propose(proposal) => self.propose(proposal, &mut effects),
@@ -202,6 +206,7 @@ impl Bus {
     /// knows are ignored, so that the whole journal can be given.
     pub fn recover(&mut self, signal: RemediationSignal) {
         self.now.event_ms = self.now.event_ms.max(signal.updated_ms);
+        self.at_work.insert(signal.id);
         let resolved = self.watched.get(&signal.incident).is_some_and(|facts| !facts.open);
         match self.signals.get_mut(&signal.id) {
             Some(known) if known.signal.revision >= signal.revision => {}
@@ -256,6 +261,7 @@ impl Bus {
 
     fn insert(&mut self, tracked: Tracked) {
         self.by_incident.insert((tracked.signal.incident, tracked.signal.id));
+        self.at_work.insert(tracked.signal.id);
         self.signals.insert(tracked.signal.id, tracked);
     }
 }

@@ -153,7 +153,8 @@ fn recovery(
     let new = active.keys().filter(|id| !tracked.before.contains(id)).count();
     let spread = before > 0 && new > before;
     let over = passed >= config.verify_within_ms;
-    if !over && !(watched_for && spread) {
+    let is_known = over || (watched_for && spread);
+    if !is_known {
         return None;
     }
     let left = still + new;

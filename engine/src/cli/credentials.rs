@@ -82,9 +82,7 @@ impl Credentials {
 
     /// The token, for gRPC.
     pub(super) fn bearer(&self, url: &str) -> anyhow::Result<Bearer> {
-        let Some(mut value) =
-            self.authorization(url)?.map(|text| MetadataValue::try_from(text)).transpose()?
-        else {
+        let Some(mut value) = self.authorization(url)?.map(MetadataValue::try_from).transpose()? else {
             return Ok(Bearer(None));
         };
         value.set_sensitive(true);

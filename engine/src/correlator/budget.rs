@@ -26,6 +26,8 @@ const ENOUGH: f64 = 30.0;
 /// The slope before the tail is that up to this many times as many episodes, and the tail is at most so many times as flat.
 const WIDER: f64 = 4.0;
 const STRETCH: f64 = 1.3;
+/// A tail that was learnt from n episodes is taken to be longer by this times √n / (n + [`ENOUGH`]).
+const DOUBT: f64 = 2.5;
 /// Evidence counts at most like what comes this often within the memory.
 const RAREST: f64 = 0.01;
 /// Share of the budget that is aimed at: it is a limit, and what was learnt is never quite what comes.
@@ -102,7 +104,10 @@ impl Budget {
         let (before, _) = self.read(WIDER * ENOUGH);
         let slope = (at - before) / WIDER.ln();
         let mean = if slope > 0.0 { mean.min(STRETCH * slope) } else { mean };
-        at + mean.max(0.5 * BIN) * (ENOUGH / wanted.max(1e-9)).ln()
+        // The fewer were learnt from, the less is known of how the tail goes on.
+        let learnt = (self.counts.iter().sum::<f64>() - PRIOR).max(0.0);
+        let doubt = 1.0 + DOUBT * learnt.sqrt() / (learnt + ENOUGH);
+        at + doubt * mean.max(0.5 * BIN) * (ENOUGH / wanted.max(1e-9)).ln()
     }
 
     /// The evidence that this many episodes reached, and by how much they exceeded it in the mean.

@@ -136,7 +136,7 @@ async fn listen(
 /// Keys for the demo alone: an authority, the engine, its controllers, and whoever looks in.
 pub(super) fn keys(folder: &Path) -> Result<(), DemoError> {
     use rcgen::{
-        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+        BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
     };
     let failed = |error: rcgen::Error| DemoError::Folder(std::io::Error::other(error));
     // Nobody else's.
@@ -160,6 +160,8 @@ pub(super) fn keys(folder: &Path) -> Result<(), DemoError> {
                 vec![SanType::URI(format!("spiffe://demo/{client}").as_str().try_into().map_err(failed)?)]
             }
         };
+        // Its own: with its authority's name it would look like one that vouches for itself.
+        params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &issuer).map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use super::{
     RunError,
-    core::{Core, Going, Observation},
+    core::{Core, Going, Observation, Told},
     decisions::Decision,
     gate,
     handle::{Call, Command, NoEffect, PartitionStatus, Status, Topology, Unheard},
@@ -47,7 +47,10 @@ impl Core {
                 let (correlator, bus) = (self.pipeline.correlator(), self.pipeline.bus());
                 drop(reply.send(gate::against(&target, correlator.list(), bus, self.catching_up)));
             }
-            Command::OfSignal { id, event, reply } => drop(reply.send(self.of_signal(id, event)?)),
+            Command::OfSignal { id, event, reply } => {
+                let answer = self.of_signal(id, event)?;
+                self.to_tell.push_back(Told::Person(reply, answer));
+            }
             Command::Connect { session, hello, outbox } => {
                 self.outboxes.insert(session, outbox);
                 let event = bus::Event::Connect { session, hello, at: self.handle.lease_ms() };
@@ -129,7 +132,7 @@ impl Core {
         Ok(())
     }
 
-    /// What a person says of a signal; the answer leaves once it is durable.
+    /// What a person says of a signal. The answer must not leave before it is durable.
     fn of_signal(
         &mut self,
         id: Id,
@@ -145,10 +148,8 @@ impl Core {
             self.observe(|| Observation::Effect(effect.clone()));
             self.effect(effect, &[])?;
         }
-        self.outputs.durable()?;
-        self.undurable = false;
-        self.tell_bus(bus::Event::LeaseTimer { at: self.handle.lease_ms() })?;
         let signal = self.pipeline.bus().signal(id).cloned();
+        self.tell_bus(bus::Event::LeaseTimer { at: self.handle.lease_ms() })?;
         Ok(match (refused, signal) {
             (Some(why), _) => Err(NoEffect::Refused(why)),
             (None, Some(signal)) => Ok(signal),

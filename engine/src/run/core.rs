@@ -7,13 +7,13 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, select_biased};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     RunError,
     auditing::Auditing,
     decisions::Decision,
-    handle::{Command, Handle, HistoryStatus},
+    handle::{Command, Handle, HistoryStatus, NoEffect},
     journals::Clearing,
     kafka::{Consumer, Input, Lag},
     measuring::Measuring,
@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     connect::Link,
     pipeline::{Counts, Effect, Event, Pipeline},
-    types::{Id, Record, Source},
+    types::{Id, Record, RemediationSignal, Source},
 };
 
 /// What somebody who looks on from inside the process is told, in order. For the demo and for tests.
@@ -72,9 +72,22 @@ pub(super) struct Core {
     pub(super) counted: Counts,
     pub(super) rejected: u64,
     pub(super) outboxes: HashMap<bus::Session, mpsc::Sender<bus::Effect>>,
-    /// Whether something was handed to Kafka that an effect to come may depend on.
+    /// Whether something was handed to Kafka that what waits in `to_tell` may depend on.
     pub(super) undurable: bool,
+    /// What controllers and people are told once everything before it is durable.
+    pub(super) to_tell: VecDeque<Told>,
 }
+
+/// Something to be told, and to whom.
+pub(super) enum Told {
+    /// A controller is sent this.
+    Controller(bus::Session, bus::Effect),
+    /// A person's word on a signal is answered.
+    Person(oneshot::Sender<Result<RemediationSignal, NoEffect>>, Result<RemediationSignal, NoEffect>),
+}
+
+/// Commands that are taken together, so that what they change is written down at once.
+const TOGETHER: usize = 256;
 
 /// What an engine reads, in words.
 pub(super) struct Reads {
@@ -142,6 +155,10 @@ impl Core {
             if going == Going::Ends {
                 return Ok(());
             }
+            for command in self.commands.clone().try_iter().take(TOGETHER) {
+                self.command(command)?;
+            }
+            self.tell()?;
             if Instant::now() >= due {
                 self.try_snapshot()?;
                 due = Instant::now() + self.every;
@@ -290,10 +307,8 @@ impl Core {
             | bus::Effect::Cancel { session, .. }
             | bus::Effect::Fault { session, .. }
             | bus::Effect::Welcome { session, .. } => {
-                if std::mem::take(&mut self.undurable) {
-                    self.outputs.durable()?;
-                }
-                self.send_controller(session, effect)
+                self.to_tell.push_back(Told::Controller(session, effect));
+                Ok(())
             }
             bus::Effect::Declined { incident, policy, why } => {
                 tracing::info!(%incident, policy, why, "no signal");
@@ -301,6 +316,23 @@ impl Core {
             }
             bus::Effect::Refused { .. } | bus::Effect::Remediation { .. } => Ok(()),
         }
+    }
+
+    /// Tells everybody who waits, once what it depends on is durable: once for all of them.
+    fn tell(&mut self) -> Result<(), RunError> {
+        while !self.to_tell.is_empty() {
+            if std::mem::take(&mut self.undurable) {
+                self.outputs.durable()?;
+            }
+            // Telling may give more to write down, and to tell.
+            for told in std::mem::take(&mut self.to_tell) {
+                match told {
+                    Told::Controller(session, effect) => self.send_controller(session, effect)?,
+                    Told::Person(reply, answer) => drop(reply.send(answer)),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A controller that does not take what it is sent is disconnected.

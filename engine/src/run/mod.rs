@@ -289,6 +289,7 @@ impl Engine {
             rejected: 0,
             outboxes: HashMap::new(),
             undurable: false,
+            to_tell: VecDeque::new(),
         };
         let thread = std::thread::Builder::new()
             .name("engine".to_string())

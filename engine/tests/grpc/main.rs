@@ -1,12 +1,12 @@
-//! gRPC over loopback, with real clients: ours and Python's. Behind the server is a real bus on a thread of its own;
+//! gRPC over loopback, with real clients: ours, Python's and Node's. Behind the server is a real bus on a thread of its own;
 //! what this does not prove is that the engine's own loop answers likewise: that is `run`'s.
 #![cfg(test)]
 
+mod clients;
 mod commands;
 mod controllers;
 mod double;
 mod incidents;
 mod people;
-mod python_client;
 mod security;
 mod services;

@@ -15,7 +15,8 @@ use foreshock_proto::v1::{
 };
 use prost::Message as _;
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType,
 };
 use tempfile::TempDir;
 use tokio_stream::StreamExt as _;
@@ -29,7 +30,8 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    commands::{fine, foreshock_with},
+    clients::Language,
+    commands::{Running, fine, foreshock_with},
     double::{Double, automatic, incident, with_approval},
 };
 
@@ -295,6 +297,8 @@ impl Authority {
             Ok(address) => SanType::IpAddress(address),
             Err(_) => SanType::URI(name.try_into().unwrap()),
         }];
+        // Its own: with its authority's name it would look like one that vouches for itself.
+        params.distinguished_name.push(DnType::CommonName, file);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -426,4 +430,26 @@ fn commands_show_who_they_are() {
     // Without all of that, as on a laptop.
     let open = Double::start(with_approval());
     fine(&open.endpoint(), &["incidents"]);
+}
+
+#[test]
+fn controllers_of_other_languages_show_who_they_are() {
+    for (language, script) in [(Language::PYTHON, "controller.py"), (Language::NODE, "controller.js")] {
+        let Some(ready) = language.required() else { continue };
+        let authority = Authority::new();
+        authority.vouch("server", "127.0.0.1");
+        let folder = tempfile::tempdir().unwrap();
+        let access = Access::new(&callers(&folder)).unwrap();
+        let tls = Tls::new("grpc.tls", &authority.tls(false), "h2").unwrap();
+        let double = Double::start_with(([127, 0, 0, 1], 0).into(), automatic(60), access, Some(tls));
+        let start = |token: &str| {
+            let mut script = ready.script(script);
+            script.arg(double.address.to_string()).arg("--ca").arg(authority.path("ca.pem"));
+            Running::spawn(script.arg("--token-file").arg(folder.path().join(token)))
+        };
+        let refused = start("viewer").talk();
+        assert!(refused.contains("controller:KIND:SCOPE"), "{script}: {refused}");
+        let welcome = start("shop").talk();
+        assert!(welcome.starts_with("welcome {"), "{script}: {welcome}");
+    }
 }

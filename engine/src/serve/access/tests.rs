@@ -158,7 +158,8 @@ fn an_identity_provider_names_callers_and_their_roles() {
 fn tokens_that_do_not_hold() {
     let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::new());
     let access = Access::new(&with_provider(folder.path(), &provider)).unwrap();
-    let cases: [(&str, fn(&mut Value)); 7] = [
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change); 7] = [
         ("expired", |claims| claims["exp"] = json!(now() - 61)),
         ("not valid yet", |claims| claims["nbf"] = json!(now() + 120)),
         ("another issuer", |claims| claims["iss"] = json!("https://evil.test")),

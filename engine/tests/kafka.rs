@@ -372,7 +372,9 @@ fn without_room_for_snapshots_nothing_is_committed_and_work_goes_on() {
     let more = Command::new("prlimit").args(["--pid", &id, "--fsize=unlimited:unlimited"]).status();
     assert!(more.expect("prlimit").success());
     eventually("snapshots are written", || metric(&config, "foreshock_snapshots_total") >= 1.0);
-    assert!(matches!(committed(broker, "full", "full-in"), Offset::Offset(offset) if offset > 10_000));
+    let is_committed =
+        || matches!(committed(broker, "full", "full-in"), Offset::Offset(offset) if offset > 10_000);
+    eventually("offsets are committed", is_committed);
     terminate(&engine);
     ends_well(engine, &config, Duration::from_secs(30));
     ends_well(run(&config, true), &config, Duration::from_secs(60));

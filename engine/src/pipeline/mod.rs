@@ -268,7 +268,13 @@ impl Pipeline {
                 self.tell_bus(bus::Event::Halt { halt, by, comment }, &mut effects);
             }
             Event::Word(word) => self.tell_correlator(correlator::Event::Word(word), &mut effects),
-            Event::Backlog(catching_up) => self.catching_up = catching_up,
+            // Event time may stand still: the bus must not wait for the next tick to know.
+            Event::Backlog(catching_up) if catching_up != self.catching_up => {
+                self.catching_up = catching_up;
+                let time_ms = self.closed_ms().unwrap_or(0);
+                self.tell_bus(bus::Event::Tick { time_ms, catching_up }, &mut effects);
+            }
+            Event::Backlog(_) => {}
             Event::Bus(event) => self.tell_bus(event, &mut effects),
         }
         effects

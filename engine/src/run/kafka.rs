@@ -117,7 +117,11 @@ impl Consumer {
     }
 
     /// Commits where each partition resumes. Partitions that are no longer ours are refused by the broker.
-    pub(super) fn commit(&self, resume: impl Iterator<Item = (Source, i64)>) -> Result<(), KafkaError> {
+    pub(super) fn commit(
+        &self,
+        resume: impl Iterator<Item = (Source, i64)>,
+        mode: CommitMode,
+    ) -> Result<(), KafkaError> {
         let mut offsets = TopicPartitionList::new();
         for (source, offset) in resume {
             offsets.add_partition_offset(&source.topic, source.partition, Offset::Offset(offset))?;
@@ -125,7 +129,7 @@ impl Consumer {
         if offsets.count() == 0 {
             return Ok(());
         }
-        self.client.commit(&offsets, CommitMode::Sync)
+        self.client.commit(&offsets, mode)
     }
 
     /// Stops reading and leaves the group.

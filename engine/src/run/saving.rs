@@ -2,6 +2,8 @@
 
 use std::time::{Instant, SystemTime};
 
+use rdkafka::consumer::CommitMode;
+
 use super::{
     RunError,
     core::Core,
@@ -16,7 +18,8 @@ impl Core {
             // It could not be written, and waiting for that would keep everybody else waiting.
             return Ok(());
         }
-        match self.snapshot() {
+        // A broker that goes away in the middle must not hold everybody up.
+        match self.snapshot(CommitMode::Async) {
             Ok(()) => Ok(()),
             Err(RunError::Lost(lost)) => Err(RunError::Lost(lost)),
             Err(error) => {
@@ -29,7 +32,7 @@ impl Core {
 
     /// Everything that was given is written, then the state, then the offsets are committed: in this order nothing
     /// is lost.
-    pub(super) fn snapshot(&mut self) -> Result<(), RunError> {
+    pub(super) fn snapshot(&mut self, commit: CommitMode) -> Result<(), RunError> {
         let began = Instant::now();
         self.outputs.flush()?;
         let mut snapshot = self.pipeline.save()?;
@@ -38,7 +41,7 @@ impl Core {
         let resume = snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset));
         if self.link.is_away() {
             tracing::warn!("kafka is away: offsets not committed; the snapshot has them");
-        } else if let Err(error) = self.consumer.commit(resume) {
+        } else if let Err(error) = self.consumer.commit(resume, commit) {
             tracing::warn!(%error, "offsets not committed; the snapshot has them");
         }
         self.clear_journals()?;

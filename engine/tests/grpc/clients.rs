@@ -156,6 +156,8 @@ impl Ready {
         if self.language.folder == "node" {
             let mut command = Command::new("node");
             command.arg(self.folder.join(name));
+            // It warns of addresses that are numbers.
+            command.env("NODE_NO_WARNINGS", "1");
             command.env("FORESHOCK_PROTO", Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto"));
             return command;
         }

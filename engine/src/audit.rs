@@ -31,7 +31,7 @@ pub struct Entry {
     pub about: String,
     /// Why, in the words of whoever said so.
     pub why: String,
-    /// What is known of it: what a signal rests on, or what came of it.
+    /// What is known of it: what a signal rests on, or that a word had no effect, and why.
     pub evidence: String,
     /// Hash of the policies, limits and freezes that held.
     pub policies: String,

@@ -80,33 +80,17 @@ impl Bus {
         let expires_ms = facts.updated_ms.saturating_add(self.config.max_signal_age_ms);
         let Suspect { entity, weight, reasons, .. } = suspect;
         let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+        let id = Id::of(&["signal", &facts.id.to_string(), &policy.name, policy.action.name()]);
+        let own = self.attributes(target, change).into_iter();
         Ok(RemediationSignal {
-            id: Id::of(&["signal", &facts.id.to_string(), &policy.name, policy.action.name()]),
-            revision: 1,
             state,
-            action: policy.action,
-            target: target.clone(),
-            attributes: self
-                .attributes(target, change)
-                .into_iter()
-                .chain(policy.parameters.clone())
-                .collect(),
-            incident: facts.id,
+            attributes: own.chain(policy.parameters.clone()).collect(),
             policy: policy.name.clone(),
             dry_run: policy.dry_run,
-            created_ms: self.now.event_ms,
             expires_ms,
             reason: format!("{}; {entity} is the cause with weight {weight:.2}{reasons}", facts.title),
-            note: String::new(),
-            fencing_token: 0,
-            attempts: 0,
-            updated_ms: self.now.event_ms,
-            holder: String::new(),
-            accepted: false,
             consent: self.consent(policy, state, expires_ms),
-            proposed_by: String::new(),
-            recovery: None,
-            undoes: None,
+            ..RemediationSignal::new(id, facts.id, policy.action, target.clone(), self.now.event_ms)
         })
     }
 

@@ -109,28 +109,14 @@ impl Bus {
         attributes.extend(parameters);
         let expires_ms = self.now.event_ms.saturating_add(self.config.max_signal_age_ms);
         Ok(RemediationSignal {
-            id,
-            revision: 1,
             state: if dry_run { SignalState::DryRun } else { SignalState::AwaitingApproval },
-            action,
-            target,
             attributes,
-            incident,
-            policy: String::new(),
             dry_run,
-            created_ms: self.now.event_ms,
             expires_ms,
             reason: format!("{}; proposed by {by}{}", facts.title, because(&comment)),
-            note: String::new(),
-            fencing_token: 0,
-            attempts: 0,
-            updated_ms: self.now.event_ms,
-            holder: String::new(),
-            accepted: false,
             consent: Consent { needed: u32::from(!dry_run), until_ms: expires_ms, ..Consent::default() },
             proposed_by: by,
-            recovery: None,
-            undoes: None,
+            ..RemediationSignal::new(id, incident, action, target, self.now.event_ms)
         })
     }
 

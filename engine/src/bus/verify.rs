@@ -92,24 +92,22 @@ impl Bus {
         let mut attributes = signal.attributes.clone();
         attributes.insert("version".to_string(), present);
         attributes.insert("to_version".to_string(), left);
-        let undo = RemediationSignal {
+        let made = RemediationSignal::new(
             id,
-            revision: 1,
+            signal.incident,
+            signal.action,
+            signal.target.clone(),
+            self.now.event_ms,
+        );
+        let undo = RemediationSignal {
             state,
             attributes,
-            created_ms: self.now.event_ms,
+            policy: signal.policy.clone(),
             expires_ms,
             reason: format!("takes back signal {}: {}", signal.id, signal.note),
-            note: String::new(),
-            fencing_token: 0,
-            attempts: 0,
-            updated_ms: self.now.event_ms,
-            holder: String::new(),
-            accepted: false,
             consent: self.consent(policy, state, expires_ms),
-            recovery: None,
             undoes: Some(signal.id),
-            ..signal.clone()
+            ..made
         };
         effects.push(Effect::Signal(undo.clone()));
         self.insert(Tracked::new(undo));

@@ -80,8 +80,8 @@ impl Core {
         self.audit(Entry { who, what, about: incident, why, ..Entry::default() })
     }
 
-    /// A person says something of a signal, or a controller comes or goes.
-    pub(super) fn audit_event(&mut self, event: &bus::Event) -> Result<(), RunError> {
+    /// A person says something of a signal, without effect where that was refused, or a controller comes or goes.
+    pub(super) fn audit_event(&mut self, event: &bus::Event, refused: Option<&str>) -> Result<(), RunError> {
         let (who, what, about, why) = match event {
             bus::Event::Decide { signal, approve, by, comment } => {
                 (by.clone(), if *approve { "approve" } else { "reject" }, signal.to_string(), comment.clone())
@@ -97,11 +97,14 @@ impl Core {
                 (hello.controller.clone(), "connect", session.to_string(), why)
             }
             bus::Event::Disconnect { session, .. } => {
-                (String::new(), "disconnect", session.to_string(), String::new())
+                let known = self.pipeline.bus().controllers().find(|(known, _)| known == session);
+                let who = known.map(|(_, hello)| hello.controller.clone()).unwrap_or_default();
+                (who, "disconnect", session.to_string(), String::new())
             }
             _ => return Ok(()),
         };
-        self.audit(Entry { who, what: what.to_string(), about, why, ..Entry::default() })
+        let evidence = refused.map(|why| format!("no effect: {why}")).unwrap_or_default();
+        self.audit(Entry { who, what: what.to_string(), about, why, evidence, ..Entry::default() })
     }
 
     /// A person says something of incidents, silences, or all of remediation.

@@ -54,14 +54,14 @@ impl Core {
             Command::Connect { session, hello, outbox } => {
                 self.outboxes.insert(session, outbox);
                 let event = bus::Event::Connect { session, hello, at: self.handle.lease_ms() };
-                self.audit_event(&event)?;
+                self.audit_event(&event, None)?;
                 self.tell_bus(event)?;
             }
             Command::Controller(event) => {
                 if let bus::Event::Disconnect { session, .. } = &event
                     && self.outboxes.remove(session).is_some()
                 {
-                    self.audit_event(&event)?;
+                    self.audit_event(&event, None)?;
                 }
                 self.tell_bus(event)?;
             }
@@ -138,13 +138,13 @@ impl Core {
         id: Id,
         event: bus::Event,
     ) -> Result<Result<RemediationSignal, NoEffect>, RunError> {
-        self.audit_event(&event)?;
-        let effects = self.pipeline.on_event(Event::Bus(event));
-        let mut refused = None;
+        let effects = self.pipeline.on_event(Event::Bus(event.clone()));
+        let refused = effects.iter().find_map(|effect| match effect {
+            Effect::Bus(bus::Effect::Refused { why, .. }) => Some(why.clone()),
+            _ => None,
+        });
+        self.audit_event(&event, refused.as_deref())?;
         for effect in effects {
-            if let Effect::Bus(bus::Effect::Refused { why, .. }) = &effect {
-                refused = Some(why.clone());
-            }
             self.observe(|| Observation::Effect(effect.clone()));
             self.effect(effect, &[])?;
         }

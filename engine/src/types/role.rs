@@ -218,7 +218,7 @@ impl fmt::Display for Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Action, Consent, Entity, EntityKind, Id, SignalState};
+    use crate::types::{Action, Entity, EntityKind, Id};
 
     fn caller(roles: &[&str]) -> Caller {
         let roles = roles.iter().map(|role| role.parse().unwrap()).collect();
@@ -226,30 +226,9 @@ mod tests {
     }
 
     fn signal(action: Action, namespace: &str) -> RemediationSignal {
-        RemediationSignal {
-            id: Id(1),
-            revision: 1,
-            state: SignalState::Ready,
-            action,
-            target: Entity::new(EntityKind::Service, "payment"),
-            attributes: BTreeMap::from([("namespace".to_string(), namespace.to_string())]),
-            incident: Id(2),
-            policy: String::new(),
-            dry_run: false,
-            created_ms: 0,
-            expires_ms: 0,
-            reason: String::new(),
-            note: String::new(),
-            fencing_token: 0,
-            attempts: 0,
-            updated_ms: 0,
-            holder: String::new(),
-            accepted: false,
-            consent: Consent::default(),
-            proposed_by: String::new(),
-            recovery: None,
-            undoes: None,
-        }
+        let target = Entity::new(EntityKind::Service, "payment");
+        let attributes = BTreeMap::from([("namespace".to_string(), namespace.to_string())]);
+        RemediationSignal { attributes, ..RemediationSignal::new(Id(1), Id(2), action, target, 0) }
     }
 
     #[test]

@@ -289,3 +289,33 @@ pub struct RemediationSignal {
     #[serde(default)]
     pub undoes: Option<Id>,
 }
+
+impl RemediationSignal {
+    /// A signal as it is made, at this event time: nobody has to agree, nobody has held it.
+    pub fn new(id: Id, incident: Id, action: Action, target: Entity, created_ms: i64) -> RemediationSignal {
+        RemediationSignal {
+            id,
+            revision: 1,
+            state: SignalState::Ready,
+            action,
+            target,
+            attributes: BTreeMap::new(),
+            incident,
+            policy: String::new(),
+            dry_run: false,
+            created_ms,
+            expires_ms: created_ms,
+            reason: String::new(),
+            note: String::new(),
+            fencing_token: 0,
+            attempts: 0,
+            updated_ms: created_ms,
+            holder: String::new(),
+            accepted: false,
+            consent: Consent::default(),
+            proposed_by: String::new(),
+            recovery: None,
+            undoes: None,
+        }
+    }
+}

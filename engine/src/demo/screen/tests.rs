@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     demo::shop::FaultKind,
-    types::{Action, Anomaly, AnomalyKind, Consent, Entity, EntityKind, Id, Member, Suspect},
+    types::{Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, Member, Suspect},
 };
 
 /// When the scenario began, unix seconds.
@@ -84,28 +84,12 @@ fn page() -> Incident {
 
 fn signal(state: SignalState, note: &str, updated_ms: i64) -> RemediationSignal {
     RemediationSignal {
-        id: Id(3),
-        revision: 1,
         state,
-        action: Action::Rollback,
-        target: service("payment"),
         attributes: [("version".to_string(), "2.0.0".to_string())].into(),
-        incident: Id(9),
         policy: "undo-bad-deploys".to_string(),
-        dry_run: false,
-        created_ms: ms(12, 30),
-        expires_ms: ms(42, 30),
-        reason: String::new(),
         note: note.to_string(),
-        fencing_token: 1,
-        attempts: 1,
         updated_ms,
-        holder: String::new(),
-        accepted: true,
-        consent: Consent::default(),
-        proposed_by: String::new(),
-        recovery: None,
-        undoes: None,
+        ..RemediationSignal::new(Id(3), Id(9), Action::Rollback, service("payment"), ms(12, 30))
     }
 }
 

@@ -204,7 +204,9 @@ impl Outputs {
         let waiting = Instant::now();
         let mut asked = None;
         let flushed = loop {
-            match self.producer.flush(Duration::from_millis(100)) {
+            // rdkafka looks again only after the whole of this: its own thread takes the news of a delivery.
+            let look_again = if waiting.elapsed() < SOON { 1 } else { 100 };
+            match self.producer.flush(Duration::from_millis(look_again)) {
                 Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => self.patience(&mut asked)?,
                 flushed => break flushed,
             }
@@ -247,6 +249,9 @@ impl Outputs {
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunError> {
     serde_json::to_vec(value).map_err(RunError::Json)
 }
+
+/// Until then a flush is expected to be over any moment.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Longest wait for the broker that creates topics.
 const WAIT: Duration = Duration::from_secs(20);

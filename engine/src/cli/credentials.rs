@@ -13,7 +13,10 @@ use tonic::{
 use ureq::tls::{self, ClientCert, PemItem, PrivateKey, TlsConfig, parse_pem};
 
 use super::BadConfig;
-use crate::{config::first_line, connect::authorities};
+use crate::{
+    config::{first_line, is_plain_loopback},
+    connect::authorities,
+};
 
 /// What is shown to an engine that does not let everybody in.
 #[derive(Clone, Debug, Args)]
@@ -122,9 +125,7 @@ impl Credentials {
 
     fn authorization(&self, url: &str) -> anyhow::Result<Option<String>> {
         let Some(path) = &self.token_file else { return Ok(None) };
-        let is_loopback =
-            ["http://127.", "http://localhost", "http://[::1]"].iter().any(|start| url.starts_with(start));
-        if url.starts_with("http://") && !is_loopback {
+        if url.starts_with("http://") && !is_plain_loopback(url) {
             let problem = format!("{url} would get the token over the network in plain text: write https://");
             return Err(BadConfig(problem).into());
         }

@@ -8,7 +8,11 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Duration, engine::refuse_unless, units::first_line};
+use super::{
+    ConfigError, Duration,
+    engine::refuse_unless,
+    units::{first_line, is_plain_loopback},
+};
 use crate::intake::Encoding;
 
 /// Brokers, consumer group, TLS and SASL.
@@ -318,11 +322,7 @@ impl Sasl {
 impl Oidc {
     fn check(&self) -> Result<(), ConfigError> {
         let refuse = |field, problem: &str| Err(ConfigError::Value { field, problem: problem.to_string() });
-        let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|start| {
-            let rest = self.endpoint.strip_prefix(start);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        });
-        if !(self.endpoint.starts_with("https://") || loopback) {
+        if !(self.endpoint.starts_with("https://") || is_plain_loopback(&self.endpoint)) {
             let problem = "is no https:// URL: the secret would go over the network in plain text";
             return refuse("kafka.security.sasl.oidc.endpoint", problem);
         }

@@ -46,8 +46,8 @@ pub use reference::markdown;
 pub use remediation::RemediationConfig;
 pub use services::{DependsConfig, SloConfig};
 pub use sinks::{AlertmanagerSink, GrafanaSink, PagerDutySink, SinksConfig, SlackSink, Target, WebhookSink};
-pub(crate) use units::first_line;
 pub use units::{Bytes, Duration};
+pub(crate) use units::{first_line, is_plain_loopback};
 pub use webhooks::{Receiver, WebhookKind, WebhooksConfig};
 pub use windows::{Day, WindowConfig};
 

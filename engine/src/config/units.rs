@@ -98,6 +98,17 @@ pub(crate) fn first_line(path: &Path) -> Result<String, String> {
     Ok(text.lines().next().unwrap_or_default().to_string())
 }
 
+/// Whether a URL of plain HTTP stays on this machine, so that secrets may go over it.
+pub(crate) fn is_plain_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // Before an @ stands a user, not the host.
+    !authority.contains('@')
+        && ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+            authority.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'))
+        })
+}
+
 /// Whether a text may name a sink or a receiver.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))

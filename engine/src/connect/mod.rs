@@ -11,8 +11,12 @@ mod link;
 mod token;
 
 use std::{
+    borrow::Borrow,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
@@ -71,6 +75,8 @@ const WAIT: Duration = Duration::from_secs(20);
 
 /// Time in which a first token is taken.
 const TOKEN_WAIT: Duration = Duration::from_millis(500);
+/// Longest wait for the end of a consumer.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// Where Kafka is and who we are there.
 #[derive(Clone, Debug)]
@@ -202,6 +208,27 @@ pub(crate) fn authorities(path: &Path) -> Result<RootCerts, String> {
         return Err(format!("{} holds no certificate in PEM", path.display()));
     }
     Ok(RootCerts::new_with_certs(&found))
+}
+
+/// Ends a consumer: it leaves its group once the broker has its last commits. A broker that is away holds nobody up
+/// longer than [`LEAVE`]: what was not committed is read again.
+pub(crate) fn close<C>(consumer: impl Borrow<BaseConsumer<C>> + Send + 'static)
+where
+    C: ConsumerContext,
+{
+    let (ended, end) = mpsc::channel::<()>();
+    let closing = move || {
+        drop(consumer);
+        drop(ended);
+    };
+    match std::thread::Builder::new().name("leave".to_string()).spawn(closing) {
+        // That nothing can come any more is what is waited for.
+        Ok(_) if end.recv_timeout(LEAVE) == Err(RecvTimeoutError::Timeout) => {
+            tracing::debug!("a consumer ends by itself: kafka does not answer");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "no thread to leave the group with: left at once"),
+    }
 }
 
 /// First offset and the one after the last of a partition. Just after a topic was made its leader may not be known everywhere:

@@ -7,7 +7,6 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, select_biased};
-use rdkafka::consumer::CommitMode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -123,8 +122,8 @@ impl Core {
     /// Runs until it is told to stop, everything was read, or something cannot go on.
     pub(super) fn run(mut self) -> Result<Report, RunError> {
         let ended = self.turn();
-        let closing = if ended.is_ok() { self.snapshot(CommitMode::Sync) } else { Ok(()) };
-        self.consumer.stop();
+        let closing = if ended.is_ok() { self.snapshot() } else { Ok(()) };
+        self.consumer.leave();
         ended.and(closing)?;
         Ok(Report { counts: self.pipeline.counts(), series: self.pipeline.series() })
     }

@@ -27,7 +27,7 @@ use rdkafka::{
 use super::RunError;
 use crate::{
     config::{Config, Start},
-    connect::{Batch, Connection, Link, is_refusal},
+    connect::{Batch, Connection, Link, close, is_refusal},
     types::{Record, Source},
 };
 
@@ -63,7 +63,7 @@ pub(super) struct Lag {
 pub(super) struct Consumer {
     client: Arc<BaseConsumer<Context>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 /// How the consumer behaves.
@@ -113,15 +113,11 @@ impl Consumer {
             .name("kafka".to_string())
             .spawn(move || reader.run())
             .map_err(RunError::Thread)?;
-        Ok(Consumer { client, stop, thread: Some(thread) })
+        Ok(Consumer { client, stop, thread })
     }
 
-    /// Commits where each partition resumes. Partitions that are no longer ours are refused by the broker.
-    pub(super) fn commit(
-        &self,
-        resume: impl Iterator<Item = (Source, i64)>,
-        mode: CommitMode,
-    ) -> Result<(), KafkaError> {
+    /// Begins to commit where each partition resumes. The broker's refusal, as of partitions that are no longer ours, is logged.
+    pub(super) fn commit(&self, resume: impl Iterator<Item = (Source, i64)>) -> Result<(), KafkaError> {
         let mut offsets = TopicPartitionList::new();
         for (source, offset) in resume {
             offsets.add_partition_offset(&source.topic, source.partition, Offset::Offset(offset))?;
@@ -129,16 +125,15 @@ impl Consumer {
         if offsets.count() == 0 {
             return Ok(());
         }
-        self.client.commit(&offsets, mode)
+        self.client.commit(&offsets, CommitMode::Async)
     }
 
-    /// Stops reading and leaves the group.
-    pub(super) fn stop(&mut self) {
+    /// Stops reading, and leaves the group once the broker has what was committed.
+    pub(super) fn leave(self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A panic of the reader was reported when it happened; there is nothing left to stop.
-            drop(thread.join());
-        }
+        // A panic of the reader was reported when it happened; there is nothing left to stop.
+        drop(self.thread.join());
+        close(self.client);
     }
 }
 
@@ -253,6 +248,12 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
+    fn commit_callback(&self, committed: Result<(), KafkaError>, _: &TopicPartitionList) {
+        if let Err(error) = committed {
+            tracing::warn!(%error, "offsets not committed; the snapshot has them");
+        }
+    }
+
     /// Assigned partitions begin where the snapshot says, which the broker's committed offset can only be behind.
     fn rebalance(
         &self,

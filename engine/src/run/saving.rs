@@ -2,8 +2,6 @@
 
 use std::time::{Instant, SystemTime};
 
-use rdkafka::consumer::CommitMode;
-
 use super::{
     RunError,
     core::Core,
@@ -18,8 +16,7 @@ impl Core {
             // It could not be written, and waiting for that would keep everybody else waiting.
             return Ok(());
         }
-        // A broker that goes away in the middle must not hold everybody up.
-        match self.snapshot(CommitMode::Async) {
+        match self.snapshot() {
             Ok(()) => Ok(()),
             Err(RunError::Lost(lost)) => Err(RunError::Lost(lost)),
             Err(error) => {
@@ -31,8 +28,8 @@ impl Core {
     }
 
     /// Everything that was given is written, then the state, then the offsets are committed: in this order nothing
-    /// is lost.
-    pub(super) fn snapshot(&mut self, commit: CommitMode) -> Result<(), RunError> {
+    /// is lost. A broker that goes away in the middle of the last holds nobody up.
+    pub(super) fn snapshot(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
         self.outputs.flush()?;
         let mut snapshot = self.pipeline.save()?;
@@ -41,7 +38,7 @@ impl Core {
         let resume = snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset));
         if self.link.is_away() {
             tracing::warn!("kafka is away: offsets not committed; the snapshot has them");
-        } else if let Err(error) = self.consumer.commit(resume, commit) {
+        } else if let Err(error) = self.consumer.commit(resume) {
             tracing::warn!(%error, "offsets not committed; the snapshot has them");
         }
         self.clear_journals()?;

@@ -20,7 +20,7 @@ use rdkafka::{
 
 use super::{Failure, Sink};
 use crate::{
-    connect::{ConnectError, Connection, Plain, is_refusal, watermarks},
+    connect::{ConnectError, Connection, Plain, close, is_refusal, watermarks},
     types::{Id, Incident},
 };
 
@@ -211,6 +211,7 @@ impl Worker {
             self.look();
             self.keep();
         }
+        close(self.consumer);
     }
 
     fn stopping(&self) -> bool {

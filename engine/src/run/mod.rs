@@ -6,7 +6,7 @@
 //!                        servers (tokio): http, grpc
 //! ```
 //!
-//! * `kafka`: records in · `outputs`: topics out · `decisions`: what is written down before it takes effect
+//! * `kafka`: records in · `outputs`: topics out · `pending`: what is under way there · `decisions`: what is written down before it takes effect
 //! * `journals`: read at the start, cleared behind the snapshots
 //! * `core`: the engine's thread · `commands`: what servers ask of it · `saving`, `snapshots`: state on disk
 //! * `measuring`: SQL measures at work
@@ -28,6 +28,7 @@ mod listening;
 mod measuring;
 mod metrics;
 mod outputs;
+mod pending;
 mod saving;
 mod snapshots;
 mod webhooks;

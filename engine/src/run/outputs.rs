@@ -17,7 +17,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
     metadata::Metadata,
-    producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, ProducerContext, ThreadedProducer},
 };
 use serde::Serialize;
 
@@ -26,6 +26,7 @@ use prometheus_client::metrics::counter::Counter;
 use super::{
     RunError, cdevents,
     metrics::{Metrics, Stage},
+    pending::Pending,
 };
 use crate::{
     audit::Entry,
@@ -37,6 +38,7 @@ use crate::{
 /// Writes the engine's topics.
 pub(super) struct Outputs {
     producer: ThreadedProducer<Deliveries>,
+    pending: Arc<Pending>,
     lost: Arc<AtomicU64>,
     topics: OutputTopics,
     /// Who speaks, in CDEvents.
@@ -49,6 +51,7 @@ pub(super) struct Outputs {
 
 /// Counts what could not be delivered: a snapshot may only be taken when that is nothing.
 struct Deliveries {
+    pending: Arc<Pending>,
     lost: Arc<AtomicU64>,
     link: Arc<Link>,
 }
@@ -79,6 +82,7 @@ impl ProducerContext for Deliveries {
             self.lost.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, topic = message.topic(), "a record could not be written");
         }
+        self.pending.end();
     }
 }
 
@@ -92,18 +96,20 @@ impl Outputs {
     ) -> Result<Outputs, RunError> {
         let own = [
             ("enable.idempotence", "true"),
-            ("linger.ms", "5"),
+            // What comes while a request is under way goes together anyhow, and people wait for it.
+            ("linger.ms", "0"),
             ("compression.type", "zstd"),
             ("message.timeout.ms", "0"),
             ("queue.buffering.max.messages", "100000"),
             ("queue.buffering.max.kbytes", "65536"),
         ];
-        let lost = Arc::new(AtomicU64::new(0));
-        let deliveries = Deliveries { lost: lost.clone(), link: connection.link().clone() };
+        let (pending, lost) = (Arc::<Pending>::default(), Arc::<AtomicU64>::default());
+        let link = connection.link().clone();
+        let deliveries = Deliveries { pending: pending.clone(), lost: lost.clone(), link };
         let producer = connection.client(&own, deliveries)?;
         let blocked = metrics.blocked.get_or_create(&Stage { stage: "output" }).clone();
         let source = format!("/foreshock/{}", config.kafka.group);
-        Ok(Outputs { producer, lost, topics: config.outputs.clone(), source, stop, blocked })
+        Ok(Outputs { producer, pending, lost, topics: config.outputs.clone(), source, stop, blocked })
     }
 
     pub(super) fn anomaly(&self, anomaly: &Anomaly) -> Result<(), RunError> {
@@ -184,36 +190,35 @@ impl Outputs {
     fn send(&self, record: BaseRecord<'_, str, [u8]>) -> Result<(), RunError> {
         let mut record = record;
         let mut asked = None;
-        loop {
+        self.pending.begin();
+        let problem = loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     record = refused;
-                    let waiting = Instant::now();
-                    self.producer.poll(Duration::from_millis(50));
-                    self.blocked.inc_by(waiting.elapsed().as_secs_f64());
-                    self.patience(&mut asked)?;
+                    std::thread::sleep(LOOK);
+                    self.blocked.inc_by(LOOK.as_secs_f64());
+                    if let Err(away) = self.patience(&mut asked) {
+                        break away;
+                    }
                 }
-                Err((source, _)) => return Err(RunError::Kafka { doing: "write a record", source }),
+                Err((source, _)) => break RunError::Kafka { doing: "write a record", source },
             }
-        }
+        };
+        self.pending.end();
+        Err(problem)
     }
 
     /// Waits until everything is written, however long Kafka is away.
     pub(super) fn durable(&self) -> Result<(), RunError> {
         let waiting = Instant::now();
         let mut asked = None;
-        let flushed = loop {
-            // rdkafka looks again only after the whole of this: its own thread takes the news of a delivery.
-            let look_again = if waiting.elapsed() < SOON { 1 } else { 100 };
-            match self.producer.flush(Duration::from_millis(look_again)) {
-                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => self.patience(&mut asked)?,
-                flushed => break flushed,
-            }
-        };
+        let mut written = Ok(());
+        while written.is_ok() && !self.pending.none_within(LOOK) {
+            written = self.patience(&mut asked);
+        }
         self.blocked.inc_by(waiting.elapsed().as_secs_f64());
-        flushed.map_err(|source| RunError::Kafka { doing: "finish writing", source })?;
-        self.nothing_lost()
+        written.and_then(|()| self.nothing_lost())
     }
 
     /// After a stop was asked for, what waits for Kafka waits `flush_within` longer. `asked` is when that was seen.
@@ -229,13 +234,9 @@ impl Outputs {
     /// Waits `flush_within` at most until everything is written, or says that it is not.
     pub(super) fn flush(&self) -> Result<(), RunError> {
         let waiting = Instant::now();
-        let flushed = self.producer.flush(self.topics.flush_within.std());
+        let written = self.pending.none_within(self.topics.flush_within.std());
         self.blocked.inc_by(waiting.elapsed().as_secs_f64());
-        match flushed {
-            Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => return Err(RunError::Away),
-            flushed => flushed.map_err(|source| RunError::Kafka { doing: "finish writing", source })?,
-        }
-        self.nothing_lost()
+        if written { self.nothing_lost() } else { Err(RunError::Away) }
     }
 
     fn nothing_lost(&self) -> Result<(), RunError> {
@@ -250,8 +251,8 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RunError> {
     serde_json::to_vec(value).map_err(RunError::Json)
 }
 
-/// Until then a flush is expected to be over any moment.
-const SOON: Duration = Duration::from_millis(200);
+/// How long to wait before looking whether a stop was asked for.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Longest wait for the broker that creates topics.
 const WAIT: Duration = Duration::from_secs(20);

@@ -132,12 +132,19 @@ impl Bus {
                 continue;
             }
             let Some(tracked) = self.signals.get_mut(&id) else { continue };
-            let free = |session: &Session, hello: &Hello| {
+            let mut best: Option<(u32, Session)> = None;
+            for (session, hello) in &self.controllers {
                 let load = busy.get(session).copied().unwrap_or(0);
-                let now = tracked.offered_to(hello, self.now) == Some(self.now.lease_ms);
-                (now && load < hello.capacity).then_some((load, *session))
-            };
-            let best = self.controllers.iter().filter_map(|(session, hello)| free(session, hello)).min();
+                // Its load is cheaper to look at than what it can take.
+                if load < best.map_or(hello.capacity, |(least, _)| least.min(hello.capacity))
+                    && tracked.offered_to(hello, self.now) == Some(self.now.lease_ms)
+                {
+                    best = Some((load, *session));
+                    if load == 0 {
+                        break;
+                    }
+                }
+            }
             let Some((load, session)) = best else { continue };
             busy.insert(session, load + 1);
             tracked.grant(session, &self.controllers[&session].controller, &self.config, self.now, effects);

@@ -162,6 +162,12 @@ pub fn verify(files: impl IntoIterator<Item = (String, impl BufRead)>) -> io::Re
                 wrong("no entry: cut off, or written by somebody else");
                 continue;
             };
+            if serde_json::to_vec(&entry).ok().as_ref() != Some(&line) {
+                wrong(&format!(
+                    "entry {} is not written as the engine writes: something was put in",
+                    entry.number
+                ));
+            }
             if entry.expected().ok().as_ref() != Some(&entry.hash) {
                 wrong(&format!("entry {} was changed: its hash is another", entry.number));
             }

@@ -54,10 +54,9 @@ impl Bus {
 
     /// The name of the freeze that holds for an entity now.
     pub fn frozen(&self, target: &Entity) -> Option<&str> {
-        let holds = |freeze: &&crate::types::Schedule| {
-            freeze.at(self.now.event_ms).is_some_and(|window| window.means_entity(target))
-        };
-        self.config.freezes.iter().find(holds).map(|freeze| freeze.name.as_str())
+        let mut freezes = self.config.freezes.iter();
+        let holds = freezes.find(|freeze| freeze.means(target, self.now.event_ms));
+        holds.map(|freeze| freeze.name.as_str())
     }
 
     /// No more signals than may be made, for this target and altogether.

@@ -151,3 +151,27 @@ macro_rules! as_text {
 
 as_text!(Duration);
 as_text!(Bytes);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_on_this_machine() {
+        for url in ["http://127.0.0.1:7117", "http://localhost", "http://localhost/a?b#c", "http://[::1]:1/"]
+        {
+            assert!(is_plain_loopback(url), "{url}");
+        }
+        for url in [
+            "https://localhost",
+            "http://localhost.example.org",
+            "http://127.0.0.10",
+            "http://127.0.0.1@example.org/",
+            "http://localhost:1@example.org",
+            "http://example.org/http://localhost",
+            "localhost",
+        ] {
+            assert!(!is_plain_loopback(url), "{url}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Encoding, Refusal,
     identity::{Identity, Streams},
-    logs, malformed,
+    logs, malformed, own_time_ns,
     redact::Redactor,
     rows::Rows,
 };
@@ -50,30 +50,38 @@ pub(super) fn lines(
         .ok_or_else(|| malformed("no message, msg, log or body"))?;
     let level = first_text(&object, &["level", "severity", "log.level", "lvl"]).unwrap_or_default();
     let stated = ["@timestamp", "timestamp", "time", "ts"].iter().find_map(|key| object.get(*key));
-    let time_ms = match stated {
+    let time_ns = match stated {
         Some(value) => {
-            time_ms(value).ok_or_else(|| (RejectReason::BadTime, format!("{value} is no timestamp")))?
+            time_ns(value).ok_or_else(|| (RejectReason::BadTime, format!("{value} is no timestamp")))?
         }
-        None if record.time_ms >= 0 => record.time_ms,
-        None => return Err((RejectReason::BadTime, "no timestamp".to_string())),
+        None => own_time_ns(record)?,
     };
     let name =
         first_text(&object, &["service", "service.name", "app", "application", "host"]).unwrap_or("default");
     let stream = logs::stream_of(Entity::new(EntityKind::Service, name), streams);
-    logs::line(rows, time_ms * 1_000_000, stream, logs::severity_of(level), body, redactor);
+    logs::line(rows, time_ns, stream, logs::severity_of(level), body, redactor);
     Ok(())
 }
 
-/// ISO 8601 text, or an epoch in seconds (fractions allowed) or milliseconds.
-fn time_ms(value: &Value) -> Option<i64> {
-    match value {
-        Value::String(text) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
+/// ISO 8601 text, or an epoch in seconds (fractions allowed), milliseconds, microseconds or nanoseconds, told apart by its size: each
+/// reaches until the year 5138, the last until 2262.
+fn time_ns(value: &Value) -> Option<i64> {
+    let nanoseconds = match value {
+        Value::String(text) => text.parse::<jiff::Timestamp>().ok()?.as_nanosecond(),
         Value::Number(number) => {
-            let number = number.as_f64()?;
-            Some(if number < 1e11 { (number * 1000.0).round() as i64 } else { number as i64 })
+            let size = number.as_f64()?;
+            let unit: i32 =
+                [1e11, 1e14, 1e17].iter().map(|bound| if size.abs() < *bound { 1000 } else { 1 }).product();
+            match number.as_i64() {
+                Some(whole) => i128::from(whole) * i128::from(unit),
+                // A fraction is good for microseconds.
+                None if size.abs() < 1e19 => (size * f64::from(unit) / 1000.0).round() as i128 * 1000,
+                None => return None,
+            }
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    i64::try_from(nanoseconds).ok()
 }
 
 /// One sample: `{"timestamp":RFC 3339,"value":"<text>","name":…,"labels":{…}}`.
@@ -83,7 +91,7 @@ pub(super) fn prometheus(payload: &[u8], streams: &mut Streams, rows: &mut Rows)
     let name = first_text(&object, &["name"]).ok_or_else(|| missing("name"))?;
     let text = first_text(&object, &["value"]).ok_or_else(|| missing("value"))?;
     let value: f64 = text.parse().map_err(malformed)?;
-    let time = object.get("timestamp").and_then(time_ms);
+    let time = object.get("timestamp").and_then(time_ns);
     let time = time.ok_or_else(|| (RejectReason::BadTime, "no timestamp".to_string()))?;
     let empty = Map::new();
     let labels = object.get("labels").and_then(Value::as_object).unwrap_or(&empty);
@@ -107,6 +115,6 @@ pub(super) fn prometheus(payload: &[u8], streams: &mut Streams, rows: &mut Rows)
         };
         (SeriesDef::new(entity.into(), measure, kept), kind)
     });
-    rows.number(time * 1_000_000, stream, 0, value);
+    rows.number(time, stream, 0, value);
     Ok(())
 }

@@ -8,7 +8,7 @@ use prost::Message;
 use super::{
     Refusal,
     identity::{self, Identity, Owner, Streams, text_of},
-    malformed,
+    malformed, own_time_ns,
     redact::Redactor,
     rows::Rows,
     wire::{Fields, WireError, message, messages},
@@ -127,11 +127,9 @@ pub(super) fn text(
     redactor: &mut Redactor,
 ) -> Result<(), Refusal> {
     let body = std::str::from_utf8(&record.payload).map_err(super::malformed)?;
-    if record.time_ms < 0 {
-        return Err((RejectReason::BadTime, "a plain-text line needs the record's timestamp".to_string()));
-    }
+    let time_ns = own_time_ns(record)?;
     let stream = stream_of(Entity::new(EntityKind::Other, topic), streams);
-    line(rows, record.time_ms * 1_000_000, stream, severity_in(body), body.trim_end(), redactor);
+    line(rows, time_ns, stream, severity_in(body), body.trim_end(), redactor);
     Ok(())
 }
 

@@ -101,6 +101,12 @@ fn malformed(error: impl std::fmt::Display) -> Refusal {
     (RejectReason::Malformed, error.to_string())
 }
 
+/// A record's own time, for what states none. Unix nanoseconds.
+fn own_time_ns(record: &Record) -> Result<i64, Refusal> {
+    let time = record.time_ms.checked_mul(1_000_000).filter(|time| *time >= 0);
+    time.ok_or_else(|| (RejectReason::BadTime, "neither it nor its record has a time".to_string()))
+}
+
 impl Intake {
     /// An intake for a partition of this topic.
     pub fn new(topic: &str, config: IntakeConfig) -> Intake {

@@ -77,12 +77,10 @@ impl Core {
         if let Err(unheard) = self.knows(&word) {
             return Ok(Err(unheard));
         }
-        let decision = Decision::Said { word, after_ms: self.pipeline.closed_ms().unwrap_or(i64::MIN) };
-        self.write_down(&decision)?;
-        if let Decision::Said { word, .. } = &decision {
-            self.audit_word(word)?;
-        }
-        self.apply(decision)?;
+        let after_ms = self.pipeline.closed_ms().unwrap_or(i64::MIN);
+        self.write_down(&Decision::Said { word: word.clone(), after_ms })?;
+        self.audit_word(&word)?;
+        self.event(Event::Word(word), &[])?;
         Ok(Ok(()))
     }
 

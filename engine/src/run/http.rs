@@ -9,7 +9,7 @@ use axum::{
     extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State},
     http::{
         HeaderMap, StatusCode,
-        header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
+        header::{CONTENT_TYPE, WWW_AUTHENTICATE},
     },
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    handle::{Command, Handle},
+    handle::{Command, Handle, Status, Stopped, Topology},
     webhooks::Webhooks,
 };
 use crate::{
@@ -69,9 +69,7 @@ async fn let_through(
     request: Request,
     next: Next,
 ) -> Response {
-    // A header that is no text is none of ours.
-    let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-    match guard.let_through(Shown { authorization, certificate: &peer.names }, Right::See) {
+    match guard.let_through(Shown::of(request.headers(), &peer.names), Right::See) {
         Ok(_) => next.run(request).await,
         Err(Refusal::Unknown(why)) => {
             (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], format!("{why}\n")).into_response()
@@ -108,10 +106,7 @@ async fn alive(State(shared): State<Shared>) -> Response {
     if shared.handle.kafka_is_away() {
         return "alive, while kafka is away\n".into_response();
     }
-    match shared.handle.ask(Command::Status).await {
-        Ok(_) => "alive\n".into_response(),
-        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
-    }
+    shared.handle.ask(Command::Status).await.map(|_| "alive\n").into_response()
 }
 
 /// Ready: Kafka answers, and partitions are assigned. Catching up is no reason to be taken out of service.
@@ -124,15 +119,18 @@ async fn ready(State(shared): State<Shared>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "no partition is assigned yet\n").into_response()
         }
         Ok(_) => "ready\n".into_response(),
-        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+        Err(stopped) => stopped.into_response(),
     }
 }
 
-async fn topology(State(shared): State<Shared>) -> Response {
-    match shared.handle.ask(Command::Topology).await {
-        Ok(topology) => Json(topology).into_response(),
-        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+impl IntoResponse for Stopped {
+    fn into_response(self) -> Response {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{self}\n")).into_response()
     }
+}
+
+async fn topology(State(shared): State<Shared>) -> Result<Json<Topology>, Stopped> {
+    shared.handle.ask(Command::Topology).await.map(Json)
 }
 
 /// What an Argo Rollouts AnalysisTemplate reads: `{"allowed": …, "reasons": […]}`.
@@ -152,7 +150,7 @@ async fn gate(State(shared): State<Shared>, Path((kind, name)): Path<(String, St
             let reasons: Vec<String> = reasons.into_iter().map(|against| against.why).collect();
             Json(Gate { allowed: reasons.is_empty(), reasons }).into_response()
         }
-        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+        Err(stopped) => stopped.into_response(),
     }
 }
 
@@ -194,7 +192,7 @@ async fn flagger(State(shared): State<Shared>, Path(hook): Path<String>, body: B
     for target in targets {
         match shared.handle.ask(|reply| Command::Gate(target, reply)).await {
             Ok(more) => reasons.extend(more),
-            Err(stopped) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
+            Err(stopped) => return stopped.into_response(),
         }
     }
     let is_rollback = hook == "rollback";
@@ -207,9 +205,6 @@ async fn flagger(State(shared): State<Shared>, Path(hook): Path<String>, body: B
     (status, format!("{words}\n")).into_response()
 }
 
-async fn status(State(shared): State<Shared>) -> Response {
-    match shared.handle.ask(Command::Status).await {
-        Ok(status) => Json(status).into_response(),
-        Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, format!("{stopped}\n")).into_response(),
-    }
+async fn status(State(shared): State<Shared>) -> Result<Json<Status>, Stopped> {
+    shared.handle.ask(Command::Status).await.map(Json)
 }

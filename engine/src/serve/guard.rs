@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use tonic::{
     Status,
     body::Body,
-    codegen::http::{Request, Response, header::AUTHORIZATION},
+    codegen::http::{Request, Response},
 };
 use tower::{Layer, Service};
 
@@ -62,15 +62,9 @@ impl Guard {
             Some(Needs::Right(right)) => right,
             None => return Err(Status::unimplemented(format!("there is no method {path}"))),
         };
-        let authorization = match request.headers().get(AUTHORIZATION).map(|value| value.to_str()) {
-            Some(Ok(text)) => Some(text),
-            // A header that is no text is none of ours.
-            Some(Err(_)) => Some(""),
-            None => None,
-        };
         let peer = request.extensions().get::<Peer>();
         let certificate = peer.map(|peer| &*peer.names).unwrap_or_default();
-        let caller = self.let_through(Shown { authorization, certificate }, right);
+        let caller = self.let_through(Shown::of(request.headers(), certificate), right);
         caller.map(Some).map_err(|refusal| match refusal {
             Refusal::Unknown(why) => Status::unauthenticated(why),
             Refusal::Forbidden(why) => Status::permission_denied(why),

@@ -49,6 +49,15 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long clients have to take the end of their streams.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// What health is told of: the whole, and each service.
+const SERVICES: [&str; 5] = [
+    "",
+    v1::remediation_bus_server::SERVICE_NAME,
+    v1::gate_server::SERVICE_NAME,
+    v1::incidents_server::SERVICE_NAME,
+    v1::silences_server::SERVICE_NAME,
+];
+
 /// Serves until `stop` ends; then streams end, and what is under way has a second to finish.
 pub async fn grpc(
     listener: Limited,
@@ -58,11 +67,7 @@ pub async fn grpc(
 ) -> Result<(), tonic::transport::Error> {
     let (ending, ended) = watch::channel(());
     let (health, health_service) = health_reporter();
-    let services = ["", "RemediationBus", "Gate", "Incidents", "Silences"].map(|name| match name {
-        "" => String::new(),
-        name => format!("foreshock.v1.{name}"),
-    });
-    for service in &services {
+    for service in SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
     let reflection = tonic_reflection::server::Builder::configure()
@@ -98,7 +103,7 @@ pub async fn grpc(
         });
     let stopping = async {
         stop.await;
-        for service in &services {
+        for service in SERVICES {
             health.set_service_status(service, ServingStatus::NotServing).await;
         }
         drop(ending);

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ToSpan, civil::Time, tz::TimeZone};
 
-use super::{Matcher, Silence};
+use super::{Entity, Matcher, Silence};
 
 /// A window that is known beforehand.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,11 @@ impl Schedule {
     pub fn at(&self, time_ms: i64) -> Option<Silence> {
         let (from_ms, until_ms) = self.when.around(time_ms)?;
         Some(Silence::new(self.matchers.clone(), from_ms, until_ms, self.name.clone(), self.comment.clone()))
+    }
+
+    /// Whether it holds at this time for this entity, whatever of it.
+    pub fn means(&self, entity: &Entity, time_ms: i64) -> bool {
+        self.when.around(time_ms).is_some() && Matcher::all_mean_entity(&self.matchers, entity)
     }
 }
 

@@ -50,11 +50,6 @@ impl Silence {
         self.matchers.iter().all(|matcher| matcher.matches(&labels))
     }
 
-    /// Whether it means this entity, whatever of it.
-    pub fn means_entity(&self, entity: &Entity) -> bool {
-        Matcher::all_mean_entity(&self.matchers, entity)
-    }
-
     /// Whether it means this series.
     pub fn means_series(&self, series: &SeriesDef) -> bool {
         Matcher::all_mean(&self.matchers, series)

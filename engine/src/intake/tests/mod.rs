@@ -1,5 +1,6 @@
 //! Intake against the shop's real OTLP bytes, cut and random bytes, and the table of encodings.
 
+use arrow::{array::AsArray as _, datatypes::Int64Type};
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -107,6 +108,31 @@ fn other_encodings() {
         assert_eq!(batches.first().map(|batch| batch.signal), expected, "{payload}: {rejects:?}");
         assert_eq!(rejects.is_empty(), expected.is_some(), "{payload}");
     }
+}
+
+#[test]
+fn times_as_they_are_stated() {
+    let at = |stated: &str, time_ms: i64| {
+        let payload = format!(r#"{{"message":"hello","time":{stated}}}"#);
+        let (batches, rejects) = take("app", &[Record { time_ms, ..record(0, payload) }]);
+        let time = |batch: &Batch| batch.rows.column(1).as_primitive::<Int64Type>().value(0);
+        batches.first().map(time).ok_or_else(|| rejects[0].reason)
+    };
+    let at_13_20 = 1_700_000_000_123_000_000;
+    for stated in [
+        "\"2023-11-14T22:13:20.123Z\"",
+        "1700000000.123",
+        "1700000000123",
+        "1700000000123000",
+        "1700000000123000000",
+    ] {
+        assert_eq!(at(stated, 1_700_000_000_000), Ok(at_13_20), "{stated}");
+    }
+    for stated in ["\"9999-12-31T00:00:00Z\"", "18446744073709551615", "1e300", "\"soon\"", "null", "[]"] {
+        assert_eq!(at(stated, 1_700_000_000_000), Err(RejectReason::BadTime), "{stated}");
+    }
+    let (_, rejects) = take("app", &[Record { time_ms: i64::MAX, ..record(0, "a line") }]);
+    assert_eq!(rejects[0].reason, RejectReason::BadTime);
 }
 
 #[test]

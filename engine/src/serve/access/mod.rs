@@ -14,6 +14,7 @@ use jsonwebtoken::{
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tonic::codegen::http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::config::{AccessConfig, ConfigError, JwtConfig};
 use crate::types::{Caller, Role};
@@ -25,6 +26,15 @@ pub struct Shown<'a> {
     pub authorization: Option<&'a str>,
     /// The names in a certificate that was verified.
     pub certificate: &'a [String],
+}
+
+impl<'a> Shown<'a> {
+    /// What a request shows, and the certificate of its connection.
+    pub fn of(headers: &'a HeaderMap, certificate: &'a [String]) -> Shown<'a> {
+        // A header that is no text is none of ours.
+        let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+        Shown { authorization, certificate }
+    }
 }
 
 /// Why somebody is nobody to us. Holds nothing that was shown.

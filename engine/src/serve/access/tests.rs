@@ -1,9 +1,10 @@
 //! Who is whom: ours, an identity provider's, and everything that only looks like it.
 
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use proptest::prelude::*;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 
@@ -197,4 +198,31 @@ fn tokens_that_do_not_hold() {
     let token =
         encode(&Header { kid: Some("one".into()), ..Header::default() }, &claims(|_| {}), &secret).unwrap();
     assert_eq!(access.caller(shown(&header(&token))), Err(Denied::Token("its key is a shared secret")));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    /// A signature is checked over every byte: nothing that was done to a token leaves it one.
+    #[test]
+    fn a_bent_token_is_nobodys(edits in prop::collection::vec((any::<u16>(), 0_u8..3, 32_u8..127), 1..4)) {
+        static ISSUED: LazyLock<(tempfile::TempDir, Access, String)> = LazyLock::new(|| {
+            let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::new());
+            let access = Access::new(&with_provider(folder.path(), &provider)).unwrap();
+            (folder, access, provider.token(&claims(|_| ())))
+        });
+        let (_, access, token) = &*ISSUED;
+        let mut bent = token.clone().into_bytes();
+        for (at, edit, byte) in edits {
+            let at = usize::from(at) * bent.len() >> 16;
+            match edit {
+                0 => bent[at] = byte,
+                1 => bent.insert(at, byte),
+                _ => drop(bent.remove(at)),
+            }
+        }
+        let bent = String::from_utf8(bent).unwrap();
+        prop_assert!(access.caller(shown(&header(token))).is_ok());
+        prop_assert!(bent == *token || access.caller(shown(&header(&bent))).is_err(), "{bent}");
+    }
 }

@@ -10,7 +10,7 @@ use super::{
     life::Tracked,
     messages::Effect,
     playbook::cause,
-    policy::{Approval, Policy, Reason, Refusal},
+    policy::{Policy, Reason, Refusal},
 };
 use crate::types::{Action, Change, Consent, Entity, Id, RemediationSignal, SignalState, Suspect};
 
@@ -72,11 +72,7 @@ impl Bus {
         self.guard_limits(policy, target)?;
         self.guard_failures(policy)?;
         self.guard_load(policy, target)?;
-        let state = match (policy.dry_run, policy.approval) {
-            (true, _) => SignalState::DryRun,
-            (false, Approval::Required) => SignalState::AwaitingApproval,
-            (false, Approval::None) => SignalState::Ready,
-        };
+        let state = if policy.dry_run { SignalState::DryRun } else { policy.approval.begins() };
         let expires_ms = facts.updated_ms.saturating_add(self.config.max_signal_age_ms);
         let Suspect { entity, weight, reasons, .. } = suspect;
         let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };

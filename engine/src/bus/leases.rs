@@ -132,19 +132,8 @@ impl Bus {
                 continue;
             }
             let Some(tracked) = self.signals.get_mut(&id) else { continue };
-            let mut best: Option<(u32, Session)> = None;
-            for (session, hello) in &self.controllers {
-                let load = busy.get(session).copied().unwrap_or(0);
-                // Its load is cheaper to look at than what it can take.
-                if load < best.map_or(hello.capacity, |(least, _)| least.min(hello.capacity))
-                    && tracked.offered_to(hello, self.now) == Some(self.now.lease_ms)
-                {
-                    best = Some((load, *session));
-                    if load == 0 {
-                        break;
-                    }
-                }
-            }
+            let takes = |hello: &Hello| tracked.offered_to(hello, self.now) == Some(self.now.lease_ms);
+            let best = least_busy(&self.controllers, &busy, takes);
             let Some((load, session)) = best else { continue };
             busy.insert(session, load + 1);
             tracked.grant(session, &self.controllers[&session].controller, &self.config, self.now, effects);
@@ -207,6 +196,27 @@ impl Bus {
         waiting.sort_unstable();
         waiting.into_iter().map(|(_, id)| id).collect()
     }
+}
+
+/// The controller with room that has the fewest leases of those that take a signal, and how many; of several the first.
+fn least_busy(
+    controllers: &BTreeMap<Session, Hello>,
+    busy: &BTreeMap<Session, u32>,
+    takes: impl Fn(&Hello) -> bool,
+) -> Option<(u32, Session)> {
+    let mut best: Option<(u32, Session)> = None;
+    for (session, hello) in controllers {
+        let load = busy.get(session).copied().unwrap_or(0);
+        let is_less = load < hello.capacity && best.is_none_or(|(least, _)| load < least);
+        // Its load is cheaper to look at than what it takes.
+        if is_less && takes(hello) {
+            best = Some((load, *session));
+            if load == 0 {
+                break;
+            }
+        }
+    }
+    best
 }
 
 /// The signal that the claim is about, if its token is the latest.

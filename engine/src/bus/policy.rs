@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Evidence, Facts};
-use crate::types::{Action, EntityKind, Matcher, Suspect};
+use crate::types::{Action, EntityKind, Matcher, SignalState, Suspect};
 
 /// Which incident may cause which signal. For each incident and action the first policy that matches decides: when
 /// its guards hold it back, no later policy for that action is tried.
@@ -121,6 +121,16 @@ pub enum Approval {
     Required,
     /// The policy alone decides.
     None,
+}
+
+impl Approval {
+    /// Where a signal begins that is no dry run.
+    pub(super) fn begins(self) -> SignalState {
+        match self {
+            Approval::Required => SignalState::AwaitingApproval,
+            Approval::None => SignalState::Ready,
+        }
+    }
 }
 
 /// A policy that contradicts itself.

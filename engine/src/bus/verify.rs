@@ -7,7 +7,6 @@ use super::{
     facts::Facts,
     life::{Now, Tracked},
     messages::Effect,
-    policy::Approval,
 };
 use crate::types::{Id, Incident, IncidentState, Recovery, RemediationSignal, SignalState};
 
@@ -84,10 +83,7 @@ impl Bus {
         if self.signals.contains_key(&id) || self.halted.is_some() || self.frozen(&signal.target).is_some() {
             return;
         }
-        let state = match policy.approval {
-            Approval::Required => SignalState::AwaitingApproval,
-            Approval::None => SignalState::Ready,
-        };
+        let state = policy.approval.begins();
         let expires_ms = self.now.event_ms.saturating_add(self.config.max_signal_age_ms);
         let mut attributes = signal.attributes.clone();
         attributes.insert("version".to_string(), present);

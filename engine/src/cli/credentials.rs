@@ -10,12 +10,12 @@ use tonic::{
     service::Interceptor,
     transport::{Certificate, ClientTlsConfig, Identity},
 };
-use ureq::tls::{self, ClientCert, PemItem, PrivateKey, TlsConfig, parse_pem};
+use ureq::tls::{ClientCert, PrivateKey, TlsConfig};
 
 use super::BadConfig;
 use crate::{
     config::{first_line, is_plain_loopback},
-    connect::authorities,
+    connect::{authorities, certificates},
 };
 
 /// What is shown to an engine that does not let everybody in.
@@ -146,12 +146,7 @@ fn read(path: &PathBuf) -> Result<Vec<u8>, BadConfig> {
 }
 
 fn client_certificate(certificate: &[u8], key: &[u8]) -> anyhow::Result<ClientCert> {
-    let chain: Vec<tls::Certificate<'static>> = parse_pem(certificate)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
+    let chain = certificates(certificate);
     let key = PrivateKey::from_pem(key).map_err(|_| BadConfig("--key holds no key in PEM".to_string()))?;
     Ok(ClientCert::new_with_certs(&chain, key))
 }

@@ -198,16 +198,20 @@ impl ProducerContext for Plain {
 /// The authorities of a PEM file, for clients of HTTPS.
 pub(crate) fn authorities(path: &Path) -> Result<RootCerts, String> {
     let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let found: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
+    let found = certificates(&pem);
     if found.is_empty() {
         return Err(format!("{} holds no certificate in PEM", path.display()));
     }
     Ok(RootCerts::new_with_certs(&found))
+}
+
+/// The certificates among what is written in PEM.
+pub(crate) fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    let certificate = |item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    };
+    parse_pem(pem).filter_map(certificate).collect()
 }
 
 /// Ends a consumer: it leaves its group once the broker has its last commits. A broker that is away holds nobody up

@@ -131,7 +131,8 @@ fn times_as_they_are_stated() {
     for stated in ["\"9999-12-31T00:00:00Z\"", "18446744073709551615", "1e300", "\"soon\"", "null", "[]"] {
         assert_eq!(at(stated, 1_700_000_000_000), Err(RejectReason::BadTime), "{stated}");
     }
-    let (_, rejects) = take("app", &[Record { time_ms: i64::MAX, ..record(0, "a line") }]);
+    let text = IntakeConfig { encoding: Encoding::Text, ..IntakeConfig::default() };
+    let (_, rejects) = take_by(text, "app", &[Record { time_ms: i64::MAX, ..record(0, "a line") }]);
     assert_eq!(rejects[0].reason, RejectReason::BadTime);
 }
 

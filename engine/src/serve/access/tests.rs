@@ -214,7 +214,7 @@ proptest! {
         let (_, access, token) = &*ISSUED;
         let mut bent = token.clone().into_bytes();
         for (at, edit, byte) in edits {
-            let at = usize::from(at) * bent.len() >> 16;
+            let at = (usize::from(at) * bent.len()) >> 16;
             match edit {
                 0 => bent[at] = byte,
                 1 => bent.insert(at, byte),

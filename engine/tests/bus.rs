@@ -212,6 +212,10 @@ fn people_are_in_charge() {
         let entry = (who.to_string(), what.to_string(), why.to_string());
         assert!(decided.contains(&entry), "{entry:?} is not in {text}");
     }
+    let denied = |entry: &Value| {
+        entry["what"] == "deny" && entry["who"] == "somebody at 127.0.0.1" && entry["about"] == "/status"
+    };
+    assert!(entries(&text).iter().any(denied), "nobody was refused in {text}");
     let topic: Vec<String> = read_topic(broker, "charge-audit")
         .iter()
         .map(|record| String::from_utf8(record.payload.clone()).expect("text"))

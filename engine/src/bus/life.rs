@@ -271,6 +271,7 @@ impl Tracked {
                 self.not_before = now.lease_ms + config.backoff.after(self.losses);
                 let note = format!("{how} ({})", self.signal.holder);
                 if self.losses > config.redelivery_limit {
+                    self.signal.dead_letter = true;
                     let end = if self.may_have_acted() { SignalState::Unknown } else { SignalState::Failed };
                     self.revise(end, &format!("{note}, as {} times in all", self.losses), now, effects);
                 } else {

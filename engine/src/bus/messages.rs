@@ -178,6 +178,9 @@ pub struct Proposal {
     pub parameters: BTreeMap<String, String>,
     /// Whether controllers may only say what they would do.
     pub dry_run: bool,
+    /// How often the same was wanted before and has ended.
+    #[serde(default)]
+    pub round: u32,
     /// Who wants it.
     pub by: String,
     /// Why.
@@ -187,13 +190,14 @@ pub struct Proposal {
 impl Proposal {
     /// The id of its signal.
     pub fn id(&self) -> Id {
-        let Proposal { incident, action, target, parameters, dry_run, .. } = self;
+        let Proposal { incident, action, target, parameters, dry_run, round, .. } = self;
         let mut parts = vec![
             "proposal".to_string(),
             incident.to_string(),
             action.name().to_string(),
             target.to_string(),
             dry_run.to_string(),
+            round.to_string(),
         ];
         parts.extend(parameters.iter().flat_map(|(key, value)| [key.clone(), value.clone()]));
         Id::of(&parts.iter().map(String::as_str).collect::<Vec<_>>())

@@ -78,7 +78,7 @@ impl Bus {
     }
 
     fn proposed(&self, id: Id, proposal: Proposal) -> Result<RemediationSignal, String> {
-        let Proposal { incident, action, target, parameters, dry_run, by, comment } = proposal;
+        let Proposal { incident, action, target, parameters, dry_run, by, comment, .. } = proposal;
         let facts = self.watched.get(&incident).filter(|facts| facts.open);
         let facts = facts.ok_or_else(|| format!("there is no open incident {incident}"))?;
         if by.is_empty() {

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{BadConfig, Ending, files::tell_refused, screen};
 use crate::{
     rank::{Bounds, Reader, rank},
-    replay::parse_time_ms,
+    types::parse_time_ms,
 };
 
 /// Rank the suspects of an incident from files: one JSON object per service, the most suspect first.

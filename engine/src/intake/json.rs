@@ -14,7 +14,9 @@ use super::{
     redact::Redactor,
     rows::Rows,
 };
-use crate::types::{Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind};
+use crate::types::{
+    Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind, epoch_ns, parse_time_ns,
+};
 
 /// OTLP JSON as the same message in protobuf, so that one reader knows what a message means. The outermost keys say
 /// which signals are in it.
@@ -63,25 +65,13 @@ pub(super) fn lines(
     Ok(())
 }
 
-/// ISO 8601 text, or an epoch in seconds (fractions allowed), milliseconds, microseconds or nanoseconds, told apart by its size: each
-/// reaches until the year 5138, the last until 2262.
+/// Text, or an epoch.
 fn time_ns(value: &Value) -> Option<i64> {
-    let nanoseconds = match value {
-        Value::String(text) => text.parse::<jiff::Timestamp>().ok()?.as_nanosecond(),
-        Value::Number(number) => {
-            let size = number.as_f64()?;
-            let unit: i32 =
-                [1e11, 1e14, 1e17].iter().map(|bound| if size.abs() < *bound { 1000 } else { 1 }).product();
-            match number.as_i64() {
-                Some(whole) => i128::from(whole) * i128::from(unit),
-                // A fraction is good for microseconds.
-                None if size.abs() < 1e19 => (size * f64::from(unit) / 1000.0).round() as i128 * 1000,
-                None => return None,
-            }
-        }
-        _ => return None,
-    };
-    i64::try_from(nanoseconds).ok()
+    match value {
+        Value::String(text) => parse_time_ns(text),
+        Value::Number(number) => epoch_ns(number.as_f64()?, number.as_i64()),
+        _ => None,
+    }
 }
 
 /// One sample: `{"timestamp":RFC 3339,"value":"<text>","name":…,"labels":{…}}`.

@@ -12,7 +12,10 @@ use super::{
     otlp,
     traces::{self, Span},
 };
-use crate::replay::{Format, Input, InputError, Refused, Table, TableError, TableOptions, parse_time_ms};
+use crate::{
+    replay::{Format, Input, InputError, Refused, Table, TableError, TableOptions},
+    types::parse_time_ms,
+};
 
 /// Files that tell nothing of an incident.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,9 @@ pub enum ReadError {
 
 /// Most stretches of rows that may lie before those above them.
 const STRETCHES: usize = 4;
+
+/// Microseconds that times and durations stay below: those of nanoseconds in 64 bits.
+const MOST_US: f64 = 9.2e15;
 
 const LOGS: [&str; 3] = ["timestamp", "service", "message"];
 const TRACES: [&str; 8] =
@@ -157,7 +163,7 @@ impl Reader {
             &mut self.refused,
             |[trace, id, parent, service, _, start, duration, status]| {
                 let number = |text: &str, what: &str| match text.trim().parse::<f64>() {
-                    Ok(number) if number.is_finite() => Ok(number),
+                    Ok(number) if number.abs() < MOST_US => Ok(number),
                     _ => Err(format!("{text} is no {what} in microseconds")),
                 };
                 spans.push(Span {

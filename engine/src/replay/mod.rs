@@ -31,7 +31,7 @@ pub use lines::{LinesError, replay_lines};
 pub use output::{OutputError, Outputs, Sinks};
 pub use range::{Range, RangeError, read_range};
 pub use records::{Feed, Measure, RecordsError, RecordsSummary, SourceSummary, replay_records};
-pub use table::{Table, TableError, TableOptions, parse_time_ms};
+pub use table::{Table, TableError, TableOptions};
 
 /// What a replay of a table found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

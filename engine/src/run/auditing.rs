@@ -80,6 +80,19 @@ impl Core {
         self.audit(Entry { who, what, about: incident, why, ..Entry::default() })
     }
 
+    /// Somebody was refused, and so many before them who are not written down.
+    pub(super) fn audit_denied(
+        &mut self,
+        who: String,
+        about: String,
+        why: String,
+        untold: u64,
+    ) -> Result<(), RunError> {
+        let evidence =
+            if untold == 0 { String::new() } else { format!("{untold} others since the one before") };
+        self.audit(Entry { who, what: "deny".to_string(), about, why, evidence, ..Entry::default() })
+    }
+
     /// A person says something of a signal, without effect where that was refused, or a controller comes or goes.
     pub(super) fn audit_event(&mut self, event: &bus::Event, refused: Option<&str>) -> Result<(), RunError> {
         let (who, what, about, why) = match event {

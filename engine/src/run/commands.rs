@@ -65,6 +65,7 @@ impl Core {
                 }
                 self.tell_bus(event)?;
             }
+            Command::Denied { who, what, why, untold } => self.audit_denied(who, what, why, untold)?,
             Command::Status(reply) => drop(reply.send(self.status())),
             Command::Topology(reply) => drop(reply.send(self.topology())),
         }

@@ -67,6 +67,17 @@ pub enum Command {
     },
     /// `Ack`, `Progress`, `Nack`, `Outcome` or `Disconnect` of a connected controller.
     Controller(bus::Event),
+    /// Somebody was refused.
+    Denied {
+        /// Who, as far as that is known.
+        who: String,
+        /// The method or path.
+        what: String,
+        /// Why.
+        why: String,
+        /// How many were refused since the one before and are not told.
+        untold: u64,
+    },
     /// What the engine sees and how warm it is.
     Status(oneshot::Sender<Status>),
     /// Who calls whom.

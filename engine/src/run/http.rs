@@ -23,7 +23,7 @@ use super::{
     webhooks::Webhooks,
 };
 use crate::{
-    serve::{Guard, Limited, Peer, Refusal, access::Shown},
+    serve::{Guard, Limited, Peer, Refusal},
     types::{Entity, EntityKind, Right},
 };
 
@@ -69,7 +69,7 @@ async fn let_through(
     request: Request,
     next: Next,
 ) -> Response {
-    match guard.let_through(Shown::of(request.headers(), &peer.names), Right::See) {
+    match guard.let_through(&request, Some(&peer), Right::See) {
         Ok(_) => next.run(request).await,
         Err(Refusal::Unknown(why)) => {
             (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], format!("{why}\n")).into_response()

@@ -7,6 +7,7 @@ use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::{
     RunError,
+    handle::Handle,
     metrics::{Metrics, Server},
 };
 use crate::{
@@ -48,8 +49,9 @@ impl Listening {
     }
 
     /// Who is let through.
-    pub(super) fn guard(&self, access: &Arc<Access>, metrics: &Metrics) -> Guard {
-        Guard::new(access.clone(), metrics.denied_requests.get_or_create(&self.label()).clone())
+    pub(super) fn guard(&self, access: &Arc<Access>, metrics: &Metrics, handle: &Handle) -> Guard {
+        let denied = metrics.denied_requests.get_or_create(&self.label()).clone();
+        Guard::new(access.clone(), denied, handle.clone())
     }
 
     /// Connections, counted.

@@ -301,11 +301,11 @@ impl Engine {
         let all_tls = [&http, &grpc].into_iter().filter_map(|server| server.tls.clone()).collect();
         runtime.spawn(listening::reload(access.clone(), all_tls, metrics_of_servers.reload_failures.clone()));
         let max_body = usize::try_from(config.webhooks.max_body.0).unwrap_or(usize::MAX);
-        let guard = http.guard(&access, &metrics_of_servers);
+        let guard = http.guard(&access, &metrics_of_servers, &handle);
         let served = http::Served { handle: handle.clone(), registry, webhooks, guard, max_body };
         let http = http.limited(&metrics_of_servers);
         runtime.spawn(http::serve(http, served, until_dropped(ended.clone())));
-        let guard = grpc.guard(&access, &metrics_of_servers);
+        let guard = grpc.guard(&access, &metrics_of_servers, &handle);
         let grpc = grpc.limited(&metrics_of_servers);
         runtime.spawn(serve::grpc(grpc, handle.clone(), guard, until_dropped(ended)));
         Ok(Engine { handle, stop, thread, sinks, servers, runtime, http: addresses.0, grpc: addresses.1 })

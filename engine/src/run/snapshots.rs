@@ -1,4 +1,5 @@
-//! Snapshots in a folder (through `object_store`): written whole, the newest few kept, one engine per folder.
+//! Snapshots in a folder (through `object_store`): written whole, the newest few kept, one engine per folder. Four bytes at the end are the
+//! CRC-32 of the rest: what a disk bent is refused, not understood in part.
 
 use std::{fs::File, path::PathBuf, sync::Arc};
 
@@ -61,9 +62,9 @@ impl Store {
         self.next = number + 1;
         let read = async { self.store.get(&name(number)).await?.bytes().await };
         let bytes = self.runtime.block_on(read).map_err(|error| self.refuse(error))?;
-        let snapshot = postcard::from_bytes(&bytes).map_err(|error| {
+        let snapshot = unsealed(&bytes).map_err(|problem| {
             self.refuse(format!(
-                "{} is damaged ({error}): remove it to begin with the one before",
+                "{} is damaged ({problem}): remove it to begin with the one before",
                 name(number)
             ))
         })?;
@@ -72,7 +73,7 @@ impl Store {
 
     /// Writes a snapshot; when this returns it is there in whole, and older ones are thinned out. Gives its size.
     pub(super) fn write(&mut self, snapshot: &Snapshot) -> Result<usize, RunError> {
-        let bytes = postcard::to_stdvec(snapshot).map_err(|error| self.refuse(error))?;
+        let bytes = sealed(snapshot).map_err(|error| self.refuse(error))?;
         let size = bytes.len();
         let location = name(self.next);
         let put = self.store.put(&location, bytes.into());
@@ -90,5 +91,38 @@ impl Store {
     /// Survives a loss of power.
     fn sync(&self, path: &std::path::Path) -> Result<(), RunError> {
         File::open(path).and_then(|file| file.sync_all()).map_err(|error| self.refuse(error))
+    }
+}
+
+fn sealed(snapshot: &Snapshot) -> Result<Vec<u8>, postcard::Error> {
+    let mut bytes = postcard::to_stdvec(snapshot)?;
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    Ok(bytes)
+}
+
+fn unsealed(bytes: &[u8]) -> Result<Snapshot, String> {
+    let (state, seal) = bytes.split_last_chunk::<4>().ok_or("it is empty")?;
+    if crc32fast::hash(state) != u32::from_le_bytes(*seal) {
+        return Err("its checksum is another".to_string());
+    }
+    postcard::from_bytes(state).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{Pipeline, PipelineConfig};
+
+    #[test]
+    fn what_a_disk_bent_is_refused() {
+        let snapshot = Pipeline::new(PipelineConfig::default()).unwrap().save().unwrap();
+        let whole = sealed(&snapshot).unwrap();
+        assert!(unsealed(&whole).is_ok());
+        for at in 0..whole.len() {
+            assert!(unsealed(&whole[..at]).is_err(), "cut off at {at}");
+            let mut bent = whole.clone();
+            bent[at] ^= 1 << (at % 8);
+            assert!(unsealed(&bent).is_err(), "another bit at {at}");
+        }
     }
 }

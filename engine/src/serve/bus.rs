@@ -11,7 +11,9 @@ use foreshock_proto::v1::{
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    caller, heard, invalid,
+    caller,
+    denials::Denials,
+    heard, invalid,
     limits::{Streams, fitting},
     signed,
     subscribe::{Outgoing, subscribe},
@@ -20,7 +22,7 @@ use super::{
     wire, words,
 };
 use crate::{
-    bus::{Event, Step},
+    bus::{Event, Proposal, Step},
     run::{Command, Handle, NoEffect},
     types::{Caller, Id, RemediationSignal, Word},
 };
@@ -35,11 +37,12 @@ const MOST_PARAMETERS: usize = 32;
 pub(super) struct Service {
     handle: Handle,
     streams: Streams,
+    denials: Denials,
 }
 
 impl Service {
-    pub(super) fn new(handle: Handle, streams: Streams) -> Service {
-        Service { handle, streams }
+    pub(super) fn new(handle: Handle, streams: Streams, denials: Denials) -> Service {
+        Service { handle, streams, denials }
     }
 
     async fn signals(&self) -> Result<Vec<RemediationSignal>, Status> {
@@ -52,6 +55,18 @@ impl Service {
         let found = self.handle.ask(|reply| Command::Signal(id, reply)).await.map_err(unavailable)?;
         let found = found.filter(|(signal, _)| caller.sees(signal));
         found.ok_or_else(|| Status::not_found(format!("there is no signal {id}")))
+    }
+
+    /// A proposal is one while its signal may still come to something; after that, the same is another.
+    async fn numbered(&self, mut proposal: Proposal) -> Result<Proposal, Status> {
+        loop {
+            let id = proposal.id();
+            let known = self.handle.ask(|reply| Command::Signal(id, reply)).await.map_err(unavailable)?;
+            match known {
+                Some((signal, _)) if !signal.state.is_live() => proposal.round += 1,
+                _ => return Ok(proposal),
+            }
+        }
     }
 
     /// Says something of a signal to the engine; gives the signal once that is durable.
@@ -76,7 +91,7 @@ impl RemediationBus for Service {
     ) -> Result<Response<Outgoing>, Status> {
         let caller = caller(&request)?;
         let permit = self.streams.open(caller.clone())?;
-        let outgoing = subscribe(request.into_inner(), &self.handle, permit, caller);
+        let outgoing = subscribe(request.into_inner(), &self.handle, permit, caller, self.denials.clone());
         Ok(Response::new(outgoing))
     }
 
@@ -88,7 +103,9 @@ impl RemediationBus for Service {
         let request = request.into_inner();
         let state = wire::optional_signal_state(request.state).map_err(invalid)?;
         let wanted = |signal: &&RemediationSignal| {
-            state.is_none_or(|state| signal.state == state) && caller.sees(signal)
+            state.is_none_or(|state| signal.state == state)
+                && (signal.dead_letter || !request.dead_letters)
+                && caller.sees(signal)
         };
         let all = self.signals().await?;
         let signals = fitting(all.iter().filter(wanted).map(wire::signal), request.limit);
@@ -130,10 +147,9 @@ impl RemediationBus for Service {
         let (signal, _) = self.signal(&caller, &signal_id).await?;
         if !caller.approves(&signal.consent.group) {
             let group = &signal.consent.group;
-            return Err(Status::permission_denied(format!(
-                "signal {} needs the role approver:{group}",
-                signal.id
-            )));
+            let why = format!("signal {} needs the role approver:{group}", signal.id);
+            self.denials.tell(&caller.name, "Decide", &why);
+            return Err(Status::permission_denied(why));
         }
         let id = signal.id;
         let signal = self.say(id, Event::Decide { signal: id, approve, by, comment }).await?;
@@ -155,6 +171,7 @@ impl RemediationBus for Service {
             words("parameters", value, 0..=4096)?;
         }
         let proposal = wire::proposal_from(request, by).map_err(invalid)?;
+        let proposal = self.numbered(proposal).await?;
         self.say(proposal.id(), Event::Propose(proposal)).await.map(Response::new)
     }
 

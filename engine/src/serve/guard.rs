@@ -18,20 +18,29 @@ use tower::{Layer, Service};
 use super::{
     access::{Access, Shown},
     connections::Peer,
+    denials::Denials,
 };
-use crate::types::{Caller, Right};
+use crate::{
+    run::Handle,
+    types::{Caller, Right},
+};
 
 /// Lets callers through to what they may ask, and puts the [`Caller`] beside each request.
 #[derive(Clone, Debug)]
 pub struct Guard {
     access: Arc<Access>,
-    denied: Counter<u64, AtomicU64>,
+    denials: Denials,
 }
 
 impl Guard {
-    /// A guard that knows those of `access`, and counts whom it does not let through.
-    pub fn new(access: Arc<Access>, denied: Counter<u64, AtomicU64>) -> Guard {
-        Guard { access, denied }
+    /// A guard that knows those of `access`; whom it does not let through is counted, and told to the engine.
+    pub fn new(access: Arc<Access>, denied: Counter<u64, AtomicU64>, handle: Handle) -> Guard {
+        Guard { access, denials: Denials::new(denied, handle) }
+    }
+
+    /// For those who are refused further in.
+    pub(super) fn denials(&self) -> &Denials {
+        &self.denials
     }
 
     /// Who may come in.
@@ -39,20 +48,29 @@ impl Guard {
         &self.access
     }
 
-    /// Who asks, if they may ask for this. Anything else is counted, and told to the client.
-    pub fn let_through(&self, shown: Shown<'_>, right: Right) -> Result<Caller, Refusal> {
-        let found = self.access.caller(shown).map_err(|denied| Refusal::Unknown(denied.to_string()));
-        let allowed = found.and_then(|caller| match caller.may(right) {
-            true => Ok(caller),
-            false => Err(Refusal::Forbidden(format!(
-                "{:?} may not do this: it needs {}",
-                caller.name,
-                needed(right)
-            ))),
-        });
-        allowed.inspect_err(|_| {
-            self.denied.inc();
-        })
+    /// Who asks for `what`, if they may. Anything else is counted, written down and told to the client.
+    pub fn let_through<T>(
+        &self,
+        request: &Request<T>,
+        peer: Option<&Peer>,
+        right: Right,
+    ) -> Result<Caller, Refusal> {
+        let certificate = peer.map(|peer| &*peer.names).unwrap_or_default();
+        let what = request.uri().path();
+        match self.access.caller(Shown::of(request.headers(), certificate)) {
+            Ok(caller) if caller.may(right) => Ok(caller),
+            Ok(caller) => {
+                let why = format!("{:?} may not do this: it needs {}", caller.name, needed(right));
+                self.denials.tell(&caller.name, what, &why);
+                Err(Refusal::Forbidden(why))
+            }
+            Err(denied) => {
+                let why = denied.to_string();
+                let at = peer.map(|peer| format!(" at {}", peer.address.ip())).unwrap_or_default();
+                self.denials.tell(&format!("somebody{at}"), what, &why);
+                Err(Refusal::Unknown(why))
+            }
+        }
     }
 
     fn check<T>(&self, request: &Request<T>) -> Result<Option<Caller>, Status> {
@@ -62,9 +80,7 @@ impl Guard {
             Some(Needs::Right(right)) => right,
             None => return Err(Status::unimplemented(format!("there is no method {path}"))),
         };
-        let peer = request.extensions().get::<Peer>();
-        let certificate = peer.map(|peer| &*peer.names).unwrap_or_default();
-        let caller = self.let_through(Shown::of(request.headers(), certificate), right);
+        let caller = self.let_through(request, request.extensions().get(), right);
         caller.map(Some).map_err(|refusal| match refusal {
             Refusal::Unknown(why) => Status::unauthenticated(why),
             Refusal::Forbidden(why) => Status::permission_denied(why),

@@ -116,29 +116,36 @@ impl Drop for Permit {
     }
 }
 
-/// Messages of one stream: so many a second are read, and so many at once; who sends more waits.
+/// Messages of one stream: so many and so many bytes a second are read, and as much at once; who sends more waits.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// What may be read at once, and when that was.
-    left: f64,
+    /// Seconds of reading that are saved up, by number and by bytes; one at most.
+    saved: [f64; 2],
     at: Instant,
 }
 
 /// Messages of one stream that are read a second, and at once.
-const PACE: f64 = 1000.0;
+const MESSAGES: f64 = 1000.0;
+/// Bytes of one stream that are read a second, and at once.
+const BYTES: f64 = 1024.0 * 1024.0;
 
 impl Pace {
     pub(super) fn new() -> Pace {
-        Pace { left: PACE, at: Instant::now() }
+        Pace { saved: [1.0; 2], at: Instant::now() }
     }
 
-    /// One more message; returns when it may be taken.
-    pub(super) async fn one(&mut self) {
+    /// One more message, of so many bytes; returns when it may be taken.
+    pub(super) async fn take(&mut self, bytes: usize) {
         let now = Instant::now();
-        self.left = (self.left + PACE * now.duration_since(self.at).as_secs_f64()).min(PACE) - 1.0;
+        let passed = now.duration_since(self.at).as_secs_f64();
         self.at = now;
-        if self.left < 0.0 {
-            tokio::time::sleep(Duration::from_secs_f64(-self.left / PACE)).await;
+        let costs = [1.0 / MESSAGES, bytes as f64 / BYTES];
+        for (saved, cost) in self.saved.iter_mut().zip(costs) {
+            *saved = (*saved + passed).min(1.0) - cost;
+        }
+        let least = self.saved[0].min(self.saved[1]);
+        if least < 0.0 {
+            tokio::time::sleep(Duration::from_secs_f64(-least)).await;
         }
     }
 }
@@ -175,12 +182,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_is_read_no_faster_than_it_may_be() {
-        let (mut pace, began) = (Pace::new(), Instant::now());
-        for _ in 0..3 * PACE as usize {
-            pace.one().await;
+        // Small ones are bounded by their number, large ones by their bytes.
+        for (messages, bytes) in [(3000, 20), (12, 256 << 10)] {
+            let (mut pace, began) = (Pace::new(), Instant::now());
+            for _ in 0..messages {
+                pace.take(bytes).await;
+            }
+            let took = began.elapsed().as_secs_f64();
+            assert!((1.9..4.0).contains(&took), "{took} s for three seconds' worth, one of them at once");
         }
-        let took = began.elapsed().as_secs_f64();
-        assert!((1.9..4.0).contains(&took), "{took} s for three thousand, one of them at once");
     }
 
     fn named(name: &str) -> Caller {

@@ -4,13 +4,14 @@
 //! * `wire`: our types as protobuf messages and back · `limits`: what a client may ask of us at once
 //! * `watching`: revisions as they come
 //! * `connections`: how many may be connected · `tls`: secure ones
-//! * `access`: who a client is · `guard`: what it may ask
+//! * `access`: who a client is · `guard`: what it may ask · `denials`: those who were refused
 //!
 //! Decides nothing: every question goes to the engine through [`Handle`].
 
 pub mod access;
 mod bus;
 mod connections;
+mod denials;
 mod gate;
 mod guard;
 mod incidents;
@@ -76,8 +77,12 @@ pub async fn grpc(
         .build_v1()
         .expect("both sets were made by compilers: build.rs and tonic-health's");
     let streams = Streams::new(ended.clone(), guard.access().clone());
-    let bus = RemediationBusServer::new(bus::Service::new(handle.clone(), streams.clone()))
-        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let bus = RemediationBusServer::new(bus::Service::new(
+        handle.clone(),
+        streams.clone(),
+        guard.denials().clone(),
+    ))
+    .max_decoding_message_size(MAX_REQUEST_BYTES);
     let incidents = IncidentsServer::new(incidents::Service::new(handle.clone(), streams))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let gate =

@@ -8,11 +8,13 @@ use std::{
 };
 
 use foreshock_proto::v1::{BusMessage, ControllerMessage, Fault, controller_message::Message};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::{
+    denials::Denials,
     limits::{Pace, Permit},
     wire,
 };
@@ -35,12 +37,13 @@ pub(super) fn subscribe(
     handle: &Handle,
     permit: Permit,
     caller: Caller,
+    denials: Denials,
 ) -> Outgoing {
     let (outbox, effects) = mpsc::channel(OUTBOX);
     let (fault_sender, faults) = mpsc::channel(FAULTS);
     let subscription = Subscription { session: handle.session(), handle: handle.clone() };
     let listener =
-        Listener { incoming, faults: fault_sender, subscription, permit, caller, pace: Pace::new() };
+        Listener { incoming, faults: fault_sender, subscription, permit, caller, denials, pace: Pace::new() };
     tokio::spawn(listener.run(outbox));
     Outgoing { effects, faults }
 }
@@ -85,6 +88,7 @@ struct Listener {
     subscription: Subscription,
     permit: Permit,
     caller: Caller,
+    denials: Denials,
     pace: Pace,
 }
 
@@ -106,7 +110,7 @@ impl Listener {
     async fn run(mut self, outbox: mpsc::Sender<Effect>) {
         let hello = match tokio::time::timeout(HELLO_WITHIN, self.next()).await {
             Ok(None) => return,
-            Ok(Some(message)) => hello(message, &self.caller),
+            Ok(Some(message)) => self.hello(message),
             Err(_) => Err(format!("no Hello within {} s", HELLO_WITHIN.as_secs())),
         };
         let hello = match hello {
@@ -120,7 +124,7 @@ impl Listener {
             return;
         }
         while let Some(message) = self.next().await {
-            self.pace.one().await;
+            self.pace.take(message.encoded_len()).await;
             let at = self.subscription.handle.lease_ms();
             match wire::controller_event(message, session, at) {
                 Ok(event) => {
@@ -144,21 +148,24 @@ impl Listener {
         }
     }
 
+    fn hello(&self, message: ControllerMessage) -> Result<Hello, String> {
+        let Some(Message::Hello(hello)) = message.message else {
+            return Err("the first message must be Hello".to_string());
+        };
+        let kind = wire::controller_kind(hello.kind).map_err(|problem| problem.to_string())?;
+        let allowed = self.caller.scopes(kind);
+        if allowed.is_empty() {
+            let name = &self.caller.name;
+            let why = format!("{name:?} may not execute signals of the kind {}", kind.name());
+            self.denials.tell(name, "Subscribe", &why);
+            return Err(why);
+        }
+        let scope = Scope(hello.scope.into_iter().collect());
+        Ok(Hello { controller: hello.controller, kind, scope, allowed, capacity: hello.capacity })
+    }
+
     async fn fault(&self, signal_id: String, code: &str, message: String) {
         // A client that went away needs no fault; the next look at it ends the subscription.
         drop(self.faults.send(Fault { signal_id, code: code.to_string(), message }).await);
     }
-}
-
-fn hello(message: ControllerMessage, caller: &Caller) -> Result<Hello, String> {
-    let Some(Message::Hello(hello)) = message.message else {
-        return Err("the first message must be Hello".to_string());
-    };
-    let kind = wire::controller_kind(hello.kind).map_err(|problem| problem.to_string())?;
-    let allowed = caller.scopes(kind);
-    if allowed.is_empty() {
-        return Err(format!("{:?} may not execute signals of the kind {}", caller.name, kind.name()));
-    }
-    let scope = Scope(hello.scope.into_iter().collect());
-    Ok(Hello { controller: hello.controller, kind, scope, allowed, capacity: hello.capacity })
 }

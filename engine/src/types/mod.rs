@@ -10,6 +10,7 @@
 //! * `silence`, `schedule`, `word`: what people say · `role`: what somebody may do
 //! * `anomaly`, `incident`, `signal`: what the engine says
 //! * `hash`: the one stable hash behind every id
+//! * `time`: what a timestamp can look like
 //! * `section`: the form in which a state machine saves itself
 
 pub mod alert;
@@ -28,6 +29,7 @@ pub mod series;
 pub mod sighting;
 pub mod signal;
 pub mod silence;
+pub mod time;
 pub mod word;
 
 pub use alert::{Alert, AlertSeverity};
@@ -46,4 +48,5 @@ pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind};
 pub use sighting::{Facet, Sighting};
 pub use signal::{Action, Consent, ControllerKind, Recovery, RemediationSignal, SignalState};
 pub use silence::{Matcher, Silence};
+pub use time::{epoch_ns, parse_time_ms, parse_time_ns};
 pub use word::{Adjustment, Feedback, Lesson, Verdict, Word};

@@ -198,11 +198,11 @@ impl SignalState {
 pub enum Recovery {
     /// The incident resolved: its series are as they should be.
     Recovered,
-    /// The deviation fell by half or more, and is not gone.
+    /// Half of the series that were abnormal or more are as they should be, not all.
     Improved,
     /// Neither.
     NoEffect,
-    /// The deviation grew by half or more, or spread to others.
+    /// More series are abnormal than were, or half of them or more are new ones.
     Worse,
 }
 
@@ -288,6 +288,9 @@ pub struct RemediationSignal {
     /// The signal that it takes back, if that is what it is for.
     #[serde(default)]
     pub undoes: Option<Id>,
+    /// Whether it is a dead letter: granted up to the redelivery limit, and every holder was lost.
+    #[serde(default)]
+    pub dead_letter: bool,
 }
 
 impl RemediationSignal {
@@ -316,6 +319,7 @@ impl RemediationSignal {
             proposed_by: String::new(),
             recovery: None,
             undoes: None,
+            dead_letter: false,
         }
     }
 }

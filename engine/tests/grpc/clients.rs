@@ -15,7 +15,7 @@ use super::{
 };
 
 #[test]
-fn a_python_controller_loses_a_lease_and_sees_the_signal_again() {
+fn a_python_controller_does_the_whole_dance() {
     let Some(python) = Language::PYTHON.required() else { return };
     dance(python.script("check_controller.py"));
 }

@@ -79,7 +79,7 @@ fn outcome(signal: &str, fencing_token: u64, status: i32) -> Message {
 }
 
 async fn signals(client: &mut RemediationBusClient<Channel>, state: SignalState) -> Vec<Signal> {
-    let request = ListSignalsRequest { state: state.into(), limit: 0 };
+    let request = ListSignalsRequest { state: state.into(), ..ListSignalsRequest::default() };
     client.list_signals(request).await.unwrap().into_inner().signals
 }
 

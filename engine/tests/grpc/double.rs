@@ -55,7 +55,7 @@ impl Double {
         let thread = std::thread::spawn(move || engine.run(&commands, &told));
         let (stop, stopped) = oneshot::channel::<()>();
         let (listening, address_of) = std::sync::mpsc::channel();
-        let (guard, secure) = (Guard::new(access.clone(), Default::default()), tls.clone());
+        let (guard, secure) = (Guard::new(access.clone(), Default::default(), handle.clone()), tls.clone());
         let server = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -380,6 +380,8 @@ impl Engine {
                 }
                 self.event(event);
             }
+            // Whoever is refused is written down by the engine alone.
+            Command::Denied { .. } => {}
             Command::Status(reply) => {
                 let status = foreshock::run::Status { tick_ms: Some(NOW_MS), ..Default::default() };
                 reply.send(status).ok();

@@ -50,6 +50,9 @@ fn somebody_proposes_somebody_else_approves_and_it_can_be_followed() {
     fine(&endpoint, &["signals", "cancel", signal, "--by", "ann", "--comment", "it is well again"]);
     let (code, _, err) = foreshock_with(&endpoint, &["signals", "cancel", signal, "--by", "ann"]);
     assert_eq!((code, err.as_str()), (2, "foreshock: it has ended: withdrawn by ann: it is well again\n"));
+    let anew = json(&fine(&endpoint, &with)).remove(0);
+    assert_eq!(anew["state"], "awaiting_approval", "what has ended may be wanted again");
+    assert_ne!(anew["id"], made["id"]);
     let (code, _, err) = foreshock_with(&endpoint, &["signals", "show", "00000000000000ff"]);
     assert_eq!(
         (code, err.as_str()),

@@ -10,6 +10,7 @@ fn proposal(action: Action, by: &str) -> Proposal {
         target: Entity::new(EntityKind::Service, "shop/payment"),
         parameters: Default::default(),
         dry_run: false,
+        round: 0,
         by: by.to_string(),
         comment: "it always helps".to_string(),
     }

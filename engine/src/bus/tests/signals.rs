@@ -86,7 +86,9 @@ fn leases_expire_rest_and_end() {
     assert_eq!(lines(&bus.on_event(timer(20_999))), "Leased; grant session-1 token 2");
     assert_eq!(lines(&bus.on_event(Event::Progress { claim: first, at: 21_000 })), "stale_token");
     // Work may have begun under the first lease: what came of it is not known.
+    assert!(bus.signals().iter().all(|signal| !signal.dead_letter));
     assert_eq!(lines(&bus.on_event(timer(30_999))), "Unknown");
+    assert!(bus.signals().iter().all(|signal| signal.dead_letter));
     assert_eq!(
         lines(&bus.on_event(outcome(&bus.clone(), 1, OutcomeStatus::Failed, 31_000))),
         "already_ended"

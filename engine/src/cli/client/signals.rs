@@ -44,6 +44,9 @@ enum What {
         /// Only those that wait for a person.
         #[arg(long)]
         waiting: bool,
+        /// Only the dead letters: those whose every holder was lost, up to the redelivery limit.
+        #[arg(long, conflicts_with = "waiting")]
+        dead_letters: bool,
         /// At most this many.
         #[arg(long, default_value_t = ROWS, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
@@ -119,7 +122,7 @@ type Client = RemediationBusClient<Channel>;
 
 pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let as_json = arguments.json;
-    let list = What::List { waiting: false, limit: ROWS };
+    let list = What::List { waiting: false, dead_letters: false, limit: ROWS };
     block_on(async {
         let channel = arguments.engine.connect().await?;
         let client = RemediationBusClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
@@ -143,10 +146,11 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 async fn ask(mut client: Client, what: &What) -> anyhow::Result<Vec<v1::Signal>> {
     let told = |status| refusal(&status);
     let (approve, word) = match what {
-        What::List { waiting, limit } => {
+        What::List { waiting, dead_letters, limit } => {
             let state =
                 if *waiting { v1::SignalState::AwaitingApproval } else { v1::SignalState::Unspecified };
-            let request = ListSignalsRequest { state: state.into(), limit: *limit };
+            let request =
+                ListSignalsRequest { state: state.into(), limit: *limit, dead_letters: *dead_letters };
             return Ok(client.list_signals(request).await.map_err(told)?.into_inner().signals);
         }
         What::Propose { incident, action, target, parameters, dry_run, by, comment } => {
@@ -204,7 +208,7 @@ async fn show(mut client: Client, id: &str, as_json: bool) -> anyhow::Result<()>
 /// A signal, field by field.
 fn detail(signal: &RemediationSignal, width: usize) -> Vec<String> {
     /// Columns of the names.
-    const NAMES: usize = 10;
+    const NAMES: usize = 11;
     let mut lines = Vec::new();
     let mut field = |name: &str, value: &str| {
         let rows = wrap(&plain(value), width.saturating_sub(NAMES + 2).max(20));
@@ -238,6 +242,9 @@ fn detail(signal: &RemediationSignal, width: usize) -> Vec<String> {
                 time(consent.until_ms)
             ),
         );
+    }
+    if signal.dead_letter {
+        field("dead letter", "every holder was lost, up to the redelivery limit");
     }
     if let Some(recovery) = signal.recovery {
         field("came of it", &recovery.name().replace('_', " "));

@@ -1,12 +1,10 @@
 //! CSV, NDJSON and Parquet as one table of values: one row per input row, one column per series.
 //!
 //! * `csv`, `ndjson`, `parquet`: the readers, each row by row into the table
-//! * `time`: what a timestamp can look like
 
 mod csv;
 mod ndjson;
 mod parquet;
-mod time;
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +12,7 @@ mod tests;
 use std::{io, path::Path};
 
 use super::input::{Format, Input, InputError, Refused};
-pub use time::parse_time_ms;
+use crate::types::parse_time_ms;
 
 /// How to read a file.
 #[derive(Clone, Debug, Default)]

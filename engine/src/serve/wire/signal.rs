@@ -48,6 +48,7 @@ pub fn signal(signal: &RemediationSignal) -> v1::Signal {
         proposed_by: signal.proposed_by.clone(),
         recovery: recovery_to(signal.recovery).into(),
         undoes: signal.undoes.map(|id| id.to_string()).unwrap_or_default(),
+        dead_letter: signal.dead_letter,
     }
 }
 
@@ -83,6 +84,7 @@ pub fn signal_from(message: v1::Signal) -> Result<RemediationSignal, Invalid> {
         proposed_by: message.proposed_by,
         recovery: recovery(message.recovery)?,
         undoes: super::some(message.undoes).map(|text| id(&text)).transpose()?,
+        dead_letter: message.dead_letter,
     })
 }
 
@@ -113,6 +115,7 @@ pub fn proposal_from(message: v1::ProposeRequest, by: String) -> Result<Proposal
         target: entity(&message.target)?,
         parameters: message.parameters.into_iter().collect(),
         dry_run: message.dry_run,
+        round: 0,
         by,
         comment: message.comment,
     })

@@ -180,7 +180,7 @@ proptest! {
         proposal in (".{0,5}", prop::option::of(an_id())),
         attributes in prop::collection::btree_map(".{0,5}", ".{0,5}", 0..3),
         texts in prop::array::uniform4(".{0,9}"),
-        flags in any::<(bool, bool)>(),
+        flags in any::<(bool, bool, bool)>(),
         numbers in any::<(u64, u64, u32)>(),
         times in prop::array::uniform3(any::<i64>()),
     ) {
@@ -208,6 +208,7 @@ proptest! {
             proposed_by: proposal.0,
             recovery,
             undoes: proposal.1,
+            dead_letter: flags.2,
         };
         prop_assert_eq!(signal_from(signal(&before)), Ok(before));
     }

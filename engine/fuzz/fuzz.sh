@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Lets libFuzzer look at what the engine parses, guided by what the engine's own code does with each input.
+#
+#     engine/fuzz/fuzz.sh                     each target for a minute
+#     engine/fuzz/fuzz.sh records 3600        one target for an hour
+#
+# What is found is kept under target/fuzz/TARGET; run again, it goes on from there. An input that breaks a target is written to
+# target/fuzz/TARGET-crash-…: give its path as the third argument to see it again. Needs a C++ compiler. Runs on stable Rust: the
+# crates of this workspace count edges and tell comparisons, their dependencies do not, so that they need not be built anew.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+
+export RUSTC_WORKSPACE_WRAPPER="$here/instrumented.sh"
+cargo build --quiet --package foreshock-fuzz --features libfuzzer --bin fuzz
+unset RUSTC_WORKSPACE_WRAPPER
+
+run() {
+  local name=$1 seconds=$2
+  shift 2
+  local found="$target/fuzz/$name"
+  if [ ! -d "$found" ]; then
+    mkdir -p "$found"
+    export FUZZ_SEEDS="$found"
+  fi
+  echo "== $name, $seconds s"
+  # A record is never larger than its topic's limit; leaks are Rust's business, and its allocator's 2 GiB ours.
+  FUZZ_TARGET="$name" "$target/debug/fuzz" "$found" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    -detect_leaks=0 -artifact_prefix="$found-" -print_final_stats=1 -verbosity=0 "$@"
+  unset FUZZ_SEEDS
+}
+
+if [ $# -gt 0 ]; then
+  run "$1" "${2:-60}" "${@:3}"
+else
+  for name in records configurations words tables cases journals audit_logs messages; do
+    run "$name" 60
+  done
+fi

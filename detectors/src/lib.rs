@@ -10,6 +10,7 @@
 //! | `columns` | the snapshot form of a bank's state |
 //! | `conformance` | what every detector promises, as checks |
 //! | `core` | the core tier: decomposition, change point and calibration in one pass |
+//! | `drift` | outcomes of a model whose shares change |
 //! | `forest` | the streaming isolation forest over entities |
 //! | `joint` | the deep tier's view of an entity: measures that part from one another |
 //! | `segment` | the deep tier of a series: change points and shapes, in a window |
@@ -21,6 +22,7 @@ mod columns;
 pub mod conformance;
 mod core;
 mod dispatch;
+mod drift;
 mod forest;
 mod joint;
 mod kernels;
@@ -31,6 +33,7 @@ pub use absence::AbsenceBank;
 pub use bank::{EntityBank, EntityScores, Frame, Scores, SeriesBank, Speaker, score_of};
 pub use columns::{ColumnData, Columns, LoadError};
 pub use core::{CoreBank, CoreConfig};
+pub use drift::{Drift, DriftConfig, DriftScore, psi};
 pub use forest::{ForestBank, ForestConfig};
 pub use joint::{JointBank, JointConfig};
 pub use segment::{SegmentBank, SegmentConfig};

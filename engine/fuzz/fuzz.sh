@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Lets libFuzzer look at what the engine parses, guided by what the engine's own code does with each input.
 #
-#     engine/fuzz/fuzz.sh                     each target for a minute
-#     engine/fuzz/fuzz.sh records 3600        one target for an hour
+#     engine/fuzz/fuzz.sh all 60              each target for a minute
+#     engine/fuzz/fuzz.sh records 3600        one target for an hour; more arguments go to libFuzzer
 #
 # What is found is kept under target/fuzz/TARGET; run again, it goes on from there. An input that breaks a target is written to
-# target/fuzz/TARGET-crash-…: give its path as the third argument to see it again. Needs a C++ compiler. Runs on stable Rust: the
+# target/fuzz/TARGET-crash-… Needs a C++ compiler. Runs on stable Rust: the
 # crates of this workspace count edges and tell comparisons, their dependencies do not, so that they need not be built anew.
 set -euo pipefail
+[ $# -ge 2 ] || { sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "$0"; exit 64; }
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 target="${CARGO_TARGET_DIR:-$PWD/target}"
@@ -31,10 +32,10 @@ run() {
   unset FUZZ_SEEDS
 }
 
-if [ $# -gt 0 ]; then
-  run "$1" "${2:-60}" "${@:3}"
+if [ "$1" != all ]; then
+  run "$@"
 else
   for name in records configurations words tables cases journals audit_logs messages; do
-    run "$name" 60
+    run "$name" "$2"
   done
 fi

@@ -75,9 +75,20 @@ impl Context {
     /// # Errors
     /// When it fails.
     pub fn peers(&self, script: &'static str, set: &str) -> Result<Option<tempfile::TempDir>, AccuracyError> {
+        self.peers_after(script, set, |_| Ok(()))
+    }
+
+    /// The same, after something was put into the folder for them.
+    pub fn peers_after(
+        &self,
+        script: &'static str,
+        set: &str,
+        prepare: impl FnOnce(&std::path::Path) -> std::io::Result<()>,
+    ) -> Result<Option<tempfile::TempDir>, AccuracyError> {
         let Some(python) = &self.python else { return Ok(None) };
         let failed = |what: String| AccuracyError::Peer { script, python: python.clone(), what };
         let out = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
+        prepare(out.path()).map_err(|error| failed(error.to_string()))?;
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script);
         let mut command = std::process::Command::new(python);
         let status = command.arg(path).arg(self.folder(set)?).arg(out.path()).status();

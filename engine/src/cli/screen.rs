@@ -100,6 +100,31 @@ fn split(text: &str, columns: usize) -> (&str, &str) {
     (text, "")
 }
 
+/// What something means to whoever looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// It is well.
+    Good,
+    /// It waits for a person.
+    Waits,
+    /// It is not.
+    Bad,
+    /// It runs its course.
+    Plain,
+}
+
+/// The text in the colour of what it means, where stdout is a terminal that has colours and `NO_COLOR` is not set.
+pub(super) fn paint(text: &str, tone: Tone) -> String {
+    let text = console::style(text);
+    match tone {
+        Tone::Good => text.green(),
+        Tone::Waits => text.yellow().bold(),
+        Tone::Bad => text.red(),
+        Tone::Plain => text,
+    }
+    .to_string()
+}
+
 /// `2026-11-23 14:05:09`, in UTC.
 pub(super) fn time(unix_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(unix_ms) {

@@ -163,10 +163,10 @@ fn signals_are_listed_and_decided() {
     }
     let (yes, no) = (signals[0].id.to_string(), signals[1].id.to_string());
     let table = fine(&endpoint, &["signals", "list"]);
-    assert_eq!(table.lines().next().unwrap(), "ID                STATE              ACTION         TARGET");
+    assert_eq!(table.lines().next().unwrap(), "ID                STATE              ACTION          TARGET");
     assert_eq!(
         table.lines().nth(1).unwrap(),
-        format!("{yes}  awaiting approval  rollback       service/shop/payment")
+        format!("{yes}  awaiting approval  rollback        service/shop/payment")
     );
     assert!(
         fine(&endpoint, &["signals", "approve", &yes, "--by", "ann"]).contains(&format!("{yes}  ready "))

@@ -40,7 +40,7 @@ fn somebody_proposes_somebody_else_approves_and_it_can_be_followed() {
     for part in [
         "scale service/shop/payment",
         "replicas=+2",
-        "wanted by   ann",
+        "wanted by    ann",
         "1 of 1",
         "awaiting approval",
         "approved by ben",

@@ -11,7 +11,7 @@ use foreshock_proto::v1::{
 use super::{
     super::Ending,
     Channel, Engine, MAX_ANSWER_BYTES, block_on, pair, print_list, refusal,
-    screen::{cut, fit, json, plain, say, time, width, wrap},
+    screen::{Tone, cut, fit, json, paint, plain, say, time, width, wrap},
     unknown,
 };
 use crate::{
@@ -196,11 +196,11 @@ async fn show(mut client: Client, id: &str, as_json: bool) -> anyhow::Result<()>
     say("")?;
     for step in history.steps {
         let state = wire::optional_signal_state(step.state).map_err(unknown)?;
-        let state = state.map(in_words).unwrap_or_default();
-        say(&cut(
-            &format!("{}  {}  {}", time(step.time_unix_ms), fit(&state, 17), plain(&step.note)),
-            width,
-        ))?;
+        let words = fit(&state.map(in_words).unwrap_or_default(), STATE);
+        let words = state.map(|state| paint(&words, tone(state))).unwrap_or(words);
+        let time = time(step.time_unix_ms);
+        let rest = width.saturating_sub(time.len() + STATE + 2 * 2);
+        say(format!("{time}  {words}  {}", cut(&step.note, rest)).trim_end())?;
     }
     Ok(())
 }
@@ -322,26 +322,45 @@ fn policy_json(policy: &v1::PolicyStatus) -> serde_json::Value {
 }
 
 fn head(width: usize) -> String {
-    line(width, ["ID", "STATE", "ACTION", "TARGET", "NOTE"])
+    line(width, ["ID", &fit("STATE", STATE), "ACTION", "TARGET", "NOTE"])
 }
 
 fn row(signal: &RemediationSignal, width: usize) -> String {
     let target = signal.target.to_string();
     // Before anybody said anything, what matters is why it was made.
     let note = if signal.note.is_empty() { &signal.reason } else { &signal.note };
-    line(width, [&signal.id.to_string(), &in_words(signal.state), signal.action.name(), &target, note])
+    let id = signal.id.to_string();
+    let state = paint(&fit(&in_words(signal.state), STATE), tone(signal.state));
+    line(width, [&id, &state, signal.action.name(), &target, note])
 }
+
+/// Columns of a state.
+const STATE: usize = 17;
 
 fn line(width: usize, [id, state, action, target, note]: [&str; 5]) -> String {
     /// Columns from which there is room for the note.
     const WIDE: usize = 110;
-    let start = format!("{}  {}  {}  ", fit(id, 16), fit(state, 17), fit(action, 13));
-    let rest = width.saturating_sub(start.len()).max(1);
+    let start = format!("{}  {state}  {}  ", fit(id, 16), fit(action, 14));
+    let rest = width.saturating_sub(16 + STATE + 14 + 3 * 2).max(1);
     let line = match width {
-        WIDE.. => format!("{start}{}  {}", fit(target, 28), cut(note, rest - 30)),
+        WIDE.. => {
+            let target_columns = (rest * 2 / 5).min(40);
+            format!("{start}{}  {}", fit(target, target_columns), cut(note, rest - target_columns - 2))
+        }
         _ => format!("{start}{}", cut(target, rest)),
     };
     line.trim_end().to_string()
+}
+
+/// What a state means to whoever looks.
+fn tone(state: SignalState) -> Tone {
+    use SignalState::*;
+    match state {
+        AwaitingApproval => Tone::Waits,
+        Failed | Unknown | NotRecovered => Tone::Bad,
+        Verified => Tone::Good,
+        Ready | Leased | Succeeded | Rejected | Cancelled | DryRun => Tone::Plain,
+    }
 }
 
 /// The state in words.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::screen::{cut, fit, plain, time, wrap};
+use super::screen::{Tone, cut, fit, paint, plain, time, wrap};
 use crate::types::{Adjustment, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
 
 /// Columns from which a table also says who is suspected.
@@ -12,7 +12,7 @@ const SUSPECT: usize = 30;
 
 /// The head of the table.
 pub(super) fn head(width: usize) -> String {
-    line(width, ["ID", "STATE", "SEV", "STARTED", "SUSPECT", "TITLE"])
+    line(width, ["ID", &fit("STATE", STATE), "SEV", "STARTED", "SUSPECT", "TITLE"])
 }
 
 /// One incident as a line of the table.
@@ -24,9 +24,11 @@ pub(super) fn row(incident: &Incident, width: usize) -> String {
         .suspects
         .first()
         .map_or(String::new(), |suspect| format!("{:.2} {}", suspect.weight, suspect.entity));
+    let tone = if incident.state == IncidentState::Open { Tone::Bad } else { Tone::Good };
+    let painted = paint(&fit(state(incident), STATE), tone);
     let cells = [
         &*incident.id.to_string(),
-        state(incident),
+        &painted,
         &severity,
         started.get(..16).unwrap_or(&started),
         &suspect,
@@ -36,8 +38,7 @@ pub(super) fn row(incident: &Incident, width: usize) -> String {
 }
 
 fn line(width: usize, [id, state, severity, started, suspect, title]: [&str; 6]) -> String {
-    let mut line =
-        format!("{}  {}  {}  {}  ", fit(id, 16), fit(state, 8), fit(severity, 4), fit(started, 16));
+    let mut line = format!("{}  {state}  {}  {}  ", fit(id, 16), fit(severity, 4), fit(started, 16));
     if width >= WIDE {
         line.push_str(&fit(suspect, SUSPECT));
         line.push_str("  ");
@@ -46,6 +47,9 @@ fn line(width: usize, [id, state, severity, started, suspect, title]: [&str; 6])
     line.push_str(&cut(title, width.saturating_sub(used).max(1)));
     line.trim_end().to_string()
 }
+
+/// Columns of a state.
+const STATE: usize = 8;
 
 fn state(incident: &Incident) -> &'static str {
     match incident.state {

@@ -164,9 +164,20 @@ impl Drift {
         DriftScore { nlp, score: score_of(nlp), alarm, since: best.1, psi: best.2, warm }
     }
 
+    /// The state: the level of each bucket, oldest first, and their counts one bucket after the other.
+    pub fn parts(&self) -> (Vec<u32>, Vec<f64>) {
+        self.window.parts()
+    }
+
+    /// Takes what [`Drift::parts`] gave; `false`, and nothing changed, where it cannot be of this detector.
+    pub fn restore(&mut self, levels: &[u32], counts: &[f64]) -> bool {
+        let restored = Window::from_parts(self.window.categories(), levels, counts);
+        restored.map(|window| self.window = window).is_some()
+    }
+
     /// The state as columns: a row per bucket.
     pub fn save(&self) -> Columns {
-        let (levels, counts) = self.window.parts();
+        let (levels, counts) = self.parts();
         Columns {
             name: NAME.to_owned(),
             version: VERSION,
@@ -187,9 +198,10 @@ impl Drift {
         let categories = self.window.categories();
         let levels = columns.u32(NAME, "level", columns.rows)?;
         let counts = columns.f64(NAME, "counts", columns.rows * categories)?;
-        let damaged = || LoadError::Column { bank: NAME, column: "counts".to_owned() };
-        self.window = Window::from_parts(categories, levels, counts).ok_or_else(damaged)?;
-        Ok(())
+        match self.restore(levels, counts) {
+            true => Ok(()),
+            false => Err(LoadError::Column { bank: NAME, column: "counts".to_owned() }),
+        }
     }
 }
 

@@ -84,7 +84,11 @@ impl Window {
     pub(super) fn from_parts(categories: usize, levels: &[u32], counts: &[f64]) -> Option<Self> {
         let fall = levels.is_sorted_by(|older, newer| older >= newer);
         let are_counts = counts.iter().all(|count| *count >= 0.0 && count.is_finite());
-        if !fall || !are_counts || levels.first().is_some_and(|level| *level > LEVELS) {
+        if !fall
+            || !are_counts
+            || counts.len() != levels.len() * categories
+            || levels.first().is_some_and(|level| *level > LEVELS)
+        {
             return None;
         }
         let mut window = Self::new(categories);

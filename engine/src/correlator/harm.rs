@@ -8,11 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Objective,
-    graph::Graph,
-    symptom::{self, Symptom},
-};
+use super::{Objective, graph::Graph, symptom};
 use crate::types::{Entity, Harm, Incident, Traffic};
 
 /// A long and a short window, seconds; the burn rate that both must reach; how severe that is.
@@ -112,8 +108,7 @@ impl Facing<'_> {
         let suffers = |entity: &Entity| {
             incident.members.iter().any(|member| {
                 let anomaly = &member.anomaly;
-                anomaly.entity.is(entity)
-                    && matches!(symptom::of(anomaly), Symptom::Silent | Symptom::Slow | Symptom::Failing)
+                anomaly.entity.is(entity) && symptom::of(anomaly).is_felt()
             })
         };
         let touched = self.requests.iter().filter(|(entity, _)| suffers(entity));

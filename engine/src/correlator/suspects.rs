@@ -122,7 +122,7 @@ impl Case {
         match self.symptom {
             // Nobody calls it any more.
             Symptom::Silent => graph.calls(&other.entity, &self.entity),
-            Symptom::Slow | Symptom::Failing => {
+            Symptom::Slow | Symptom::Drifting | Symptom::Failing => {
                 let is_certain = other.has_own || other.symptom == Symptom::Silent;
                 graph.calls(&self.entity, &other.entity)
                     && (is_certain || other.accusers.contains(&self.entity))

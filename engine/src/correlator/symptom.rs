@@ -17,11 +17,18 @@ pub(super) enum Symptom {
     Saturation,
     /// It takes longer.
     Slow,
-    /// Requests fail, errors are logged, traffic falls, a model sees other data.
+    /// A model sees or says something else than it did.
+    Drifting,
+    /// Requests fail, errors are logged, traffic falls.
     Failing,
 }
 
 impl Symptom {
+    /// Whether who calls notices.
+    pub(super) fn is_felt(self) -> bool {
+        matches!(self, Symptom::Silent | Symptom::Slow | Symptom::Drifting | Symptom::Failing)
+    }
+
     /// The symptom in a title.
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -30,6 +37,7 @@ impl Symptom {
             Symptom::Silent => "silent",
             Symptom::Saturation => "saturated",
             Symptom::Slow => "slow",
+            Symptom::Drifting => "drifting",
             Symptom::Failing => "failing",
         }
     }
@@ -106,10 +114,10 @@ fn of_entity(attribution: &[(String, f64)]) -> Symptom {
 }
 
 fn of_measure(measure: &str, rises: bool) -> Symptom {
-    if has(measure, &["model."]) {
-        Symptom::Failing
-    } else if has(measure, TROUBLE) {
+    if has(measure, TROUBLE) {
         if rises { Symptom::Failing } else { Symptom::Traffic }
+    } else if has(measure, &["model."]) {
+        Symptom::Drifting
     } else if has(
         measure,
         &[

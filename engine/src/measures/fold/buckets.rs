@@ -172,6 +172,35 @@ impl Counts {
         zero.into_iter().chain(own)
     }
 
+    /// Edges of buckets that part the observations into so many parts, about equal ones, or into fewer where single buckets hold more.
+    pub(super) fn edges(&self, parts: usize) -> Vec<f64> {
+        let part = self.total() as f64 / parts as f64;
+        let (mut edges, mut held, mut left) = (Vec::new(), 0.0, self.total() as f64);
+        for (_, upper, count) in self.ranges() {
+            held += count as f64;
+            left -= count as f64;
+            if held >= part && left > 0.0 && edges.len() + 1 < parts {
+                edges.push(upper);
+                held = 0.0;
+            }
+        }
+        edges
+    }
+
+    /// Adds the observations to the counts between edges: each bucket to where its middle lies.
+    pub(super) fn by_edges(&self, edges: &[f64], counts: &mut [f64]) {
+        for (lower, upper, count) in self.ranges().filter(|(.., count)| *count > 0) {
+            // Beyond the last bound nothing is known but that.
+            let middle = if lower == upper && lower > 0.0 { f64::INFINITY } else { 0.5 * (lower + upper) };
+            counts[edges.partition_point(|edge| *edge <= middle)] += count as f64;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn explicit(bounds: Vec<f64>, counts: Vec<u64>) -> Counts {
+        Counts { bounds, counts, ..Counts::default() }
+    }
+
     /// Linear inside the bucket; NaN without buckets.
     pub(super) fn quantile(&self, share: f64) -> f64 {
         let mut left = share * self.total() as f64;
@@ -213,7 +242,7 @@ mod tests {
     use super::*;
 
     fn explicit(bounds: &[f64], counts: &[u64]) -> Counts {
-        Counts { bounds: bounds.to_vec(), counts: counts.to_vec(), ..Counts::default() }
+        Counts::explicit(bounds.to_vec(), counts.to_vec())
     }
 
     fn exponential(scale: i32, zero: u64, first: i32, counts: &[u64]) -> Counts {

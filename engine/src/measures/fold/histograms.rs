@@ -8,12 +8,16 @@ use super::{
     Frame, FrameInput,
     buckets::Counts,
     by_key::{ByKey, Reset},
+    drift::Drifts,
     numbers::FRESH_START_TICKS,
 };
-use crate::types::{HistogramSample, StreamKind};
+use crate::types::{EntityKind, HistogramSample, StreamKind};
 
 /// Observations in a tick from which its quantiles say something.
 const ENOUGH: u64 = 5;
+
+/// Part of the series of a model's drift, after the rate and the quantiles.
+const DRIFT: u64 = 4;
 
 /// The quantiles that become series.
 const QUANTILES: [(&str, f64); 2] = [(":p50", 0.5), (":p95", 0.95)];
@@ -22,6 +26,7 @@ const QUANTILES: [(&str, f64); 2] = [(":p50", 0.5), (":p95", 0.95)];
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Histograms {
     latest: BTreeMap<u64, Latest>,
+    drifts: Drifts,
     #[serde(skip)]
     streams: ByKey<Sum>,
     #[serde(skip)]
@@ -108,7 +113,8 @@ impl Histograms {
     }
 
     /// Forgets histograms whose latest point is older than this.
-    pub(super) fn forget_before(&mut self, time_ns: i64) {
+    pub(super) fn forget_before(&mut self, time_ns: i64, tick_ns: i64) {
+        self.drifts.forget_before(time_ns / tick_ns);
         self.latest.retain(|_, latest| latest.time_ns >= time_ns);
     }
 
@@ -142,7 +148,7 @@ impl Histograms {
 
     /// Rolls streams up into their series, in the order of keys.
     fn publish(&mut self, frame: &mut Frame<'_>) {
-        let Histograms { streams, series, .. } = self;
+        let Histograms { streams, series, drifts, .. } = self;
         series.clear();
         for (stream, sum) in streams.sorted() {
             let Some(def) = frame.defs.get(stream) else { continue };
@@ -159,19 +165,26 @@ impl Histograms {
             }
         }
         for (_, rolled) in series.sorted() {
-            rolled.publish(frame);
+            rolled.publish(drifts, frame);
         }
     }
 }
 
 impl Rolled {
-    fn publish(&self, frame: &mut Frame<'_>) {
+    fn publish(&self, drifts: &mut Drifts, frame: &mut Frame<'_>) {
         let Some(def) = frame.stream(self.stream) else { return };
         let base = &def.series;
         let attributes = || base.attributes.clone();
         let named = |suffix: &'static str| move || format!("{}{suffix}", base.measure);
         let rates = frame.derive(base, 1, named(":rate"), attributes);
         frame.set(&rates, self.rate);
+        if base.entity.kind == EntityKind::Model
+            && self.counts.total() > 0
+            && let Some(psi) = drifts.tell(base.key, &self.counts, frame.tick)
+        {
+            let drift = frame.derive(base, DRIFT, named(":drift"), attributes);
+            frame.set(&drift, psi);
+        }
         if self.counts.total() < ENOUGH {
             return;
         }

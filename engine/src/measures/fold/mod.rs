@@ -3,7 +3,7 @@
 //! * `slots`: which series has which slot, admission and end
 //! * `by_key`: what streams come to in a tick, in memory that is used again
 //! * `numbers`: gauges and counters
-//! * `buckets`, `histograms`: rates and quantiles of bucket counts
+//! * `buckets`, `histograms`: rates and quantiles of bucket counts · `drift`: those of models against their own past
 //! * `logs`: counts by severity and template, novelty
 //! * `spans`: rate, errors and durations by operation
 //!
@@ -12,6 +12,7 @@
 
 mod buckets;
 mod by_key;
+mod drift;
 mod histograms;
 mod logs;
 mod numbers;
@@ -128,7 +129,7 @@ struct Saved {
     logs: Logs,
 }
 
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// A series made from a stream: the same entity, another measure.
 ///
@@ -192,6 +193,7 @@ impl Fold {
             derived: &mut self.derived,
             slots: &mut self.slots,
             max_series: self.config.max_series,
+            tick,
             tick_seconds,
             tick_ns: self.config.tick_ns,
             out,
@@ -213,7 +215,7 @@ impl Fold {
         self.swept = tick;
         let before_ns = (tick - 2 * self.config.series_ttl_ticks).saturating_mul(self.config.tick_ns);
         self.numbers.forget_before(before_ns);
-        self.histograms.forget_before(before_ns);
+        self.histograms.forget_before(before_ns, self.config.tick_ns);
     }
 
     /// Saves all state but the definitions: those come again with the records.
@@ -247,6 +249,7 @@ struct Frame<'a> {
     derived: &'a mut HashMap<(u64, u64), Arc<SeriesDef>>,
     slots: &'a mut Slots,
     max_series: usize,
+    tick: i64,
     tick_seconds: f64,
     tick_ns: i64,
     out: &'a mut FoldOutput,

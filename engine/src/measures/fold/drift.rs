@@ -1,0 +1,207 @@
+//! Drift of what models take in and give: each histogram of a model against its own past.
+//!
+//! The first [`ENOUGH`] observations say where the tenths of them lie; from then on a drift detector watches how many fall into each tenth. The
+//! value of the tick is the population stability index since the likeliest change where a change is told, and 0 otherwise.
+
+use std::collections::BTreeMap;
+
+use foreshock_detectors::{Drift, DriftConfig};
+use serde::{Deserialize, Serialize};
+
+use super::buckets::Counts;
+
+/// Observations from which the tenths are taken.
+const ENOUGH: u64 = 500;
+/// Categories at most.
+const TENTHS: usize = 10;
+/// Histograms that are watched in a shard; more are not.
+const MOST: usize = 100;
+/// Observations before a change, and since it: fewer than in a minute of a model that is used at all.
+const LEAST: (f64, f64) = (500.0, 100.0);
+/// Ticks after which what was told is what later ticks are held against: a day of ten seconds.
+const ADOPTED_AFTER: u32 = 8_640;
+
+/// Detectors by series.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Drifts {
+    by_series: BTreeMap<u64, Watch>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Watch {
+    /// The first observations.
+    Gathering(Counts),
+    Watching(Watched),
+}
+
+/// Observations by tenths, and what is told of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Saved", try_from = "Saved")]
+struct Watched {
+    edges: Vec<f64>,
+    drift: Drift,
+    /// Ticks in which a change was told, one after the other.
+    told: u32,
+    /// The latest tick.
+    tick: i64,
+}
+
+/// The form in a snapshot.
+#[derive(Clone, Serialize, Deserialize)]
+struct Saved {
+    edges: Vec<f64>,
+    levels: Vec<u32>,
+    counts: Vec<f64>,
+    told: u32,
+    tick: i64,
+}
+
+impl Drifts {
+    /// What a tick's observations of a series come to; `None` while there is nothing to hold them against.
+    pub(super) fn tell(&mut self, series: u64, counts: &Counts, tick: i64) -> Option<f64> {
+        if self.by_series.len() >= MOST && !self.by_series.contains_key(&series) {
+            return None;
+        }
+        let watch = self.by_series.entry(series).or_insert_with(|| Watch::Gathering(Counts::default()));
+        match watch {
+            Watch::Gathering(first) => {
+                if first.total() == 0 || !first.add(counts) {
+                    first.copy(counts);
+                }
+                if first.total() >= ENOUGH {
+                    let watched = Watched::new(first.edges(TENTHS), tick);
+                    *watch = Watch::Watching(watched);
+                }
+                None
+            }
+            Watch::Watching(watched) => Some(watched.tell(counts, tick)),
+        }
+    }
+
+    /// Forgets what was silent since this tick.
+    pub(super) fn forget_before(&mut self, tick: i64) {
+        self.by_series.retain(|_, watch| match watch {
+            Watch::Gathering(_) => true,
+            Watch::Watching(watched) => watched.tick >= tick,
+        });
+    }
+}
+
+impl Watched {
+    fn new(edges: Vec<f64>, tick: i64) -> Watched {
+        let (least_before, least_since) = LEAST;
+        let config = DriftConfig { least_before, least_since, ..DriftConfig::default() };
+        Watched { drift: Drift::of_mix(config, edges.len() + 1), edges, told: 0, tick }
+    }
+
+    fn tell(&mut self, counts: &Counts, tick: i64) -> f64 {
+        self.tick = tick;
+        let mut tenths = [0.0; TENTHS];
+        let tenths = &mut tenths[..=self.edges.len()];
+        counts.by_edges(&self.edges, tenths);
+        let score = self.drift.tell(tenths);
+        if !score.alarm {
+            self.told = 0;
+            return 0.0;
+        }
+        self.told += 1;
+        if self.told >= ADOPTED_AFTER {
+            self.told = 0;
+            self.drift.begin_anew();
+        }
+        score.psi
+    }
+}
+
+impl From<Watched> for Saved {
+    fn from(watched: Watched) -> Saved {
+        let Watched { edges, drift, told, tick } = watched;
+        let (levels, counts) = drift.parts();
+        Saved { edges, levels, counts, told, tick }
+    }
+}
+
+impl TryFrom<Saved> for Watched {
+    type Error = &'static str;
+
+    fn try_from(saved: Saved) -> Result<Watched, &'static str> {
+        let Saved { edges, levels, counts, told, tick } = saved;
+        if edges.len() >= TENTHS {
+            return Err("a histogram's drift has too many categories");
+        }
+        let mut watched = Watched { told, ..Watched::new(edges, tick) };
+        match watched.drift.restore(&levels, &counts) {
+            true => Ok(watched),
+            false => Err("a histogram's drift is damaged"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tick of a hundred observations around a mean, in buckets of one.
+    fn observed(tick: i64, mean: f64) -> Counts {
+        let mut counts = vec![0; 41];
+        for at in 0..100_u64 {
+            // A sum of four uniform numbers, of variance 1/3, three times as wide.
+            let noise: f64 = (0..4)
+                .map(|part| {
+                    let hash = (tick as u64 * 400 + at * 4 + part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                    let hash = (hash ^ (hash >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                    (hash >> 40) as f64 / (1_u64 << 24) as f64 - 0.5
+                })
+                .sum();
+            counts[(mean + 5.0 * noise).clamp(0.0, 40.0) as usize] += 1;
+        }
+        Counts::explicit((1..=40).map(f64::from).collect(), counts)
+    }
+
+    #[test]
+    fn a_mean_that_moves_is_told_and_after_a_day_it_is_what_is_usual() {
+        let mut drifts = Drifts::default();
+        let mut told = Vec::new();
+        let mean = |tick: i64| if tick < 1_000 { 20.0 } else { 23.0 };
+        for tick in 0..12_000 {
+            let value = drifts.tell(7, &observed(tick, mean(tick)), tick);
+            assert_eq!(value.is_none(), tick < 5, "{tick}");
+            told.push(value.unwrap_or(0.0));
+            if tick % 1_001 == 0 {
+                let bytes = postcard::to_stdvec(&drifts).unwrap();
+                drifts = postcard::from_bytes(&bytes).unwrap();
+            }
+        }
+        assert!(told[..1_000].iter().all(|psi| *psi == 0.0), "nothing changed");
+        let first = told.iter().position(|psi| *psi > 0.0).unwrap();
+        assert!((1_000..1_004).contains(&first), "told at {first}");
+        assert!(told[first] > 0.2 && told[5_000] > 0.2, "{} {}", told[first], told[5_000]);
+        assert!(told[11_000..].iter().all(|psi| *psi == 0.0), "a day later it is usual");
+    }
+
+    #[test]
+    fn histograms_beyond_the_limit_are_not_watched() {
+        let mut drifts = Drifts::default();
+        for series in 0..MOST as u64 {
+            drifts.tell(series, &observed(0, 20.0), 0);
+        }
+        let mut last = |series| (0..20).map(|tick| drifts.tell(series, &observed(tick, 20.0), tick)).last();
+        assert_eq!((last(0), last(1_000)), (Some(Some(0.0)), Some(None)));
+    }
+
+    #[test]
+    fn what_a_snapshot_may_not_hold_is_refused() {
+        let mut drifts = Drifts::default();
+        for tick in 0..20 {
+            drifts.tell(7, &observed(tick, 20.0), tick);
+        }
+        let Some(Watch::Watching(watched)) = drifts.by_series.get(&7) else { panic!("it is watched") };
+        let saved = Saved::from(watched.clone());
+        assert!(Watched::try_from(saved.clone()).is_ok());
+        assert!(Watched::try_from(Saved { edges: vec![0.0; 10], ..saved.clone() }).is_err());
+        assert!(
+            Watched::try_from(Saved { counts: vec![-1.0; saved.counts.len()], ..saved.clone() }).is_err()
+        );
+        assert!(Watched::try_from(Saved { levels: vec![], ..saved }).is_err());
+    }
+}

@@ -80,7 +80,10 @@ fn inputs_that_spread_otherwise_are_told_soon_although_their_mean_stays() {
     let anomaly = first["members"]
         .as_array()
         .and_then(|members| {
-            members.iter().map(|member| &member["anomaly"]).find(|it| it["measure"] == "model.input.age:drift")
+            members
+                .iter()
+                .map(|member| &member["anomaly"])
+                .find(|it| it["measure"] == "model.input.age:drift")
         })
         .expect("the drift is a member");
     let index = anomaly["value"].as_f64().expect("a number");

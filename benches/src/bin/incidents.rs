@@ -10,6 +10,12 @@ use rayon::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
+    const KNOWN: [&str; 4] = ["--seeds", "--services", "--tell", "--record"];
+    if let Some(unknown) =
+        arguments.iter().skip(1).find(|a| a.starts_with("--") && !KNOWN.contains(&a.as_str()))
+    {
+        return Err(format!("{unknown} is not known: give some of {}", KNOWN.join(", ")).into());
+    }
     let after = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
     let seeds: u64 = after("--seeds").map_or(Ok(30), |seeds| seeds.parse())?;
     let sizes =

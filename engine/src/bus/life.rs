@@ -201,8 +201,11 @@ impl Tracked {
         self.signal.accepted && !self.signal.dry_run
     }
 
-    /// A new revision in this state.
+    /// A new revision in this state: the only place where a state changes. That no step is taken but those of [`SignalState::next`] is explored in
+    /// `explore`.
     pub(super) fn revise(&mut self, state: SignalState, note: &str, now: Now, effects: &mut Vec<Effect>) {
+        let before = self.signal.state;
+        debug_assert!(before == state || before.next().contains(&state), "{before:?} to {state:?}");
         self.signal.revision += 1;
         self.signal.state = state;
         self.signal.note = clip(note);

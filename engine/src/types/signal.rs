@@ -174,6 +174,22 @@ impl SignalState {
         matches!(self, AwaitingApproval | Ready | Leased | Succeeded | DryRun)
     }
 
+    /// Where a signal may go from here: the drawing in docs/remediation.md. Staying where it is, with other words, is no step.
+    pub fn next(self) -> &'static [SignalState] {
+        use SignalState::*;
+        match self {
+            AwaitingApproval => &[Ready, Rejected, Cancelled],
+            // The outcome of an earlier lease may come late.
+            Ready => &[Leased, Cancelled, Succeeded, Failed, Unknown, DryRun],
+            DryRun => &[Leased, Cancelled, Succeeded, Failed, Unknown],
+            Leased => &[Ready, DryRun, Succeeded, Failed, Unknown, Cancelled],
+            // Whoever held it may still say what came of it.
+            Cancelled => &[Succeeded, Failed, Unknown, DryRun],
+            Succeeded => &[Verified, NotRecovered],
+            Failed | Unknown | Verified | NotRecovered | Rejected => &[],
+        }
+    }
+
     /// The state as a label and on the wire.
     pub fn name(self) -> &'static str {
         match self {

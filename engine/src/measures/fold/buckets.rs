@@ -172,17 +172,23 @@ impl Counts {
         zero.into_iter().chain(own)
     }
 
-    /// Edges of buckets that part the observations into so many parts, about equal ones, or into fewer where single buckets hold more.
+    /// Edges of buckets that part the observations into so many parts, about equal ones, or into fewer where single buckets hold more;
+    /// at least one edge, so that what comes on its other side is told apart.
     pub(super) fn edges(&self, parts: usize) -> Vec<f64> {
         let part = self.total() as f64 / parts as f64;
         let (mut edges, mut held, mut left) = (Vec::new(), 0.0, self.total() as f64);
-        for (_, upper, count) in self.ranges() {
+        let mut highest = 0.0;
+        for (_, upper, count) in self.ranges().filter(|(.., count)| *count > 0) {
             held += count as f64;
             left -= count as f64;
+            highest = upper;
             if held >= part && left > 0.0 && edges.len() + 1 < parts {
                 edges.push(upper);
                 held = 0.0;
             }
+        }
+        if edges.is_empty() {
+            edges.push(highest);
         }
         edges
     }
@@ -192,7 +198,7 @@ impl Counts {
         for (lower, upper, count) in self.ranges().filter(|(.., count)| *count > 0) {
             // Beyond the last bound nothing is known but that.
             let middle = if lower == upper && lower > 0.0 { f64::INFINITY } else { 0.5 * (lower + upper) };
-            counts[edges.partition_point(|edge| *edge <= middle)] += count as f64;
+            counts[edges.partition_point(|edge| *edge < middle)] += count as f64;
         }
     }
 
@@ -300,6 +306,30 @@ mod tests {
         }
         assert!(!explicit(&[1.0], &[1, 2]).add(&explicit(&[2.0], &[1, 2])));
         assert!(!explicit(&[1.0], &[1, 2]).add(&exponential(0, 0, 0, &[1])));
+    }
+
+    #[test]
+    fn edges_part_what_there_is_and_buckets_lie_between_them() {
+        let sides = |counts: &Counts, edges: &[f64]| {
+            let mut sides = vec![0.0; edges.len() + 1];
+            counts.by_edges(edges, &mut sides);
+            sides
+        };
+        // (observations, edges of four parts, how many lie between them)
+        let table = [
+            (explicit(&[1.0, 2.0, 3.0], &[5, 5, 5, 5]), vec![1.0, 2.0, 3.0], vec![5.0, 5.0, 5.0, 5.0]),
+            (explicit(&[1.0, 2.0, 3.0], &[1, 18, 1, 0]), vec![2.0], vec![19.0, 1.0]),
+            (explicit(&[1.0, 2.0], &[0, 9, 0]), vec![2.0], vec![9.0, 0.0]),
+            (explicit(&[1.0, 2.0], &[0, 0, 9]), vec![2.0], vec![0.0, 9.0]),
+            (explicit(&[], &[9]), vec![0.0], vec![9.0, 0.0]),
+            (exponential(0, 3, 0, &[3, 3]), vec![0.0, 2.0], vec![3.0, 3.0, 3.0]),
+        ];
+        for (counts, edges, between) in table {
+            assert_eq!(counts.edges(4), edges, "{counts:?}");
+            assert_eq!(sides(&counts, &edges), between, "{counts:?}");
+        }
+        let elsewhere = explicit(&[1.0, 2.0], &[0, 0, 9]);
+        assert_eq!(sides(&elsewhere, &explicit(&[1.0, 2.0], &[0, 9, 0]).edges(4)), [0.0, 9.0]);
     }
 
     #[test]

@@ -27,8 +27,16 @@ pub(super) struct Drifts {
     by_series: BTreeMap<u64, Watch>,
 }
 
+/// One histogram.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-enum Watch {
+struct Watch {
+    /// The latest tick.
+    tick: i64,
+    state: State,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum State {
     /// The first observations.
     Gathering(Counts),
     Watching(Watched),
@@ -42,8 +50,6 @@ struct Watched {
     drift: Drift,
     /// Ticks in which a change was told, one after the other.
     told: u32,
-    /// The latest tick.
-    tick: i64,
 }
 
 /// The form in a snapshot.
@@ -53,7 +59,6 @@ struct Saved {
     levels: Vec<u32>,
     counts: Vec<f64>,
     told: u32,
-    tick: i64,
 }
 
 impl Drifts {
@@ -62,40 +67,37 @@ impl Drifts {
         if self.by_series.len() >= MOST && !self.by_series.contains_key(&series) {
             return None;
         }
-        let watch = self.by_series.entry(series).or_insert_with(|| Watch::Gathering(Counts::default()));
-        match watch {
-            Watch::Gathering(first) => {
+        let gathering = || Watch { tick, state: State::Gathering(Counts::default()) };
+        let watch = self.by_series.entry(series).or_insert_with(gathering);
+        watch.tick = tick;
+        match &mut watch.state {
+            State::Gathering(first) => {
                 if first.total() == 0 || !first.add(counts) {
                     first.copy(counts);
                 }
                 if first.total() >= ENOUGH {
-                    let watched = Watched::new(first.edges(TENTHS), tick);
-                    *watch = Watch::Watching(watched);
+                    watch.state = State::Watching(Watched::new(first.edges(TENTHS)));
                 }
                 None
             }
-            Watch::Watching(watched) => Some(watched.tell(counts, tick)),
+            State::Watching(watched) => Some(watched.tell(counts)),
         }
     }
 
     /// Forgets what was silent since this tick.
     pub(super) fn forget_before(&mut self, tick: i64) {
-        self.by_series.retain(|_, watch| match watch {
-            Watch::Gathering(_) => true,
-            Watch::Watching(watched) => watched.tick >= tick,
-        });
+        self.by_series.retain(|_, watch| watch.tick >= tick);
     }
 }
 
 impl Watched {
-    fn new(edges: Vec<f64>, tick: i64) -> Watched {
+    fn new(edges: Vec<f64>) -> Watched {
         let (least_before, least_since) = LEAST;
         let config = DriftConfig { least_before, least_since, ..DriftConfig::default() };
-        Watched { drift: Drift::of_mix(config, edges.len() + 1), edges, told: 0, tick }
+        Watched { drift: Drift::of_mix(config, edges.len() + 1), edges, told: 0 }
     }
 
-    fn tell(&mut self, counts: &Counts, tick: i64) -> f64 {
-        self.tick = tick;
+    fn tell(&mut self, counts: &Counts) -> f64 {
         let mut tenths = [0.0; TENTHS];
         let tenths = &mut tenths[..=self.edges.len()];
         counts.by_edges(&self.edges, tenths);
@@ -115,9 +117,9 @@ impl Watched {
 
 impl From<Watched> for Saved {
     fn from(watched: Watched) -> Saved {
-        let Watched { edges, drift, told, tick } = watched;
+        let Watched { edges, drift, told } = watched;
         let (levels, counts) = drift.parts();
-        Saved { edges, levels, counts, told, tick }
+        Saved { edges, levels, counts, told }
     }
 }
 
@@ -125,11 +127,11 @@ impl TryFrom<Saved> for Watched {
     type Error = &'static str;
 
     fn try_from(saved: Saved) -> Result<Watched, &'static str> {
-        let Saved { edges, levels, counts, told, tick } = saved;
-        if edges.len() >= TENTHS {
-            return Err("a histogram's drift has too many categories");
+        let Saved { edges, levels, counts, told } = saved;
+        if edges.is_empty() || edges.len() >= TENTHS {
+            return Err("a histogram's drift has no such number of categories");
         }
-        let mut watched = Watched { told, ..Watched::new(edges, tick) };
+        let mut watched = Watched { told, ..Watched::new(edges) };
         match watched.drift.restore(&levels, &counts) {
             true => Ok(watched),
             false => Err("a histogram's drift is damaged"),
@@ -187,6 +189,8 @@ mod tests {
         }
         let mut last = |series| (0..20).map(|tick| drifts.tell(series, &observed(tick, 20.0), tick)).last();
         assert_eq!((last(0), last(1_000)), (Some(Some(0.0)), Some(None)));
+        drifts.forget_before(10);
+        assert_eq!(drifts.by_series.len(), 1, "the others are silent");
     }
 
     #[test]
@@ -195,10 +199,13 @@ mod tests {
         for tick in 0..20 {
             drifts.tell(7, &observed(tick, 20.0), tick);
         }
-        let Some(Watch::Watching(watched)) = drifts.by_series.get(&7) else { panic!("it is watched") };
+        let Some(Watch { state: State::Watching(watched), .. }) = drifts.by_series.get(&7) else {
+            panic!("it is watched")
+        };
         let saved = Saved::from(watched.clone());
         assert!(Watched::try_from(saved.clone()).is_ok());
         assert!(Watched::try_from(Saved { edges: vec![0.0; 10], ..saved.clone() }).is_err());
+        assert!(Watched::try_from(Saved { edges: vec![], ..saved.clone() }).is_err());
         assert!(
             Watched::try_from(Saved { counts: vec![-1.0; saved.counts.len()], ..saved.clone() }).is_err()
         );

@@ -114,7 +114,10 @@ fn of_entity(attribution: &[(String, f64)]) -> Symptom {
 }
 
 fn of_measure(measure: &str, rises: bool) -> Symptom {
-    if has(measure, TROUBLE) {
+    if has(measure, &["model.input", "model.prediction"]) {
+        // Whatever the feature is named.
+        Symptom::Drifting
+    } else if has(measure, TROUBLE) {
         if rises { Symptom::Failing } else { Symptom::Traffic }
     } else if has(measure, &["model."]) {
         Symptom::Drifting

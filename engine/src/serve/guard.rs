@@ -48,7 +48,7 @@ impl Guard {
         &self.access
     }
 
-    /// Who asks for `what`, if they may. Anything else is counted, written down and told to the client.
+    /// Who asks, if they may. Who may not is counted, written down and told why.
     pub fn let_through<T>(
         &self,
         request: &Request<T>,

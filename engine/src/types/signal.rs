@@ -214,11 +214,11 @@ impl SignalState {
 pub enum Recovery {
     /// The incident resolved: its series are as they should be.
     Recovered,
-    /// Half of the series that were abnormal or more are as they should be, not all.
+    /// Half of the series that were abnormal are as they should be, or more, and the incident goes on.
     Improved,
     /// Neither.
     NoEffect,
-    /// More series are abnormal than were, or half of them or more are new ones.
+    /// Half as many series again are abnormal as were, or more.
     Worse,
 }
 

@@ -5,8 +5,8 @@
 #     engine/fuzz/fuzz.sh records 3600        one target for an hour; more arguments go to libFuzzer
 #
 # What is found is kept under target/fuzz/TARGET; run again, it goes on from there. An input that breaks a target is written to
-# target/fuzz/TARGET-crash-… Needs a C++ compiler. Runs on stable Rust: the
-# crates of this workspace count edges and tell comparisons, their dependencies do not, so that they need not be built anew.
+# target/fuzz/TARGET-crash-… Needs a C++ compiler. Runs on stable Rust: the crates of this workspace count edges and tell
+# comparisons, their dependencies do not, so that they need not be built anew.
 set -euo pipefail
 [ $# -ge 2 ] || { sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "$0"; exit 64; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,7 +26,6 @@ run() {
     export FUZZ_SEEDS="$found"
   fi
   echo "== $name, $seconds s"
-  # A record is never larger than its topic's limit; leaks are Rust's business, and its allocator's 2 GiB ours.
   FUZZ_TARGET="$name" "$target/debug/fuzz" "$found" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -detect_leaks=0 -artifact_prefix="$found-" -print_final_stats=1 -verbosity=0 "$@"
   unset FUZZ_SEEDS

@@ -17,7 +17,6 @@ use std::{
 };
 
 use foreshock_detectors::{Drift, DriftConfig};
-
 use rayon::prelude::*;
 
 use super::{
@@ -64,19 +63,26 @@ const AHEAD: usize = 1_000;
 /// Rows of a tick: a model's errors come as a rate.
 const ROWS: usize = 25;
 
-/// The classifier's share of errors tick by tick, when it begins anew after each of these rows.
-fn errors(stream: &Stream, drifts: &[usize]) -> Vec<f64> {
+/// Whether the classifier errs, row by row; it begins anew after each row of which `told` says so.
+fn each_error(stream: &Stream, mut told: impl FnMut(usize, bool) -> bool) {
     let attributes = stream.rows.first().map_or(0, |(values, _)| values.len());
     let mut bayes = Bayes::new(attributes);
-    let rows = stream.rows.iter().enumerate().map(|(row, (values, class))| {
-        let wrong = bayes.judge(values) != *class;
+    for (row, (values, class)) in stream.rows.iter().enumerate() {
+        let is_wrong = bayes.judge(values) != *class;
         bayes.learn(values, *class);
-        if drifts.contains(&row) {
+        if told(row, is_wrong) {
             bayes = Bayes::new(attributes);
         }
-        f64::from(u8::from(wrong))
+    }
+}
+
+/// The classifier's share of errors tick by tick, when it begins anew after each of these rows.
+fn errors(stream: &Stream, drifts: &[usize]) -> Vec<f64> {
+    let mut rows = Vec::with_capacity(stream.rows.len());
+    each_error(stream, |row, is_wrong| {
+        rows.push(f64::from(u8::from(is_wrong)));
+        drifts.contains(&row)
     });
-    let rows: Vec<f64> = rows.collect();
     rows.chunks_exact(ROWS).map(|tick| mean(tick.iter().copied())).collect()
 }
 
@@ -157,38 +163,42 @@ fn judge(
     Ok((words, all.f1()))
 }
 
-/// Rows at which the drift detector tells a drift of the classifier's errors, row by row.
-fn watched(stream: &Stream) -> Vec<usize> {
-    let attributes = stream.rows.first().map_or(0, |(values, _)| values.len());
-    let (mut bayes, mut drift) = (Bayes::new(attributes), Drift::of_errors(DriftConfig::default()));
-    let mut told = Vec::new();
-    for (row, (values, class)) in stream.rows.iter().enumerate() {
-        let is_wrong = bayes.judge(values) != *class;
-        bayes.learn(values, *class);
-        if drift.tell(&outcome(is_wrong)).alarm {
-            told.push(row);
-            bayes = Bayes::new(attributes);
-            drift.begin_anew();
-        }
+/// The drift detector, outcome by outcome; it begins anew where it tells a drift.
+struct Watch {
+    drift: Drift,
+    told: Vec<usize>,
+}
+
+impl Watch {
+    fn new() -> Watch {
+        Watch { drift: Drift::of_errors(DriftConfig::default()), told: Vec::new() }
     }
-    told
+
+    /// Whether it tells a drift at this row.
+    fn tells(&mut self, row: usize, is_wrong: bool) -> bool {
+        let is_told = self.drift.tell(if is_wrong { &[0.0, 1.0] } else { &[1.0, 0.0] }).alarm;
+        if is_told {
+            self.told.push(row);
+            self.drift.begin_anew();
+        }
+        is_told
+    }
+}
+
+/// Rows at which the drift detector tells a drift of the classifier's errors.
+fn watched(stream: &Stream) -> Vec<usize> {
+    let mut watch = Watch::new();
+    each_error(stream, |row, is_wrong| watch.tells(row, is_wrong));
+    watch.told
 }
 
 /// The same of outcomes that were generated.
 fn watched_outcomes(outcomes: &Outcomes) -> Vec<usize> {
-    let mut drift = Drift::of_errors(DriftConfig::default());
-    let mut told = Vec::new();
+    let mut watch = Watch::new();
     for (row, is_wrong) in outcomes.wrong.iter().enumerate() {
-        if drift.tell(&outcome(*is_wrong)).alarm {
-            told.push(row);
-            drift.begin_anew();
-        }
+        watch.tells(row, *is_wrong);
     }
-    told
-}
-
-fn outcome(is_wrong: bool) -> [f64; 2] {
-    if is_wrong { [0.0, 1.0] } else { [1.0, 0.0] }
+    watch.told
 }
 
 /// One line of the table of generated outcomes: each kind judged, and false alarms in a million outcomes without drift.

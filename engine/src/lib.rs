@@ -1,13 +1,15 @@
 //! Foreshock: the streaming AIOps engine.
 //!
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`. `connect` is how
-//! any of them that speaks to Kafka gets there; `history` reads the past of series; `sinks` tell others of incidents.
+//! any of them that speaks to Kafka gets there; `history` reads the past of series; `sinks` tell others of incidents;
+//! `controllers` are the hands at the other end of the bus.
 
 pub mod audit;
 pub mod bus;
 pub mod cli;
 pub mod config;
 mod connect;
+pub mod controllers;
 pub mod correlator;
 pub mod demo;
 pub mod diff;

@@ -10,7 +10,7 @@ const STAGES: [(&str, &[&str]); 5] =
     [("intake", &[]), ("measures", &[]), ("score", &[]), ("correlator", &[]), ("bus", &[])];
 
 /// Everything that may know tokio.
-const SHELL: [&str; 5] = ["run", "serve", "sql", "cli", "demo"];
+const SHELL: [&str; 6] = ["run", "serve", "sql", "cli", "demo", "controllers"];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("folder").map(|entry| entry.expect("entry").path());

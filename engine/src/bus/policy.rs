@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Evidence, Facts};
-use crate::types::{Action, EntityKind, Matcher, SignalState, Suspect};
+use crate::types::{Action, EntityKind, Matcher, SignalState, Suspect, fits};
 
 /// Which incident may cause which signal. For each incident and action the first policy that matches decides: when
 /// its guards hold it back, no later policy for that action is tried.
@@ -318,22 +318,4 @@ impl Policy {
         let automatic = self.approval == Approval::None && !self.dry_run && self.action.changes();
         self.min_evidence_kinds.unwrap_or(if automatic { 2 } else { 1 })
     }
-}
-
-/// Whether the text fits the pattern, in which `*` stands for any text.
-pub(super) fn fits(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
-        return false;
-    };
-    let Some(last) = parts.next_back() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        match rest.find(part) {
-            Some(start) => rest = &rest[start + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }

@@ -14,6 +14,8 @@
 //! * `windows`: maintenance windows and freezes
 //! * `webhooks`: what is taken in over HTTP
 //! * `reference`: the reference of it all, as Markdown
+//!
+//! Controllers have a configuration of their own, beside what they do.
 
 mod access;
 mod engine;

@@ -142,23 +142,20 @@ fn pagerduty() -> Target {
 }
 
 impl Target {
-    fn check(&self) -> Result<(), ConfigError> {
-        refuse_unless(
-            self.url.is_empty() == self.url_file.is_some(),
-            "sinks: to",
-            "needs either url or url_file",
-        )?;
+    /// Whether it says where, and who we are there; `field` is where it stands.
+    pub(crate) fn check(&self, field: &'static str) -> Result<(), ConfigError> {
+        refuse_unless(self.url.is_empty() == self.url_file.is_some(), field, "needs either url or url_file")?;
         if self.url_file.is_none() {
-            check_url("sinks: url", &self.url, "username and password_file")?;
+            check_url(field, &self.url, "username and password_file")?;
         }
         refuse_unless(
             self.username.is_empty() == self.password_file.is_none(),
-            "sinks: to",
+            field,
             "needs both of username and password_file, or neither",
         )?;
         refuse_unless(
             self.token_file.is_none() || self.username.is_empty(),
-            "sinks: to",
+            field,
             "has a token and a user: give one",
         )
     }
@@ -176,7 +173,7 @@ impl SinksConfig {
         let others = slack.iter().map(|sink| &sink.to).chain(pagerduty.iter().map(|sink| &sink.to));
         let others =
             others.chain(grafana.iter().map(|sink| &sink.to)).chain(webhook.iter().map(|sink| &sink.to));
-        replicas.chain(others).try_for_each(Target::check)?;
+        replicas.chain(others).try_for_each(|target| target.check("sinks: to"))?;
         let mut known = BTreeSet::new();
         for name in self.names() {
             refuse_unless(is_name(&name), "sinks: name", "is no name: use a-z, 0-9, - _ .")?;

@@ -3,10 +3,12 @@
 //! * `token`: tokens for OAUTHBEARER, from a file or an OIDC endpoint
 //! * `link`: whether brokers answer, and a log in which nothing repeats itself
 //! * `batch`: records on their way from the client to us
+//! * `http`: what is not Kafka: requests with their secrets
 //!
 //! Knows no topic and no thread.
 
 mod batch;
+pub(crate) mod http;
 mod link;
 mod token;
 

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use ring::hmac;
-
 use super::{
     Failure, Sink, TemplateError,
     endpoint::{self, Endpoint, Method, secret},
@@ -11,6 +9,7 @@ use super::{
 };
 use crate::{
     config::WebhookSink,
+    connect::http::signature,
     types::{Incident, IncidentEvent},
 };
 
@@ -31,13 +30,6 @@ impl Webhook {
     }
 }
 
-/// `sha256=<hex>`, as GitHub signs its own webhooks.
-fn signature(key: &str, body: &[u8]) -> String {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()), body);
-    let hex = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    format!("sha256={}", hex.collect::<String>())
-}
-
 impl Sink for Webhook {
     fn wants(&self, event: IncidentEvent) -> bool {
         self.on.contains(&event)
@@ -56,17 +48,5 @@ impl Sink for Webhook {
         };
         headers.extend(signed.iter().map(|signed| ("x-foreshock-signature", signed.as_str())));
         self.endpoint.send(Method::Post, "", &headers, &body).map(drop)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::signature;
-
-    #[test]
-    fn bodies_are_signed_as_github_documents_it() {
-        // The example of GitHub's documentation, "Validating webhook deliveries".
-        let signed = signature("It's a Secret to Everybody", b"Hello, World!");
-        assert_eq!(signed, "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
     }
 }

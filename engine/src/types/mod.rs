@@ -44,7 +44,7 @@ pub use role::{Caller, Right, Role, Scope};
 pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};
 pub use schedule::{LONGEST_DAYS, Schedule, When};
 pub use section::Section;
-pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind};
+pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind, fits};
 pub use sighting::{Facet, Sighting};
 pub use signal::{Action, Consent, ControllerKind, Recovery, RemediationSignal, SignalState};
 pub use silence::{Matcher, Silence};

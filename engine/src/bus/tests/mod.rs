@@ -5,7 +5,7 @@ mod people;
 mod playbooks;
 mod signals;
 
-use super::{Bus, BusConfig, Claim, Effect, Event, Hello, OutcomeStatus, Policy, Session, policy::fits};
+use super::{Bus, BusConfig, Claim, Effect, Event, Hello, OutcomeStatus, Policy, Session};
 use crate::types::*;
 
 /// A bad deploy of payment, seen in its spans and in the logs of its caller.

@@ -1,12 +1,11 @@
-//! `foreshock controller`: a reference client of the remediation bus that says what it would do, and does nothing.
+//! `foreshock controller`: carries out remediation signals, or says what it would do.
 
-use std::{collections::HashMap, ops::ControlFlow, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use foreshock_proto::v1::{
-    self, Ack, ControllerMessage, Hello, Lease, Outcome, OutcomeStatus, bus_message::Message as Said,
-    controller_message::Message, remediation_bus_client::RemediationBusClient,
+    ControllerMessage, Hello, controller_message::Message, remediation_bus_client::RemediationBusClient,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,148 +15,243 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     super::{BadConfig, Ending},
-    Engine, block_on, pair, refusal,
+    Engine, pair, refusal,
     screen::{json, plain, say},
     unknown,
 };
-use crate::{serve::wire, types::RemediationSignal};
+use crate::{
+    config::ConfigError,
+    controllers::{ControllerConfig, Course, Ended, Gone, Hand, News, Order, Routes, Session},
+    serve::wire,
+    types::ControllerKind,
+};
 
-/// Take remediation signals as a controller does, say on stderr what it would do, and end each as a dry run.
+/// Take remediation signals and carry them out: on Kubernetes, Argo, workflow engines, ML platforms, CI servers, by webhook.
 ///
-/// A signal that it takes is used up: no other controller will execute it.
+/// Without --config, deploy acts on the Deployments that signals are named after, in the current cluster. A signal that is taken is used up,
+/// also by --dry-run.
 ///
-/// Example: foreshock controller deploy --dry-run --scope namespace=shop
+/// Example: foreshock controller deploy --config deploy.yaml --scope namespace=shop
 #[derive(Debug, Args)]
 pub(in super::super) struct Arguments {
     #[command(flatten)]
     engine: Engine,
     /// Which signals to take.
     kind: Kind,
-    /// Do nothing but say what would be done. Required: there is no other way yet.
+    /// Which signals go where: `foreshock schema --controller` describes it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Change nothing: say what would be done, with the request as it would be sent.
     #[arg(long)]
     dry_run: bool,
     /// Name that the audit log shows.
-    #[arg(long, default_value = "foreshock-dry-run")]
-    name: String,
+    #[arg(long)]
+    name: Option<String>,
     /// Only signals whose attributes have this value, as key=value. May be repeated.
     #[arg(long, value_parser = pair)]
     scope: Vec<(String, String)>,
     /// How many leases to hold at once.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    capacity: u32,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    capacity: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
     Deploy,
     Retrain,
+    /// Workflows, such as a CI server's pipelines.
+    #[value(alias = "ci")]
     Workflow,
     Notify,
 }
+
+/// Where it goes when nothing says otherwise: to Deployments of the signals' names.
+const DEPLOYMENTS: &str = "routes: [{workload: {}}]";
 
 const FIRST_REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
-    if !arguments.dry_run {
-        return Err(BadConfig("only --dry-run exists: add it".to_string()).into());
-    }
+    let config = arguments.config()?;
     // Before the first attempt: trying again would not mend it.
     arguments.engine.parse()?;
-    block_on(async {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let hand: Arc<dyn Hand> = match &config {
+            Some(config) => {
+                Arc::new(Routes::new(config).await.map_err(|error| BadConfig(error.to_string()))?)
+            }
+            None => Arc::new(Rehearsal),
+        };
+        let config = config.unwrap_or_default();
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        tokio::select! {
+        let mut session = Session::new(hand, config.follow.clone(), arguments.dry_run);
+        let ended = tokio::select! {
             biased;
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
-            failed = keep_connected(arguments) => failed,
+            failed = keep_connected(arguments, &config, &mut session) => failed,
+        };
+        for id in session.end_all() {
+            eprintln!("signal {id} is under way and is left: the next controller that takes it goes on with it");
         }
-    })?;
-    Ok(Ending::Fine)
+        ended
+    });
+    // Hands that wait for something are not waited for.
+    runtime.shutdown_background();
+    ended.map(|()| Ending::Fine)
+}
+
+impl Arguments {
+    /// What the file says, and the arguments beside it. `None`: signals are only said.
+    fn config(&self) -> anyhow::Result<Option<ControllerConfig>> {
+        let bad = |error: ConfigError| BadConfig(error.to_string());
+        let mut config = match (&self.config, self.kind) {
+            (Some(path), _) => ControllerConfig::read(path).map_err(bad)?,
+            (None, _) if self.dry_run => return Ok(None),
+            (None, Kind::Deploy) => ControllerConfig::parse("the default", DEPLOYMENTS).map_err(bad)?,
+            (None, _) => {
+                let words = "say with --config FILE where the signals go, or only say what would be done with --dry-run";
+                return Err(BadConfig(words.to_string()).into());
+            }
+        };
+        config.name = self.name.clone().unwrap_or(config.name);
+        config.scope.extend(self.scope.iter().cloned());
+        config.capacity = self.capacity.unwrap_or(config.capacity);
+        Ok(Some(config))
+    }
+
+    fn hello(&self, config: &ControllerConfig) -> Hello {
+        let kind = match self.kind {
+            Kind::Deploy => ControllerKind::Deploy,
+            Kind::Retrain => ControllerKind::Retrain,
+            Kind::Workflow => ControllerKind::Workflow,
+            Kind::Notify => ControllerKind::Notify,
+        };
+        let names = [self.name.as_deref().unwrap_or_default(), &config.name];
+        let controller = names.into_iter().find(|name| !name.is_empty()).map(str::to_string);
+        let scope: HashMap<String, String> =
+            config.scope.clone().into_iter().chain(self.scope.iter().cloned()).collect();
+        Hello {
+            controller: controller.unwrap_or_else(|| format!("foreshock/{}", kind.name())),
+            kind: wire::controller_kind_to(kind).into(),
+            scope: scope.into_iter().collect(),
+            capacity: self.capacity.unwrap_or(config.capacity),
+        }
+    }
 }
 
 /// One subscription after the other; ends only with what trying again cannot mend.
-async fn keep_connected(arguments: &Arguments) -> anyhow::Result<()> {
+async fn keep_connected(
+    arguments: &Arguments,
+    config: &ControllerConfig,
+    session: &mut Session,
+) -> anyhow::Result<()> {
     let mut rest = FIRST_REST;
     loop {
-        let lost = match subscribe(arguments, &mut rest).await {
-            Ok(()) => anyhow!("the engine ended the subscription"),
-            Err(ControlFlow::Continue(lost)) => lost,
-            Err(ControlFlow::Break(hopeless)) => return Err(hopeless),
+        let mut welcomed = false;
+        let mut news = |news: News<'_>| {
+            welcomed |= matches!(news, News::Welcome { .. });
+            tell(arguments, &news);
         };
+        let lost = match subscribe(arguments, config, session, &mut news).await {
+            ControlFlow::Continue(lost) => lost,
+            ControlFlow::Break(hopeless) => return Err(hopeless),
+        };
+        // A welcome makes the next rest a short one again.
+        rest = if welcomed { FIRST_REST } else { rest };
         eprintln!("{lost:#}\ntrying again in {} s", rest.as_secs_f64());
-        tokio::time::sleep(rest).await;
+        session.wait(rest, &mut |news| tell(arguments, &news)).await;
         rest = (rest * 2).min(LONGEST_REST);
     }
 }
 
-/// What ended a subscription: worth another attempt, or not.
-type Ended = ControlFlow<anyhow::Error, anyhow::Error>;
-
-/// One subscription, from Hello to its end. A welcome makes the next rest a short one again.
-async fn subscribe(arguments: &Arguments, rest: &mut Duration) -> Result<(), Ended> {
-    let channel = arguments.engine.connect().await.map_err(Ended::Continue)?;
+/// One subscription, from Hello to its end. Gives what ended it: worth another attempt, or not.
+async fn subscribe(
+    arguments: &Arguments,
+    config: &ControllerConfig,
+    session: &mut Session,
+    news: &mut impl FnMut(News<'_>),
+) -> ControlFlow<anyhow::Error, anyhow::Error> {
+    let channel = match arguments.engine.connect().await {
+        Ok(channel) => channel,
+        Err(lost) => return ControlFlow::Continue(lost),
+    };
     let (say, said) = mpsc::channel(16);
-    let lost = |status| Ended::Continue(refusal(&status));
-    say.send(message(Message::Hello(hello(arguments)))).await.map_err(gone)?;
+    let hello = ControllerMessage { message: Some(Message::Hello(arguments.hello(config))) };
+    // There is room for it.
+    say.try_send(hello).ok();
     let mut client = RemediationBusClient::new(channel);
-    let mut heard = client.subscribe(ReceiverStream::new(said)).await.map_err(lost)?.into_inner();
-    while let Some(heard) = heard.message().await.map_err(lost)? {
-        match heard.message {
-            Some(Said::Welcome(welcome)) => {
-                *rest = FIRST_REST;
-                let session = plain(&welcome.session);
-                eprintln!("connected to {} as {session}", plain(&arguments.engine.endpoint));
-            }
-            Some(Said::Lease(lease)) => {
-                for answer in rehearse(lease).map_err(Ended::Break)? {
-                    say.send(message(answer)).await.map_err(gone)?;
-                }
-            }
-            Some(Said::Cancel(cancel)) => {
-                let (id, reason) = (plain(&cancel.signal_id), plain(&cancel.reason));
-                eprintln!("signal {id} is cancelled: {reason}");
-            }
-            Some(Said::Fault(fault)) => {
-                let said = format!("{}: {}", plain(&fault.code), plain(&fault.message));
-                if fault.code == "bad_hello" {
-                    return Err(Ended::Break(anyhow!("the engine refuses this controller: {said}")));
-                }
-                eprintln!("the engine refuses a message about {:?}: {said}", plain(&fault.signal_id));
-            }
-            None => eprintln!("the engine says something that this version does not know"),
+    let mut heard = match client.subscribe(ReceiverStream::new(said)).await {
+        Ok(heard) => heard.into_inner(),
+        Err(status) => return ControlFlow::Continue(refusal(&status)),
+    };
+    match session.attend(&say, &mut heard, news).await {
+        Gone::Away(None) => ControlFlow::Continue(anyhow!("the engine ended the subscription")),
+        Gone::Away(Some(status)) => ControlFlow::Continue(refusal(&status)),
+        Gone::Refused(why) => {
+            ControlFlow::Break(anyhow!("the engine refuses this controller: {}", plain(&why)))
         }
+        Gone::Foreign(invalid) => ControlFlow::Break(unknown(invalid)),
     }
-    Ok(())
 }
 
-/// Says what would be done about a signal; gives what the engine is told.
-fn rehearse(lease: Lease) -> anyhow::Result<[Message; 2]> {
-    let signal =
-        lease.signal.ok_or_else(|| anyhow!("the engine granted a lease of nothing: this is a bug"))?;
-    let signal_id = signal.id.clone();
-    let signal = wire::signal_from(signal).map_err(unknown)?;
-    let intent = intent(&signal);
-    eprintln!(
-        "would {} (signal {}, token {}, attempt {}): {}",
-        plain(&intent),
-        signal.id,
-        lease.fencing_token,
-        lease.attempt,
-        plain(&signal.reason)
-    );
-    say(&json(&signal)?)?;
-    let fencing_token = lease.fencing_token;
-    let status = OutcomeStatus::DryRun.into();
-    Ok([
-        Message::Ack(Ack { signal_id: signal_id.clone(), fencing_token }),
-        Message::Outcome(Outcome { signal_id, fencing_token, status, message: intent }),
-    ])
+/// What happened, on stderr; of a rehearsal without routes the signals too, on stdout.
+fn tell(arguments: &Arguments, news: &News<'_>) {
+    match news {
+        News::Welcome { session } => {
+            eprintln!("connected to {} as {}", plain(&arguments.engine.endpoint), plain(session));
+        }
+        News::Granted { order, attempt } => {
+            let (signal, token) = (&order.signal, order.fencing_token);
+            let verb = if order.rehearsal { "would" } else { "carrying out:" };
+            let (intent, reason) = (plain(&intent(order)), plain(&signal.reason));
+            eprintln!("{verb} {intent} (signal {}, token {token}, attempt {attempt}): {reason}", signal.id);
+            if arguments.dry_run {
+                // Whoever reads it may have gone: the signal is used up all the same.
+                json(signal).and_then(|line| say(&line)).unwrap_or_else(|error| eprintln!("{error:#}"));
+            }
+        }
+        News::Again { order } => {
+            eprintln!("signal {} is ours again (token {})", order.signal.id, order.fencing_token);
+        }
+        News::Cancelled { signal, reason } => {
+            eprintln!("signal {} is cancelled: {}", plain(signal), plain(reason));
+        }
+        News::Ended { order, ended } => {
+            eprintln!("signal {} {}: {}", order.signal.id, outcome(ended), plain(ended.words()));
+        }
+        News::Fault { signal, code, message } => {
+            let (signal, code, message) = (plain(signal), plain(code), plain(message));
+            eprintln!("the engine refuses a message about {signal:?}: {code}: {message}");
+        }
+    }
+}
+
+fn outcome(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::Done(_) => "succeeded",
+        Ended::Failed(_) => "failed",
+        Ended::Unknown(_) => "ended, nobody knows how",
+        Ended::Rehearsed(_) => "was a dry run",
+        Ended::Later(_) => "is given back for now",
+        Ended::NotOurs(_) => "is given back",
+    }
+}
+
+/// Says what a signal asks for, and does nothing.
+struct Rehearsal;
+
+impl Hand for Rehearsal {
+    fn carry_out(&self, order: &Order, _: &Course) -> Result<Ended, Ended> {
+        Ok(Ended::Rehearsed(intent(order)))
+    }
 }
 
 /// `rollback service/shop/payment from v2 to v1`.
-fn intent(signal: &RemediationSignal) -> String {
+fn intent(order: &Order) -> String {
+    let signal = &order.signal;
     let mut intent = format!("{} {}", signal.action.name(), signal.target);
     for (key, word) in [("version", "from"), ("to_version", "to")] {
         if let Some(value) = signal.attributes.get(key).filter(|value| !value.is_empty()) {
@@ -165,29 +259,4 @@ fn intent(signal: &RemediationSignal) -> String {
         }
     }
     intent
-}
-
-fn hello(arguments: &Arguments) -> Hello {
-    let kind = match arguments.kind {
-        Kind::Deploy => v1::ControllerKind::Deploy,
-        Kind::Retrain => v1::ControllerKind::Retrain,
-        Kind::Workflow => v1::ControllerKind::Workflow,
-        Kind::Notify => v1::ControllerKind::Notify,
-    };
-    let scope: HashMap<String, String> = arguments.scope.iter().cloned().collect();
-    Hello {
-        controller: arguments.name.clone(),
-        kind: kind.into(),
-        scope: scope.into_iter().collect(),
-        capacity: arguments.capacity,
-    }
-}
-
-fn message(message: Message) -> ControllerMessage {
-    ControllerMessage { message: Some(message) }
-}
-
-/// The stream took its end while we spoke.
-fn gone(_: mpsc::error::SendError<ControllerMessage>) -> Ended {
-    Ended::Continue(anyhow!("the engine went away"))
 }

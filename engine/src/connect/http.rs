@@ -74,10 +74,6 @@ impl Silence {
 }
 
 impl Answer {
-    pub(crate) fn is_fine(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
     /// `it answered 503: try again later`.
     pub(crate) fn words(&self) -> String {
         let shown = String::from_utf8_lossy(&self.body).chars().take(SHOWN).collect::<String>();
@@ -176,8 +172,7 @@ fn read(mut answer: Response<ureq::Body>) -> Result<Answer, Silence> {
     let (retry_after, location) = (retry_after.and_then(|value| value.parse().ok()), location.map(str::to_string));
     let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
     // What was refused is refused, whether its reasons could be read or not.
-    let fine = (200..300).contains(&status);
-    let body = if fine { body.map_err(|error| Silence::Lost(error.to_string()))? } else { body.unwrap_or_default() };
+    let body = if (200..300).contains(&status) { body.map_err(|error| Silence::Lost(error.to_string()))? } else { body.unwrap_or_default() };
     Ok(Answer { status, body, retry_after, location })
 }
 

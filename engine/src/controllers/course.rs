@@ -62,11 +62,6 @@ impl Course {
         self.state().fencing_token
     }
 
-    /// Why it is no longer wanted.
-    pub(crate) fn cancelled(&self) -> Option<String> {
-        self.state().cancelled.clone()
-    }
-
     /// Says what is being done, with the next renewal of the lease.
     pub(crate) fn say(&self, words: impl Into<String>) {
         self.state().doing = words.into();

@@ -21,6 +21,8 @@ use crate::{serve::wire, types::Id};
 
 /// Outcomes that are told again when the engine comes back.
 const REMEMBERED: usize = 64;
+/// Most of an outcome's words, characters.
+const MOST_WORDS: usize = 4096;
 /// When something that is not possible now is offered again, seconds.
 const LATER_SECONDS: u32 = 30;
 /// Between renewals while no lease says how long it lasts.
@@ -251,7 +253,7 @@ impl Session {
     }
 }
 
-/// An end as a message.
+/// An end as a message; its words as far as anybody reads.
 fn told(work: &Work, ended: Ended) -> Message {
     let (signal_id, fencing_token) = (work.order.signal.id.to_string(), work.course.fencing_token());
     let outcome = |status: OutcomeStatus, message: String| {
@@ -260,13 +262,14 @@ fn told(work: &Work, ended: Ended) -> Message {
     let nack = |reason: String, retry_after_seconds: u32| {
         Message::Nack(Nack { signal_id: signal_id.clone(), fencing_token, reason, retry_after_seconds })
     };
+    let words: String = ended.words().chars().take(MOST_WORDS).collect();
     match ended {
-        Ended::Done(words) => outcome(OutcomeStatus::Succeeded, words),
-        Ended::Failed(words) => outcome(OutcomeStatus::Failed, words),
-        Ended::Unknown(words) => outcome(OutcomeStatus::Unknown, words),
-        Ended::Rehearsed(words) => outcome(OutcomeStatus::DryRun, words),
-        Ended::Later(words) => nack(words, LATER_SECONDS),
-        Ended::NotOurs(words) => nack(words, 0),
+        Ended::Done(_) => outcome(OutcomeStatus::Succeeded, words),
+        Ended::Failed(_) => outcome(OutcomeStatus::Failed, words),
+        Ended::Unknown(_) => outcome(OutcomeStatus::Unknown, words),
+        Ended::Rehearsed(_) => outcome(OutcomeStatus::DryRun, words),
+        Ended::Later(_) => nack(words, LATER_SECONDS),
+        Ended::NotOurs(_) => nack(words, 0),
     }
 }
 

@@ -127,7 +127,8 @@ pub fn with_approval() -> BusConfig {
     config(60, "{name: undo, action: rollback, min_evidence_kinds: 1}")
 }
 
-fn config(lease_seconds: u32, policy: &str) -> BusConfig {
+/// One policy; leases last as long as they are told to.
+pub fn config(lease_seconds: u32, policy: &str) -> BusConfig {
     BusConfig {
         policies: vec![serde_yaml_ng::from_str(policy).unwrap()],
         lease_seconds,

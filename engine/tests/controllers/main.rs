@@ -6,7 +6,12 @@ mod cluster;
 #[path = "../grpc/double.rs"]
 #[expect(dead_code, reason = "shared with the tests of gRPC, which use more of it")]
 mod double;
+mod jobs;
 mod kubernetes;
+mod servers;
+mod training;
+#[path = "../support/venv.rs"]
+mod venv;
 
 use std::{
     io::{BufRead, BufReader},

@@ -59,9 +59,10 @@ step "holding the objects against the Kubernetes schemas"
 "$python" checks.py objects "$chart" "$work"/*.rendered.yaml
 
 if [ -n "${FORESHOCK_BIN:-}" ]; then
-  step "holding the configuration against the engine's schema"
+  step "holding the configurations against the engine's and the controllers' schema"
   "$FORESHOCK_BIN" schema > "$work/schema.json"
-  "$python" checks.py config "$work/schema.json" "$work"/*.rendered.yaml
+  "$FORESHOCK_BIN" schema --controller > "$work/controller.json"
+  "$python" checks.py config "$work/schema.json" "$work/controller.json" "$work"/*.rendered.yaml
 fi
 
 step "testing the alert rules"

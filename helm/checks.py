@@ -1,7 +1,7 @@
 """The parts of check.sh that read YAML and JSON. Each command prints nothing on success but what it was asked for.
 
 objects CHART FILE...       rendered objects against the Kubernetes schemas
-config SCHEMA FILE...       the configuration within them against the engine's schema
+config SCHEMA CONTROLLER FILE...  the configurations within them against the engine's and the controllers' schema
 alerts CHART                every alert is tested firing and silent
 expressions CHART METRICS   uses only names that the engine registers; prints all expressions as a rules file
 """
@@ -53,20 +53,22 @@ def objects(chart, *paths):
                     kubernetes_validate.validate(item, version, strict=True)
                 except Exception as error:
                     problems.append(f"{where}: Kubernetes {version}: {error}")
-    wanted = {"StatefulSet", "Service", "ConfigMap", "ServiceAccount", "NetworkPolicy", "PodDisruptionBudget"} | FOREIGN
+    wanted = {"StatefulSet", "Service", "ConfigMap", "ServiceAccount", "NetworkPolicy", "PodDisruptionBudget"}
+    wanted |= {"Deployment", "Role", "RoleBinding"} | FOREIGN
     problems += [f"no set of values renders a {kind}" for kind in sorted(wanted - kinds)]
     fail(problems)
 
 
-def config(schema, *paths):
-    validator = jsonschema.Draft202012Validator(json.load(open(schema)))
+def config(engine, controller, *paths):
+    schemas = {"foreshock.yaml": engine, "controller.yaml": controller}
+    validators = {file: jsonschema.Draft202012Validator(json.load(open(schema))) for file, schema in schemas.items()}
     problems = []
     for path in paths:
         for item in documents(path):
-            text = item.get("data", {}).get("foreshock.yaml")
-            if text is not None:
-                errors = validator.iter_errors(yaml.safe_load(text))
-                problems += [f"{path}: {error.json_path}: {error.message}" for error in errors]
+            for file, text in (item.get("data") or {}).items():
+                if file in validators:
+                    errors = validators[file].iter_errors(yaml.safe_load(text))
+                    problems += [f"{path}: {file}: {error.json_path}: {error.message}" for error in errors]
     fail(problems)
 
 

@@ -3,8 +3,9 @@
 use std::{path::Path, process::Command};
 
 /// The command that makes each file.
-const MADE: [(&str, &[&str]); 5] = [
+const MADE: [(&str, &[&str]); 6] = [
     ("configuration.md", &["schema", "--markdown"]),
+    ("controllers.md", &["schema", "--controller-markdown"]),
     ("metrics.md", &["schema", "--metrics"]),
     ("schemas/anomaly.json", &["schema", "--topic", "anomalies"]),
     ("schemas/incident.json", &["schema", "--topic", "incidents"]),

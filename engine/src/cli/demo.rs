@@ -1,14 +1,16 @@
 //! `foreshock demo`: everything embedded.
 
-use std::io::IsTerminal;
+use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Ending, logging, screen};
+use super::{BadConfig, Ending, logging, screen};
 use crate::{
     config::LogFormat,
+    controllers::ControllerConfig,
     demo::{self, DemoConfig},
+    types::ControllerKind,
 };
 
 /// Watch the engine find, explain and mend what goes wrong in a simulated shop. Needs nothing but itself.
@@ -31,9 +33,29 @@ pub(super) struct Arguments {
     /// Serve gRPC without TLS and to everybody, as a first controller of your own may want it.
     #[arg(long)]
     plain: bool,
+    /// Roll back and restart by the real deploy controller with this configuration, not by a built-in one: on a cluster that has Deployments
+    /// of the shop's services.
+    #[arg(long, value_name = "FILE")]
+    deploy: Option<PathBuf>,
+    /// Retrain by the real retrain controller with this configuration, not by a built-in one.
+    #[arg(long, value_name = "FILE")]
+    retrain: Option<PathBuf>,
     /// What is logged on stderr.
     #[arg(long, default_value = "warn,rdkafka=off,librdkafka=off")]
     log: String,
+}
+
+impl Arguments {
+    fn controllers(&self) -> Result<BTreeMap<ControllerKind, ControllerConfig>, BadConfig> {
+        let files = [(ControllerKind::Deploy, &self.deploy), (ControllerKind::Retrain, &self.retrain)];
+        let given = files.into_iter().filter_map(|(kind, file)| Some((kind, file.as_ref()?)));
+        given
+            .map(|(kind, file)| match ControllerConfig::read(file) {
+                Ok(config) => Ok((kind, config)),
+                Err(error) => Err(BadConfig(error.to_string())),
+            })
+            .collect()
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
@@ -49,6 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         grpc: arguments.grpc.clone(),
         http: arguments.http.clone(),
         plain: arguments.plain,
+        controllers: arguments.controllers()?,
     };
     let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(None, target);

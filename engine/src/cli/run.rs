@@ -9,6 +9,7 @@ use super::{BadConfig, Ending, logging};
 use crate::{
     config::{self, Config, ConfigError},
     connect::ConnectError,
+    controllers::ControllerConfig,
     run::{Engine, RunError, RunOptions, metrics_markdown},
     sinks,
     sql::SqlMeasures,
@@ -39,6 +40,12 @@ pub(super) struct SchemaArguments {
     /// Print the configuration's reference as Markdown instead.
     #[arg(long, group = "what")]
     markdown: bool,
+    /// Print the JSON Schema of a controller's configuration instead.
+    #[arg(long, group = "what")]
+    controller: bool,
+    /// Print the reference of a controller's configuration as Markdown instead.
+    #[arg(long, group = "what")]
+    controller_markdown: bool,
     /// Print the JSON Schema of an output topic's records instead.
     #[arg(long, group = "what")]
     topic: Option<OutputTopic>,
@@ -46,6 +53,17 @@ pub(super) struct SchemaArguments {
     #[arg(long, group = "what")]
     metrics: bool,
 }
+
+const CONTROLLER_HEAD: &str = "# A controller's configuration
+
+<!-- Made by `foreshock schema --controller-markdown` from the doc comments in engine/src/controllers/config.rs: edit those. -->
+
+`foreshock controller deploy|retrain|workflow|notify --config FILE` reads one YAML file, as strictly as the engine reads its own: an
+unknown field, a wrong type or a value out of its bounds ends it with exit code 64 and names the field. `foreshock schema
+--controller` prints the same as JSON Schema, for editors. *absent*, *required*, durations and secrets are as in [the engine's
+configuration](configuration.md). How it is used: [connect your cluster](connect-your-cluster.md), [connect your training
+pipeline](connect-your-training-pipeline.md).
+";
 
 /// Output topics whose records are JSON. Those of the dead-letter topic are what was refused, as it came.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -118,6 +136,13 @@ pub(super) fn schema(arguments: &SchemaArguments) -> anyhow::Result<Ending> {
         print!("{}", config::DEFAULTS);
     } else if arguments.markdown {
         print!("{}", config::markdown()?);
+    } else if arguments.controller {
+        println!("{}", serde_json::to_string_pretty(&schema_for!(ControllerConfig))?);
+    } else if arguments.controller_markdown {
+        print!(
+            "{}",
+            config::describe(CONTROLLER_HEAD, &schema_for!(ControllerConfig), &ControllerConfig::default())?
+        );
     } else if arguments.metrics {
         print!("{}", metrics_markdown()?);
     } else {

@@ -44,7 +44,7 @@ pub use forecasts::{ForecastsConfig, LimitConfig, LimitSide};
 pub use history::{HistoryConfig, PrometheusHistory};
 pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use measures::Measure;
-pub use reference::markdown;
+pub use reference::{describe, markdown};
 pub use remediation::RemediationConfig;
 pub use services::{DependsConfig, SloConfig};
 pub use sinks::{AlertmanagerSink, GrafanaSink, PagerDutySink, SinksConfig, SlackSink, Target, WebhookSink};

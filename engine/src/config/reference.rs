@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Config, DEFAULTS};
@@ -24,15 +25,24 @@ given where its section is. `name[]` is a list. A *duration* is `10s`, `1h 30m`,
 
 /// The reference of every field: one section per part, then the file of defaults.
 pub fn markdown() -> Result<String, serde_json::Error> {
-    let schema = serde_json::to_value(super::schema())?;
-    let defaults = serde_json::to_value(Config::default())?;
-    let mut book = Book { definitions: &schema["$defs"], text: HEAD.to_string(), words: Vec::new() };
+    let mut text = describe(HEAD, &super::schema(), &Config::default())?;
+    text.push_str("\n## Every default\n\n```yaml\n");
+    text.push_str(DEFAULTS);
+    text.push_str("```\n");
+    Ok(text)
+}
+
+/// The reference of any configuration: a head, then one section per part.
+pub fn describe(
+    head: &str,
+    schema: &schemars::Schema,
+    defaults: &impl Serialize,
+) -> Result<String, serde_json::Error> {
+    let (schema, defaults) = (serde_json::to_value(schema)?, serde_json::to_value(defaults)?);
+    let mut book = Book { definitions: &schema["$defs"], text: head.to_string(), words: Vec::new() };
     for (name, field) in fields(&schema) {
         book.part(name, field, &defaults[name]);
     }
-    book.text.push_str("\n## Every default\n\n```yaml\n");
-    book.text.push_str(DEFAULTS);
-    book.text.push_str("```\n");
     Ok(book.text)
 }
 

@@ -101,7 +101,8 @@ impl Endpoint {
         let own = own.into_iter().filter(|(key, _)| headers.iter().all(|(given, _)| given != key));
         let authorization = authorization.iter().map(|value| ("authorization", value.as_str()));
         let authorization = authorization.filter(|(key, _)| headers.iter().all(|(given, _)| given != key));
-        let all = own.chain(headers.iter().copied()).chain(authorization).filter(|(_, value)| !value.is_empty());
+        let all =
+            own.chain(headers.iter().copied()).chain(authorization).filter(|(_, value)| !value.is_empty());
         let request = Request::builder().method(method.name()).uri(&url);
         let request = all.fold(request, |request, (key, value)| request.header(key, value));
         let unsent = |error: ureq::http::Error| Silence::Unsent(without_url(&error.to_string(), &url));
@@ -169,10 +170,15 @@ fn read(mut answer: Response<ureq::Body>) -> Result<Answer, Silence> {
     let status = answer.status().as_u16();
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
     let (retry_after, location) = (header("retry-after"), header("location"));
-    let (retry_after, location) = (retry_after.and_then(|value| value.parse().ok()), location.map(str::to_string));
+    let (retry_after, location) =
+        (retry_after.and_then(|value| value.parse().ok()), location.map(str::to_string));
     let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
     // What was refused is refused, whether its reasons could be read or not.
-    let body = if (200..300).contains(&status) { body.map_err(|error| Silence::Lost(error.to_string()))? } else { body.unwrap_or_default() };
+    let body = if (200..300).contains(&status) {
+        body.map_err(|error| Silence::Lost(error.to_string()))?
+    } else {
+        body.unwrap_or_default()
+    };
     Ok(Answer { status, body, retry_after, location })
 }
 

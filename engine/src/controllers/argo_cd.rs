@@ -60,7 +60,8 @@ impl ArgoCd {
     }
 
     fn read(&self, application: &Application) -> Result<Value, Trouble> {
-        let namespace = application.namespace.as_ref().map(|name| format!("?appNamespace={}", words::segment(name)));
+        let namespace =
+            application.namespace.as_ref().map(|name| format!("?appNamespace={}", words::segment(name)));
         self.server.get(&format!("{}{}", application.path, namespace.unwrap_or_default()))
     }
 
@@ -83,11 +84,14 @@ impl ArgoCd {
                             course.say(format!("{words}: it is about to begin"));
                         }
                         "Succeeded" => return Ok(Ended::Done(words.to_string())),
-                        "Failed" | "Error" => return Ok(Ended::Failed(format!("{words}, but the sync failed: {said}"))),
+                        "Failed" | "Error" => {
+                            return Ok(Ended::Failed(format!("{words}, but the sync failed: {said}")));
+                        }
                         phase => course.say(format!("{words}: {phase} {said}")),
                     }
                 }
-                Err(trouble) => course.say(format!("{words}; cannot see how it goes: {}", ended(trouble, application).words())),
+                Err(trouble) => course
+                    .say(format!("{words}; cannot see how it goes: {}", ended(trouble, application).words())),
             }
             course.rest()?;
         }
@@ -120,7 +124,10 @@ impl Hand for ArgoCd {
         };
         let (path, body, words) = match &way {
             Way::Back(to) => {
-                let words = format!("{} goes back to {} (id {} of its history)", application.name, to.revision, to.id);
+                let words = format!(
+                    "{} goes back to {} (id {} of its history)",
+                    application.name, to.revision, to.id
+                );
                 (format!("{}/rollback", application.path), json!({"id": to.id}), words)
             }
             Way::Sync => {
@@ -156,7 +163,17 @@ fn deployments(application: &Value) -> Vec<Deployment> {
     let history = application.pointer("/status/history").and_then(Value::as_array).into_iter().flatten();
     let mut all: Vec<Deployment> = history
         .filter_map(|entry| {
-            let several = || Some(entry.get("revisions")?.as_array()?.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
+            let several = || {
+                Some(
+                    entry
+                        .get("revisions")?
+                        .as_array()?
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .collect::<Vec<_>>()
+                        .join(","),
+                )
+            };
             let one = text(entry, "/revision").filter(|revision| !revision.is_empty()).map(str::to_string);
             // An id of 0 is left out.
             let id = entry.get("id").map_or(Some(0), Value::as_i64)?;
@@ -177,13 +194,19 @@ fn before(application: &Value, order: &Order, name: &str) -> Result<Deployment, 
     }
     let all = deployments(application);
     let fact = |key: &str| order.signal.attributes.get(key).map_or("", String::as_str);
-    let is = |deployment: &&Deployment, version: &str| !version.is_empty() && deployment.revision.starts_with(version);
+    let is = |deployment: &&Deployment, version: &str| {
+        !version.is_empty() && deployment.revision.starts_with(version)
+    };
     let Some((last, earlier)) = all.split_last() else {
         return Err(Ended::Failed(format!("{name} has no history")));
     };
     let blamed_earlier = earlier.iter().any(|deployment| is(&deployment, fact("version")));
     if blamed_earlier && !is(&last, fact("version")) {
-        return Err(Ended::Failed(format!("{name} is at {} by now, not at {}, which is blamed", last.revision, fact("version"))));
+        return Err(Ended::Failed(format!(
+            "{name} is at {} by now, not at {}, which is blamed",
+            last.revision,
+            fact("version")
+        )));
     }
     let earlier = || earlier.iter().rev().filter(|deployment| deployment.revision != last.revision);
     let wanted = earlier().find(|deployment| is(deployment, fact("to_version"))).or_else(|| earlier().next());
@@ -196,14 +219,19 @@ fn noted(application: &Value, order: &Order) -> Result<Option<Deployment>, Ended
     let Some((mark, id)) = annotations[ROLLBACK].as_str().and_then(|text| text.split_once(' ')) else {
         return Ok(None);
     };
-    let Some((signal, token)) = mark.split_once(':').filter(|(signal, _)| **signal == order.signal.id.to_string()) else {
+    let Some((signal, token)) =
+        mark.split_once(':').filter(|(signal, _)| **signal == order.signal.id.to_string())
+    else {
         return Ok(None);
     };
     if token.parse().is_ok_and(|token: u64| token > order.fencing_token) {
-        return Err(Ended::Later(format!("it is under way under a later lease ({token}) of signal {signal}")));
+        return Err(Ended::Later(format!(
+            "it is under way under a later lease ({token}) of signal {signal}"
+        )));
     }
     let known = deployments(application).into_iter().find(|deployment| deployment.id.to_string() == id);
-    let gone = || Ended::Unknown(format!("it was to go back to id {id}, which its history does not hold any more"));
+    let gone =
+        || Ended::Unknown(format!("it was to go back to id {id}, which its history does not hold any more"));
     known.map(Some).ok_or_else(gone)
 }
 
@@ -229,7 +257,8 @@ mod tests {
         let target = Entity::parse("service/shop/cart");
         let mut signal = RemediationSignal::new(Id(7), Id(8), Action::Rollback, target, 0);
         let attributes = [("version", version), ("to_version", to_version)];
-        signal.attributes = BTreeMap::from(attributes.map(|(key, value)| (key.to_string(), value.to_string())));
+        signal.attributes =
+            BTreeMap::from(attributes.map(|(key, value)| (key.to_string(), value.to_string())));
         Order { signal, fencing_token: 2, rehearsal: false }
     }
 

@@ -330,8 +330,8 @@ impl ControllerConfig {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<ControllerConfig, ConfigError> {
         let name = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: name.clone(), source })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: name.clone(), source })?;
         ControllerConfig::parse(&name, &text)
     }
 
@@ -385,7 +385,9 @@ impl Route {
         let mut given = given.into_iter().flatten();
         match (given.next(), given.next()) {
             (Some(destination), None) => Ok(destination),
-            (None, _) => refuse("routes", "a route leads nowhere: give it one destination, for example workload"),
+            (None, _) => {
+                refuse("routes", "a route leads nowhere: give it one destination, for example workload")
+            }
             (Some(_), Some(_)) => refuse("routes", "a route leads to two destinations: make it two routes"),
         }
     }
@@ -423,7 +425,9 @@ impl<'a> Destination<'a> {
                 let ids = route.version.iter().chain(&route.experiment).chain([&route.pipeline]);
                 (Some(&route.at), ids.chain(route.parameters.values()).collect())
             }
-            Destination::Airflow(route) => (Some(&route.at), route.conf.values().chain([&route.dag]).collect()),
+            Destination::Airflow(route) => {
+                (Some(&route.at), route.conf.values().chain([&route.dag]).collect())
+            }
             Destination::Mlflow(route) => (Some(&route.at), vec![&route.experiment, &route.model]),
             Destination::Github(route) => {
                 let named = [&route.repository, &route.workflow];

@@ -67,7 +67,9 @@ fn hand(destination: &Destination<'_>, cluster: Option<&Cluster>) -> Box<dyn Han
     match *destination {
         Destination::Workload(route) => Box::new(Workloads::new(cluster(), route.clone())),
         Destination::ArgoCd(route) => Box::new(ArgoCd::new(route.clone())),
-        Destination::ArgoWorkflow(route) => Box::new(Jobs(argo_workflows::ArgoWorkflows::new(cluster(), route.clone()))),
+        Destination::ArgoWorkflow(route) => {
+            Box::new(Jobs(argo_workflows::ArgoWorkflows::new(cluster(), route.clone())))
+        }
         Destination::Kubeflow(route) => Box::new(Jobs(kubeflow::Kubeflow::new(route.clone()))),
         Destination::Airflow(route) => Box::new(Jobs(airflow::Airflow::new(route.clone()))),
         Destination::Mlflow(route) => Box::new(mlflow::Mlflow::new(route.clone())),

@@ -10,8 +10,8 @@ use std::{
 };
 
 use foreshock_proto::v1::{
-    Ack, BusMessage, ControllerMessage, Lease, Nack, Outcome, OutcomeStatus, Progress, bus_message::Message as Said,
-    controller_message::Message,
+    Ack, BusMessage, ControllerMessage, Lease, Nack, Outcome, OutcomeStatus, Progress,
+    bus_message::Message as Said, controller_message::Message,
 };
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
@@ -43,14 +43,31 @@ pub(crate) enum Gone {
 /// What there is to tell people of.
 #[derive(Debug)]
 pub(crate) enum News<'a> {
-    Welcome { session: &'a str },
+    Welcome {
+        session: &'a str,
+    },
     /// A signal was granted, for this time.
-    Granted { order: &'a Order, attempt: u32 },
+    Granted {
+        order: &'a Order,
+        attempt: u32,
+    },
     /// A signal that we are at work on was granted to us again.
-    Again { order: &'a Order },
-    Cancelled { signal: &'a str, reason: &'a str },
-    Ended { order: &'a Order, ended: &'a Ended },
-    Fault { signal: &'a str, code: &'a str, message: &'a str },
+    Again {
+        order: &'a Order,
+    },
+    Cancelled {
+        signal: &'a str,
+        reason: &'a str,
+    },
+    Ended {
+        order: &'a Order,
+        ended: &'a Ended,
+    },
+    Fault {
+        signal: &'a str,
+        code: &'a str,
+        message: &'a str,
+    },
 }
 
 /// A controller between two ends of its engine.
@@ -191,7 +208,8 @@ impl Session {
     /// Takes a lease; gives what the engine is told.
     fn take(&mut self, lease: Lease, news: &mut impl FnMut(News<'_>)) -> Result<Message, wire::Invalid> {
         let Lease { signal, fencing_token, lease_seconds, attempt } = lease;
-        let signal = wire::signal_from(signal.ok_or(wire::Invalid::Missing("signal", "what the lease is of"))?)?;
+        let signal =
+            wire::signal_from(signal.ok_or(wire::Invalid::Missing("signal", "what the lease is of"))?)?;
         self.lasts(lease_seconds);
         let id = signal.id;
         let ack = Message::Ack(Ack { signal_id: id.to_string(), fencing_token });
@@ -257,7 +275,12 @@ impl Session {
 fn told(work: &Work, ended: Ended) -> Message {
     let (signal_id, fencing_token) = (work.order.signal.id.to_string(), work.course.fencing_token());
     let outcome = |status: OutcomeStatus, message: String| {
-        Message::Outcome(Outcome { signal_id: signal_id.clone(), fencing_token, status: status.into(), message })
+        Message::Outcome(Outcome {
+            signal_id: signal_id.clone(),
+            fencing_token,
+            status: status.into(),
+            message,
+        })
     };
     let nack = |reason: String, retry_after_seconds: u32| {
         Message::Nack(Nack { signal_id: signal_id.clone(), fencing_token, reason, retry_after_seconds })

@@ -16,7 +16,10 @@ const KNOWN: &str = "id, action, kind, name, namespace, target, version, to_vers
 
 /// Whether a text is a template.
 pub(super) fn check(text: &str) -> Result<(), String> {
-    environment().template_from_str(text).map(drop).map_err(|error| format!("{text:?} is no template: {error:#}"))
+    environment()
+        .template_from_str(text)
+        .map(drop)
+        .map_err(|error| format!("{text:?} is no template: {error:#}"))
 }
 
 /// Fills a template with what a signal says.
@@ -43,7 +46,10 @@ pub(super) fn fill(text: &str, order: &Order) -> Result<String, Ended> {
 }
 
 /// The same for several.
-pub(super) fn fill_all(texts: &BTreeMap<String, String>, order: &Order) -> Result<BTreeMap<String, String>, Ended> {
+pub(super) fn fill_all(
+    texts: &BTreeMap<String, String>,
+    order: &Order,
+) -> Result<BTreeMap<String, String>, Ended> {
     texts.iter().map(|(key, text)| Ok((key.clone(), fill(text, order)?))).collect()
 }
 
@@ -119,9 +125,12 @@ mod tests {
 
     #[test]
     fn nothing_leaves_its_segment() {
-        for (text, encoded) in
-            [("cart-v2", "cart-v2"), ("../admin?x=1#y", "..%2Fadmin%3Fx%3D1%23y"), ("..", "..%20"), ("ü", "%C3%BC")]
-        {
+        for (text, encoded) in [
+            ("cart-v2", "cart-v2"),
+            ("../admin?x=1#y", "..%2Fadmin%3Fx%3D1%23y"),
+            ("..", "..%20"),
+            ("ü", "%C3%BC"),
+        ] {
             assert_eq!(segment(text), encoded);
         }
     }

@@ -1,4 +1,5 @@
-//! The built-in controllers: real clients of the bus over gRPC and mutual TLS, like any other controller; they act on the shop.
+//! The demo's controllers, over gRPC and mutual TLS like any other: the built-in ones, which act on the shop alone, and those of
+//! `foreshock controller` in their place.
 
 use std::{
     os::unix::fs::DirBuilderExt as _,
@@ -16,6 +17,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::{DemoError, shop::Action};
 use crate::{
+    controllers::{ControllerConfig, News, Routes, Session},
     serve::wire,
     types::{self, ControllerKind, RemediationSignal},
 };
@@ -101,6 +103,59 @@ impl Hands {
         let gone = |_| DemoError::Controller("its stream has ended".to_string());
         self.say.blocking_send(message(said)).map_err(gone)
     }
+}
+
+/// Runs the controller that `foreshock controller` runs, on a thread of its own, until the engine ends. Returns once the engine has welcomed it.
+pub(super) fn run_real(
+    engine: &Engine,
+    kind: ControllerKind,
+    config: &ControllerConfig,
+) -> Result<(), DemoError> {
+    let (endpoint, config) = (engine.endpoint(kind.name())?, config.clone());
+    let (welcomed, welcome) = std_mpsc::channel();
+    std::thread::Builder::new().name(format!("demo-{}", kind.name())).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let ended = runtime
+            .map_err(|error| error.to_string())
+            .and_then(|runtime| runtime.block_on(attend(endpoint, kind, &config, &welcomed)));
+        // Nobody waits for the welcome of one that had it.
+        welcomed.send(ended).ok();
+    })?;
+    welcome
+        .recv()
+        .map_err(|_| DemoError::Silent("a controller was not welcomed"))?
+        .map_err(DemoError::Controller)
+}
+
+/// One subscription of a real controller.
+async fn attend(
+    endpoint: Endpoint,
+    kind: ControllerKind,
+    config: &ControllerConfig,
+    welcomed: &std_mpsc::Sender<Result<(), String>>,
+) -> Result<(), String> {
+    let hand = Arc::new(Routes::new(config).await.map_err(|error| error.to_string())?);
+    let (say, said) = mpsc::channel(64);
+    let hello = Hello {
+        controller: format!("demo/{}", kind.name()),
+        kind: wire::controller_kind_to(kind).into(),
+        capacity: config.capacity,
+        ..Hello::default()
+    };
+    // There is room for it.
+    say.try_send(message(Message::Hello(hello))).ok();
+    let channel = endpoint.connect().await.map_err(|error| error.to_string())?;
+    let subscribed = RemediationBusClient::new(channel).subscribe(ReceiverStream::new(said)).await;
+    let mut heard = subscribed.map_err(|status| status.to_string())?.into_inner();
+    let mut session = Session::new(hand, config.follow.clone(), false);
+    session
+        .attend(&say, &mut heard, &mut |news| {
+            if let News::Welcome { .. } = news {
+                welcomed.send(Ok(())).ok();
+            }
+        })
+        .await;
+    Ok(())
 }
 
 fn message(message: Message) -> ControllerMessage {

@@ -24,6 +24,7 @@ use crossbeam_channel::Receiver;
 use crate::{
     bus,
     config::{Config, ServerTls},
+    controllers::ControllerConfig,
     pipeline::Effect,
     run::{self, Command, Engine, Observation, RunError, RunOptions},
     types::{ControllerKind, Id, RemediationSignal, SignalState, Source},
@@ -53,6 +54,9 @@ pub struct DemoConfig {
     pub http: String,
     /// Serve gRPC without TLS, to everybody who reaches it.
     pub plain: bool,
+    /// What carries signals out instead of the built-in controllers: the real ones, with these configurations. What they did takes effect
+    /// in the shop once they say so.
+    pub controllers: BTreeMap<ControllerKind, ControllerConfig>,
 }
 
 /// How a demo ended.
@@ -122,6 +126,9 @@ const AHEAD: u64 = 20;
 /// Longest wait for the engine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Longest wait for controllers that act on something real.
+const LONG_PATIENCE: Duration = Duration::from_secs(300);
+
 fn engine_config(demo: &DemoConfig, state: &std::path::Path) -> Config {
     let mut config = Config::default();
     config.kafka.start = crate::config::Start::Earliest;
@@ -182,9 +189,17 @@ pub fn demo(
     let warm_up = u64::from(ShopConfig::default().warmup_ticks);
     let tick_seconds = i64::from(ShopConfig::default().tick_seconds);
     let zero = shop.now() + warm_up as i64 * tick_seconds;
-    let connect = |kind| Hands::connect(&reached, kind).map(Arc::new);
+    let (real, built_in): (Vec<ControllerKind>, Vec<ControllerKind>) =
+        [ControllerKind::Deploy, ControllerKind::Retrain]
+            .into_iter()
+            .partition(|kind| config.controllers.contains_key(kind));
+    for kind in &real {
+        hands::run_real(&reached, *kind, &config.controllers[kind])?;
+    }
+    let hands = built_in.into_iter().map(|kind| Hands::connect(&reached, kind).map(Arc::new));
     let mut drive = Drive {
-        hands: [connect(ControllerKind::Deploy)?, connect(ControllerKind::Retrain)?],
+        hands: hands.collect::<Result<Vec<Arc<Hands>>, DemoError>>()?,
+        real: real.into_iter().collect(),
         screen: Screen::new(out, config.colour, config.width, zero),
         shop,
         broker,
@@ -240,7 +255,10 @@ impl Drop for Removed {
 struct Drive<W> {
     shop: Shop,
     broker: Broker,
-    hands: [Arc<Hands>; 2],
+    /// The built-in controllers.
+    hands: Vec<Arc<Hands>>,
+    /// The kinds that real controllers carry out.
+    real: BTreeSet<ControllerKind>,
     screen: Screen<W>,
     observations: Receiver<Observation>,
     /// The next record that the engine has not taken, per partition.
@@ -327,6 +345,11 @@ impl<W: Write> Drive<W> {
                         self.waiting.insert(signal.id);
                     }
                     SignalState::Leased => {}
+                    SignalState::Succeeded if self.is_real(&signal) && self.waiting.remove(&signal.id) => {
+                        if let Some(action) = hands::action(&signal) {
+                            self.shop.apply(action, self.shop.now());
+                        }
+                    }
                     _ => {
                         self.waiting.remove(&signal.id);
                     }
@@ -337,10 +360,15 @@ impl<W: Write> Drive<W> {
         Ok(())
     }
 
-    /// The shop stands still until every signal that is allowed is in a controller's hands, and until the bus
-    /// knows of every action that has taken effect.
+    fn is_real(&self, signal: &RemediationSignal) -> bool {
+        self.real.contains(&signal.action.controller())
+    }
+
+    /// The shop stands still until every signal that is allowed is in a controller's hands, or was carried out where that is real, and until
+    /// the bus knows of every action that has taken effect.
     fn act(&mut self) -> Result<(), DemoError> {
         let began = Instant::now();
+        let patience = if self.real.is_empty() { PATIENCE } else { LONG_PATIENCE };
         while !self.waiting.is_empty() {
             for hands in self.hands.clone() {
                 while let Some(signal) = hands.granted() {
@@ -354,8 +382,8 @@ impl<W: Write> Drive<W> {
             {
                 self.effect(effect)?;
             }
-            if began.elapsed() > PATIENCE {
-                return Err(DemoError::Silent("it grants no signal"));
+            if began.elapsed() > patience {
+                return Err(DemoError::Silent("a signal is not carried out"));
             }
         }
         let now = self.shop.now();

@@ -37,7 +37,8 @@ impl Cluster {
             return Err("there is no Go to build a real Kubernetes with".to_string());
         }
         let folder = std::env::temp_dir().join(format!("foreshock-kubernetes-{}", std::process::id()));
-        let started = Command::new(script()).arg("start").arg(&folder).output().map_err(|error| error.to_string())?;
+        let started =
+            Command::new(script()).arg("start").arg(&folder).output().map_err(|error| error.to_string())?;
         if !started.status.success() {
             return Err(format!("Kubernetes does not start: {}", String::from_utf8_lossy(&started.stderr)));
         }
@@ -53,14 +54,35 @@ impl Cluster {
         Ok(Cluster { folder })
     }
 
-    /// A namespace of one's own.
+    /// A namespace of one's own, in which an account has the rights that the chart gives to controllers, and no others.
     pub fn namespace(&'static self, name: &str) -> Namespace {
         self.kubectl(&["create", "namespace", name]).unwrap();
-        Namespace { cluster: self, name: name.to_string() }
-    }
-
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.folder.join("kubeconfig")
+        let rights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../helm/foreshock/rights");
+        let files = std::fs::read_dir(rights).unwrap().map(|file| file.unwrap().path());
+        let rules: String = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        self.apply(&format!(
+            "
+{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: controller, namespace: {name}}}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: controller, namespace: {name}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: controller}}
+subjects: [{{kind: ServiceAccount, name: controller, namespace: {name}}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: controller, namespace: {name}}}
+rules:
+{rules}"
+        ));
+        let token = self.kubectl(&["--namespace", name, "create", "token", "controller"]).unwrap();
+        let known = std::fs::read_to_string(self.folder.join("kubeconfig")).unwrap();
+        let (before, after) = known.split_once("token: ").unwrap();
+        let after = after.split_once('}').unwrap().1;
+        let kubeconfig = super::scratch("kubeconfig");
+        std::fs::write(&kubeconfig, format!("{before}token: {}}}{after}", token.trim())).unwrap();
+        Namespace { cluster: self, name: name.to_string(), kubeconfig }
     }
 
     /// What kubectl says.
@@ -82,6 +104,8 @@ impl Cluster {
 pub struct Namespace {
     pub cluster: &'static Cluster,
     pub name: String,
+    /// Of the account that has a controller's rights.
+    pub kubeconfig: PathBuf,
 }
 
 impl Namespace {
@@ -91,7 +115,10 @@ impl Namespace {
 
     /// An object, as JSON.
     pub fn get(&self, what: &str) -> Value {
-        serde_json::from_str(&self.kubectl(&["get", what, "--output", "json", "--show-managed-fields"]).unwrap()).unwrap()
+        serde_json::from_str(
+            &self.kubectl(&["get", what, "--output", "json", "--show-managed-fields"]).unwrap(),
+        )
+        .unwrap()
     }
 
     /// A Deployment that ran these images, one after the other.
@@ -120,7 +147,7 @@ spec:
 
     /// Configuration of a controller that acts here.
     pub fn config(&self, route: &str) -> String {
-        let kubeconfig = self.cluster.kubeconfig();
+        let kubeconfig = &self.kubeconfig;
         format!(
             "{{follow: {{every: 200ms, within: 50s}}, kubernetes: {{kubeconfig: '{}'}}, routes: [{route}]}}",
             kubeconfig.display()

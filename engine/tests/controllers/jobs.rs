@@ -14,8 +14,7 @@ use super::{
 };
 
 const RETRAIN: &str = "{name: retrain, action: retrain, approval: none, min_evidence_kinds: 1}";
-const RUN: &str =
-    "{name: run, action: run_workflow, approval: none, min_evidence_kinds: 1, parameters: {workflow: deploy.yml}}";
+const RUN: &str = "{name: run, action: run_workflow, approval: none, min_evidence_kinds: 1, parameters: {workflow: deploy.yml}}";
 const UNDO: &str = "{name: undo, action: rollback, approval: none, min_evidence_kinds: 1}";
 
 /// An API, and how a controller is told of it.
@@ -63,7 +62,8 @@ const CASES: [Case; 6] = [
         target: "service/shop/checkout",
         route: "gitlab: {at: {url: URL}, project: 'shop/{{ name }}', variables: {RUN: '{{ attributes.workflow }}'}}",
         sent: |id| {
-            let variables = json!([{"key": "FORESHOCK_SIGNAL", "value": id}, {"key": "RUN", "value": "deploy.yml"}]);
+            let variables =
+                json!([{"key": "FORESHOCK_SIGNAL", "value": id}, {"key": "RUN", "value": "deploy.yml"}]);
             json!({"ref": "main", "variables": variables})
         },
     },

@@ -44,7 +44,9 @@ fn image(object: &Value) -> &str {
 /// What a rollback decides: the specification, and the annotations without our marks and the time of the last `kubectl apply`.
 fn decided(object: &Value) -> Value {
     let mut annotations = object["metadata"]["annotations"].clone();
-    let own = |key: &str| key.starts_with("foreshock.io/") || key == "kubectl.kubernetes.io/last-applied-configuration";
+    let own = |key: &str| {
+        key.starts_with("foreshock.io/") || key == "kubectl.kubernetes.io/last-applied-configuration"
+    };
     annotations.as_object_mut().unwrap().retain(|key, _| !own(key));
     json!({"spec": object["spec"], "annotations": annotations})
 }
@@ -58,7 +60,9 @@ fn a_rollback_is_what_kubectl_does_and_happens_once() {
         space.kubectl(&["annotate", "deployment/cart", "kubernetes.io/change-cause=first"]).unwrap();
         space.kubectl(&["set", "env", "deployment/cart", "A=1"]).unwrap();
         space.deployment("cart", &["cart:v2"], "");
-        space.kubectl(&["annotate", "--overwrite", "deployment/cart", "kubernetes.io/change-cause=bad"]).unwrap();
+        space
+            .kubectl(&["annotate", "--overwrite", "deployment/cart", "kubernetes.io/change-cause=bad"])
+            .unwrap();
         space.kubectl(&["rollout", "status", "deployment/cart", "--timeout=30s"]).unwrap();
     }
     theirs.kubectl(&["rollout", "undo", "deployment/cart"]).unwrap();
@@ -75,7 +79,8 @@ fn a_rollback_is_what_kubectl_does_and_happens_once() {
     assert_eq!((image(&after), generation(&after)), ("registry/cart:v1", before + 1));
     assert_eq!(after["metadata"]["annotations"]["foreshock.io/signals"], format!("{}:1", signal.id));
     assert_eq!(after["metadata"]["annotations"]["foreshock.io/incident"], signal.incident.to_string());
-    let manager = after["metadata"]["managedFields"].as_array().unwrap().iter().any(|it| it["manager"] == "foreshock");
+    let manager =
+        after["metadata"]["managedFields"].as_array().unwrap().iter().any(|it| it["manager"] == "foreshock");
     assert!(manager, "whose change it was cannot be seen");
     assert!(controller.talk().contains("succeeded: "), "{}", controller.talk());
 }
@@ -106,9 +111,14 @@ fn killed_between_change_and_report_it_goes_on_and_changes_nothing_again() {
 fn what_cannot_be_rolled_back_is_left_as_it_is() {
     let Some(cluster) = cluster() else { return };
     let prepare: [(&str, &[&str], fn(&Namespace), &str); 4] = [
-        ("paused", &["cart:v1", "cart:v2"], |space| {
-            space.kubectl(&["rollout", "pause", "deployment/cart"]).unwrap();
-        }, "is paused"),
+        (
+            "paused",
+            &["cart:v1", "cart:v2"],
+            |space| {
+                space.kubectl(&["rollout", "pause", "deployment/cart"]).unwrap();
+            },
+            "is paused",
+        ),
         ("first", &["cart:v2"], |_| {}, "has no revision before"),
         // Somebody was faster: what is blamed does not run any more.
         ("moved-on", &["cart:v1", "cart:v2", "cart:v3"], |_| {}, "runs v3 by now, not v2"),
@@ -137,8 +147,7 @@ fn a_version_that_is_named_is_gone_back_to() {
     space.deployment("cart", &["cart:v1", "cart:v1b", "cart:v2"], "");
     let double = bus(UNDO);
     let (time_ms, entity) = (800_000, Entity::parse(&cart(&space)));
-    let (id, kind, version, source) =
-        ["first", "service.deployed", "v1", "test"].map(str::to_string).into();
+    let (id, kind, version, source) = ["first", "service.deployed", "v1", "test"].map(str::to_string).into();
     double.tell(Event::Change(Change { time_ms, id, kind, entity, version, source }));
     let _controller = deploy(&double, &space, &[]);
     double.tell(trouble(&cart(&space)));
@@ -175,11 +184,16 @@ fn a_dry_run_prints_the_patch_and_changes_nothing() {
     let controller = deploy(&double, &space, &["--dry-run", "--name", "hands"]);
     double.tell(trouble(&cart(&space)));
     let signal = until(&double, "the dry run", |signal| signal.state == SignalState::DryRun);
-    for words in ["Deployment dry/cart goes back to revision 1 (v1)", r#""path":"/spec/template""#, "registry/cart:v1"] {
+    for words in
+        ["Deployment dry/cart goes back to revision 1 (v1)", r#""path":"/spec/template""#, "registry/cart:v1"]
+    {
         assert!(signal.note.contains(words), "{}", signal.note);
     }
     assert!(controller.talk().contains("was a dry run"), "{}", controller.talk());
-    assert_eq!(space.get("deployment/cart")["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"]);
+    assert_eq!(
+        space.get("deployment/cart")["metadata"]["resourceVersion"],
+        before["metadata"]["resourceVersion"]
+    );
 }
 
 #[test]
@@ -194,7 +208,8 @@ fn workloads_are_restarted() {
     assert_eq!(signal.state, SignalState::Succeeded, "{}", signal.note);
     let after = space.get("deployment/cart");
     assert_eq!((image(&after), generation(&after)), ("registry/cart:v1", 2));
-    let restarted = &after["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"];
+    let restarted =
+        &after["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"];
     assert!(restarted.as_str().is_some_and(|time| time.parse::<jiff::Timestamp>().is_ok()), "{restarted}");
 }
 
@@ -231,11 +246,12 @@ fn an_api_server_that_is_away_is_waited_for() {
     let Some(cluster) = cluster() else { return };
     let space = cluster.namespace("away");
     let file = super::scratch("kubeconfig");
-    let known = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
+    let known = std::fs::read_to_string(&space.kubeconfig).unwrap();
     let server = known.split("server: '").nth(1).unwrap().split('\'').next().unwrap();
     std::fs::write(&file, known.replace(server, "https://127.0.0.1:1")).unwrap();
     let double = bus(UNDO);
-    let yaml = space.config("{workload: {}}").replace(&*cluster.kubeconfig().to_string_lossy(), &file.to_string_lossy());
+    let yaml =
+        space.config("{workload: {}}").replace(&*space.kubeconfig.to_string_lossy(), &file.to_string_lossy());
     let _controller = Controller::start(&double, "deploy", &yaml, &[]);
     double.tell(trouble(&cart(&space)));
     let signal = until(&double, "the signal to be given back", |signal| {

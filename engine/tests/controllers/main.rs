@@ -2,6 +2,7 @@
 //! published shapes of the others' APIs.
 #![cfg(test)]
 
+mod closed_loop;
 mod cluster;
 #[path = "../grpc/double.rs"]
 #[expect(dead_code, reason = "shared with the tests of gRPC, which use more of it")]
@@ -91,7 +92,9 @@ pub fn bus(policy: &str) -> Double {
 pub fn trouble(target: &str) -> Event {
     let entity = Entity::parse(target);
     let mut incident: Incident = incident(7);
-    for change in incident.changes.iter_mut().chain(incident.suspects.iter_mut().filter_map(|it| it.change.as_mut())) {
+    for change in
+        incident.changes.iter_mut().chain(incident.suspects.iter_mut().filter_map(|it| it.change.as_mut()))
+    {
         change.entity = entity.clone();
     }
     incident.suspects[0].entity = entity;

@@ -61,19 +61,20 @@ impl Server {
     }
 
     pub fn get(&self, path: &str) -> Option<Value> {
-        let mut answer = ureq::get(format!("{}{path}", self.url)).call().ok()?;
+        self.get_as(path, None)
+    }
+
+    pub fn get_as(&self, path: &str, token: Option<&str>) -> Option<Value> {
+        let mut request = ureq::get(format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let mut answer = request.call().ok()?;
         serde_json::from_slice(&answer.body_mut().read_to_vec().ok()?).ok()
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Value {
-        self.post_as(path, body, None)
-    }
-
-    pub fn post_as(&self, path: &str, body: &Value, token: Option<&str>) -> Value {
-        let mut request = ureq::post(format!("{}{path}", self.url)).header("content-type", "application/json");
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
+        let request = ureq::post(format!("{}{path}", self.url)).header("content-type", "application/json");
         let mut answer = request.send(body.to_string()).unwrap_or_else(|error| panic!("{path}: {error}"));
         serde_json::from_slice(&answer.body_mut().read_to_vec().unwrap()).unwrap_or_default()
     }
@@ -85,7 +86,9 @@ impl Server {
         let store = format!("sqlite:///{}", folder.join("mlflow.db").display());
         let mut command = Command::new(python);
         command.args(["-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]);
-        command.args(["--port", &port, "--backend-store-uri", &store, "--artifacts-destination"]).arg(&folder);
+        command
+            .args(["--port", &port, "--backend-store-uri", &store, "--artifacts-destination"])
+            .arg(&folder);
         command.current_dir(&folder).stdout(Stdio::null()).stderr(log(&folder));
         let server = Server { child: spawn(&mut command), url: format!("http://127.0.0.1:{port}") };
         await_some("MLflow", || ureq::get(format!("{}/health", server.url)).call().ok());
@@ -116,7 +119,8 @@ impl Server {
         command.stdout(Stdio::null()).stderr(log(&home));
         let server = Server { child: spawn(&mut command), url: format!("http://127.0.0.1:{port}") };
         await_some("Airflow", || server.get("/api/v2/version"));
-        let passwords = std::fs::read_to_string(home.join("simple_auth_manager_passwords.json.generated")).unwrap();
+        let passwords =
+            std::fs::read_to_string(home.join("simple_auth_manager_passwords.json.generated")).unwrap();
         let passwords: Value = serde_json::from_str(&passwords).unwrap();
         let password = home.join("password");
         std::fs::write(&password, passwords["foreshock"].as_str().unwrap()).unwrap();

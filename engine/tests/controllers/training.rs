@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::{
     Controller, await_some, bus,
     cluster::cluster,
-    end, signals,
+    end,
     servers::{Server, python},
-    trouble,
+    signals, trouble,
 };
 
 const RETRAIN: &str = "{name: retrain, action: retrain, approval: none, min_evidence_kinds: 1}";
@@ -33,13 +33,17 @@ fn mlflow_gets_a_run_that_a_trainer_takes_up() {
         let first = Controller::start(&double, "retrain", &yaml, &[]);
         double.tell(trouble("model/checkout"));
         // As a trainer finds it.
-        let wanted = json!({"experiment_ids": [experiment], "filter": "tags.`foreshock.state` = 'requested'"});
+        let wanted =
+            json!({"experiment_ids": [experiment], "filter": "tags.`foreshock.state` = 'requested'"});
         let search = || server.post(&format!("{API}/runs/search"), &wanted);
         let run = await_some("the run", || search()["runs"].get(0).cloned());
         first.kill();
         let _second = Controller::start(&double, "retrain", &yaml, &[]);
         let id = run["info"]["run_id"].as_str().unwrap();
-        server.post(&format!("{API}/runs/set-tag"), &json!({"run_id": id, "key": "foreshock.state", "value": "taken"}));
+        server.post(
+            &format!("{API}/runs/set-tag"),
+            &json!({"run_id": id, "key": "foreshock.state", "value": "taken"}),
+        );
         server.post(&format!("{API}/runs/update"), &json!({"run_id": id, "status": status, "end_time": 1}));
         let signal = end(&double);
         assert_eq!(signal.state, state, "{}", signal.note);
@@ -63,13 +67,17 @@ fn mlflow_moves_an_alias_back() {
     let models = |path: &str, body: Value| server.post(&format!("{API}/{path}"), &body);
     models("registered-models/create", json!({"name": "checkout"}));
     for _ in 0..3 {
-        models("model-versions/create", json!({"name": "checkout", "source": "mlflow-artifacts:/1/models"}));
+        models("model-versions/create", json!({"name": "checkout", "source": "s3://models/checkout"}));
     }
     let serve = |version: &str| {
-        models("registered-models/alias", json!({"name": "checkout", "alias": "champion", "version": version}));
+        models(
+            "registered-models/alias",
+            json!({"name": "checkout", "alias": "champion", "version": version}),
+        );
     };
     let served = || {
-        let found = server.get(&format!("{API}/registered-models/alias?name=checkout&alias=champion")).unwrap();
+        let found =
+            server.get(&format!("{API}/registered-models/alias?name=checkout&alias=champion")).unwrap();
         found["model_version"]["version"].as_str().unwrap().to_string()
     };
     // The incident blames v2. A signal has one id: each needs its own.
@@ -93,17 +101,16 @@ fn airflow_runs_a_dag_once() {
     let secret = std::fs::read_to_string(&password).unwrap();
     let token = server.post("/auth/token", &json!({"username": "foreshock", "password": secret}));
     let token = token["access_token"].as_str().unwrap();
-    let get = |path: &str| {
-        let url = format!("{}{path}", server.url);
-        let mut answer = ureq::get(url).header("authorization", format!("Bearer {token}")).call().ok()?;
-        serde_json::from_slice::<Value>(&answer.body_mut().read_to_vec().ok()?).ok()
-    };
+    let get = |path: &str| server.get_as(path, Some(token));
     await_some("the DAG", || get("/api/v2/dags/retrain_checkout"));
     for (outcome, state) in [("good", SignalState::Succeeded), ("bad", SignalState::Failed)] {
         let policy = RETRAIN.replace("name: retrain", &format!("name: retrain-{outcome}"));
         let double = bus(&policy);
-        let at = format!("{{url: {}, username: foreshock, password_file: {}}}", server.url, password.display());
-        let yaml = route(&format!("airflow: {{at: {at}, dag: 'retrain_{{{{ name }}}}', conf: {{outcome: {outcome}}}}}"));
+        let at =
+            format!("{{url: {}, username: foreshock, password_file: {}}}", server.url, password.display());
+        let yaml = route(&format!(
+            "airflow: {{at: {at}, dag: 'retrain_{{{{ name }}}}', conf: {{outcome: {outcome}}}}}"
+        ));
         let first = Controller::start(&double, "retrain", &yaml, &[]);
         double.tell(trouble("model/checkout"));
         let id = await_some("the signal", || signals(&double).first().map(|signal| signal.id));
@@ -116,7 +123,12 @@ fn airflow_runs_a_dag_once() {
         assert_eq!(started["conf"]["foreshock"]["signal"], id.to_string());
         assert_eq!(started["conf"]["foreshock"]["target"], "model/checkout");
         let mine = get("/api/v2/dags/retrain_checkout/dagRuns").unwrap();
-        let mine = mine["dag_runs"].as_array().unwrap().iter().filter(|it| it["dag_run_id"] == started["dag_run_id"]).count();
+        let mine = mine["dag_runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|it| it["dag_run_id"] == started["dag_run_id"])
+            .count();
         assert_eq!(mine, 1);
     }
 }
@@ -199,7 +211,9 @@ fn a_canary_of_argo_rollouts_is_aborted() {
     );
     let status = |status: &str| {
         let patch = format!(r#"{{"status":{status}}}"#);
-        space.kubectl(&["patch", "rollout/cart", "--subresource=status", "--type", "merge", "--patch", &patch]).unwrap();
+        space
+            .kubectl(&["patch", "rollout/cart", "--subresource=status", "--type", "merge", "--patch", &patch])
+            .unwrap();
     };
     status(r#"{"currentPodHash":"new","stableRS":"old","phase":"Paused","observedGeneration":"1"}"#);
     let double = bus("{name: undo, action: rollback, approval: none, min_evidence_kinds: 1}");

@@ -35,3 +35,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end }}
+
+{{- /* Controllers are no engines: the engine's Service must not find them. */ -}}
+{{- define "foreshock.controller.selector" -}}
+app.kubernetes.io/name: foreshock-controller
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .controller.name }}
+{{- end }}
+
+{{- define "foreshock.controller.labels" -}}
+{{ include "foreshock.controller.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}

@@ -94,7 +94,9 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             failed = keep_connected(arguments, &config, &mut session) => failed,
         };
         for id in session.end_all() {
-            eprintln!("signal {id} is under way and is left: the next controller that takes it goes on with it");
+            eprintln!(
+                "signal {id} is under way and is left: the next controller that takes it goes on with it"
+            );
         }
         ended
     });

@@ -35,7 +35,9 @@ impl Airflow {
     /// A token for a user; none where a token is configured, or nothing.
     fn authorization(&self) -> Result<Option<String>, Trouble> {
         let silent = |silence: Silence| Trouble::Unreachable(silence.into_words());
-        let Some((username, password)) = self.server.endpoint().user().map_err(silent)? else { return Ok(None) };
+        let Some((username, password)) = self.server.endpoint().user().map_err(silent)? else {
+            return Ok(None);
+        };
         // With the user's own authorization a request for a token would be refused.
         let body = json!({"username": username, "password": password});
         let answer = self.server.post_with("/auth/token", &[("authorization", "")], &body);

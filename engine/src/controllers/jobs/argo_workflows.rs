@@ -43,9 +43,12 @@ impl ArgoWorkflows {
         if !self.route.service_account.is_empty() {
             spec["serviceAccountName"] = json!(self.route.service_account);
         }
-        let mut workflow = DynamicObject::new(&place.name, &WORKFLOW.resource()).within(&place.namespace).data(json!({"spec": spec}));
+        let mut workflow = DynamicObject::new(&place.name, &WORKFLOW.resource())
+            .within(&place.namespace)
+            .data(json!({"spec": spec}));
         let facts = rest::facts(order).into_iter();
-        let facts = facts.map(|(key, value)| (format!("foreshock.io/{}", key.replace('_', "-")), value)).collect();
+        let facts =
+            facts.map(|(key, value)| (format!("foreshock.io/{}", key.replace('_', "-")), value)).collect();
         workflow.metadata.annotations = Some(facts);
         Ok(workflow)
     }
@@ -68,7 +71,9 @@ impl Starter for ArgoWorkflows {
         let sent = serde_json::to_string(&workflow).unwrap_or_default();
         // What the API server says to it is part of what would happen.
         match self.cluster.create(&place, &workflow, true) {
-            Err(refusal) if order.rehearsal => Ok(format!("create {place} {sent}; the API server would not take it: {refusal}")),
+            Err(refusal) if order.rehearsal => {
+                Ok(format!("create {place} {sent}; the API server would not take it: {refusal}"))
+            }
             _ => Ok(format!("create {place} {sent}")),
         }
     }
@@ -86,7 +91,11 @@ impl Starter for ArgoWorkflows {
         };
         let text = |pointer: &str| workflow.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (phase, said) = (text("/status/phase"), text("/status/message"));
-        let words = format!("{place} is {}{}{said}", if phase.is_empty() { "Pending" } else { phase }, if said.is_empty() { "" } else { ": " });
+        let words = format!(
+            "{place} is {}{}{said}",
+            if phase.is_empty() { "Pending" } else { phase },
+            if said.is_empty() { "" } else { ": " }
+        );
         Ok(match phase {
             "Succeeded" => State::Succeeded(words),
             "Failed" | "Error" => State::Failed(words),

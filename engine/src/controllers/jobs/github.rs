@@ -65,7 +65,8 @@ impl Starter for Github {
             format!("{}/runs?event=workflow_dispatch&created={since}&per_page=100", self.workflow(order)?);
         let list = self.server.get(&path)?;
         let runs = list.pointer("/workflow_runs").and_then(Value::as_array).into_iter().flatten();
-        let mut ours = runs.filter(|run| text(run, "/display_title").is_some_and(|title| title.contains(&id)));
+        let mut ours =
+            runs.filter(|run| text(run, "/display_title").is_some_and(|title| title.contains(&id)));
         let actions = self.actions(order)?;
         ours.next().map(|run| Ok(format!("{actions}/runs/{}", needed(run, "/id")?))).transpose()
     }

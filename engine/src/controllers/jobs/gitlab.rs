@@ -54,7 +54,8 @@ impl Starter for Gitlab {
     fn find(&self, order: &Order) -> Result<Option<String>, Trouble> {
         let project = self.project(order)?;
         let since = jiff::Timestamp::from_second(order.signal.created_ms / 1000 - SLACK).unwrap_or_default();
-        let (since, reference) = (words::segment(&format!("{since:.0}")), words::segment(&self.route.reference));
+        let (since, reference) =
+            (words::segment(&format!("{since:.0}")), words::segment(&self.route.reference));
         let path =
             format!("{project}/pipelines?ref={reference}&source=api&updated_after={since}&per_page=100");
         for pipeline in self.server.get(&path)?.as_array().into_iter().flatten() {

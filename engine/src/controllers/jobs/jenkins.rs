@@ -45,7 +45,9 @@ impl Jenkins {
     fn form(&self, order: &Order) -> Result<String, Ended> {
         let mut parameters = words::fill_all(&self.route.parameters, order)?;
         parameters.insert(SIGNAL.to_string(), order.signal.id.to_string());
-        let pairs = parameters.iter().map(|(key, value)| format!("{}={}", words::segment(key), words::segment(value)));
+        let pairs = parameters
+            .iter()
+            .map(|(key, value)| format!("{}={}", words::segment(key), words::segment(value)));
         Ok(pairs.collect::<Vec<String>>().join("&"))
     }
 }
@@ -58,7 +60,9 @@ impl Starter for Jenkins {
         let known = "actions[parameters[name,value]]";
         let queue = self.server.get(&format!("/queue/api/json?tree=items[id,task[url],{known}]"))?;
         // Before the builds: what leaves the queue meanwhile is among them.
-        let item = of(&queue, "/items", order).filter(|item| text(item, "/task/url").is_some_and(|url| url.trim_end_matches('/').ends_with(&job)));
+        let item = of(&queue, "/items", order).filter(|item| {
+            text(item, "/task/url").is_some_and(|url| url.trim_end_matches('/').ends_with(&job))
+        });
         if let Some(item) = item {
             let queued = Some(needed(item, "/id")?);
             return Ok(Some(Build { job, queued, number: OnceLock::new() }));

@@ -56,7 +56,8 @@ impl Runs {
         let name = words::fill(&self.route.experiment, order)?;
         let path = format!("{API}/experiments/get-by-name?experiment_name={}", words::segment(&name));
         let found = self.server.find(&path, &[])?;
-        let found = found.ok_or_else(|| Trouble::Refused(format!("MLflow has no experiment {name:?}: create it")))?;
+        let found =
+            found.ok_or_else(|| Trouble::Refused(format!("MLflow has no experiment {name:?}: create it")))?;
         needed(&found, "/experiment/experiment_id")
     }
 
@@ -129,7 +130,8 @@ impl Aliases {
         let (name, alias) = (words::segment(model), words::segment(&self.route.alias));
         let path = format!("{API}/registered-models/alias?name={name}&alias={alias}");
         let found = self.server.find(&path, &[]).map_err(unread)?;
-        let missing = || Ended::Failed(format!("{model:?} has no alias {:?} in the registry", self.route.alias));
+        let missing =
+            || Ended::Failed(format!("{model:?} has no alias {:?} in the registry", self.route.alias));
         needed(&found.ok_or_else(missing)?, "/model_version/version").map_err(unread)
     }
 
@@ -141,10 +143,13 @@ impl Aliases {
             return Ok(noted);
         }
         let from = self.current(model)?;
-        let fact = |key: &str| order.signal.attributes.get(key).map_or("", |text| text.trim_start_matches('v'));
+        let fact =
+            |key: &str| order.signal.attributes.get(key).map_or("", |text| text.trim_start_matches('v'));
         if !fact("version").is_empty() && fact("version") != from {
             let (alias, blamed) = (&self.route.alias, fact("version"));
-            return Err(Ended::Failed(format!("{alias} of {model:?} is version {from} by now, not {blamed}, which is blamed")));
+            return Err(Ended::Failed(format!(
+                "{alias} of {model:?} is version {from} by now, not {blamed}, which is blamed"
+            )));
         }
         let to = match fact("to_version") {
             "" => self.below(model, &from)?,
@@ -176,12 +181,14 @@ impl Hand for Aliases {
     fn carry_out(&self, order: &Order, course: &Course) -> Result<Ended, Ended> {
         let model = words::fill(&self.route.model, order)?;
         let plan = self.plan(&model, order)?;
-        let (note, set) = (format!("{API}/registered-models/set-tag"), format!("{API}/registered-models/alias"));
+        let (note, set) =
+            (format!("{API}/registered-models/set-tag"), format!("{API}/registered-models/alias"));
         let alias = json!({"name": model, "alias": self.route.alias, "version": plan.to});
         if order.rehearsal {
             return Err(Ended::Rehearsed(rest::request(Method::Post, &set, &alias)));
         }
-        let words = format!("{} of {model:?} goes back from version {} to {}", self.route.alias, plan.from, plan.to);
+        let words =
+            format!("{} of {model:?} goes back from version {} to {}", self.route.alias, plan.from, plan.to);
         if plan.noted && self.current(&model)? == plan.to {
             return Ok(Ended::Done(format!("{words} (it did so before)")));
         }

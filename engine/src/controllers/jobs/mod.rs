@@ -156,7 +156,10 @@ impl<S: Starter> Jobs<S> {
 
     fn shown_now(&self, order: &Order, why: &str) -> Result<S::Job, Ended> {
         let found = self.0.find(order);
-        found.ok().flatten().ok_or_else(|| Ended::Unknown(format!("whether a job was started is not known: {why}")))
+        found
+            .ok()
+            .flatten()
+            .ok_or_else(|| Ended::Unknown(format!("whether a job was started is not known: {why}")))
     }
 
     /// Waits for a job that may be there to show.
@@ -180,7 +183,9 @@ impl<S: Starter> Jobs<S> {
                 Ok(State::Running(words)) => course.say(words),
                 Err(Trouble::Ended(ended)) => return Err(ended),
                 Err(Trouble::Refused(why)) => {
-                    return Ok(Ended::Unknown(format!("the job was started, and cannot be seen any more: {why}")));
+                    return Ok(Ended::Unknown(format!(
+                        "the job was started, and cannot be seen any more: {why}"
+                    )));
                 }
                 // It is watched on: what was started goes on.
                 Err(Trouble::Unreachable(why) | Trouble::Unanswered(why)) => {

@@ -51,7 +51,12 @@ impl Rest {
         self.post_with(path, &[], body)
     }
 
-    pub(super) fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Value, Trouble> {
+    pub(super) fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Value, Trouble> {
         json(self.answer(Method::Post, path, headers, body.to_string().as_bytes())?)
     }
 
@@ -73,7 +78,13 @@ impl Rest {
         })
     }
 
-    fn sent(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, Silence> {
+    fn sent(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, Silence> {
         let headers: Vec<(&str, &str)> = self.headers.iter().chain(headers).copied().collect();
         self.endpoint.send(method, path, &headers, body)
     }
@@ -116,7 +127,9 @@ pub(super) fn needed(value: &Value, pointer: &str) -> Result<String, Trouble> {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     });
-    text.ok_or_else(|| Trouble::Unanswered(format!("its answer holds no {}", pointer.trim_start_matches('/'))))
+    text.ok_or_else(|| {
+        Trouble::Unanswered(format!("its answer holds no {}", pointer.trim_start_matches('/')))
+    })
 }
 
 /// What a job is told of its signal.

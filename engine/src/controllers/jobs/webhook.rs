@@ -42,7 +42,8 @@ impl Webhook {
     fn headers(&self, order: &Order, body: &[u8]) -> Result<Vec<(&'static str, String)>, Trouble> {
         let mut headers = vec![("idempotency-key", order.signal.id.to_string())];
         if let Some(path) = &self.route.key_file {
-            let key = http::secret(path).map_err(|silence: Silence| Trouble::Unreachable(silence.into_words()))?;
+            let key =
+                http::secret(path).map_err(|silence: Silence| Trouble::Unreachable(silence.into_words()))?;
             headers.push(("x-foreshock-signature", http::signature(&key, body)));
         }
         Ok(headers)

@@ -97,7 +97,9 @@ fn roll_back(cluster: &Cluster, place: &Place, object: &Object, order: &Order) -
     }
     let Some(past) = place.kind.past else {
         let kind = place.kind.name;
-        return Err(Ended::NotOurs(format!("a {kind} keeps its past elsewhere: only Deployments and Rollouts are rolled back")));
+        return Err(Ended::NotOurs(format!(
+            "a {kind} keeps its past elsewhere: only Deployments and Rollouts are rolled back"
+        )));
     };
     if is_paused(object) {
         return Err(Ended::Failed(format!("{place} is paused: it is not rolled back until it is resumed")));
@@ -107,7 +109,9 @@ fn roll_back(cluster: &Cluster, place: &Place, object: &Object, order: &Order) -
     if revision::has_moved_on(&revisions, template, fact("version")) {
         let now = revision::names(template).into_iter().collect::<Vec<_>>().join(", ");
         let blamed = fact("version");
-        return Err(Ended::Failed(format!("{place} runs {now} by now, not {blamed}, which is blamed: nothing was changed")));
+        return Err(Ended::Failed(format!(
+            "{place} runs {now} by now, not {blamed}, which is blamed: nothing was changed"
+        )));
     }
     let Some(before) = revision::before(&revisions, fact("to_version")) else {
         return Err(Ended::Failed(format!("{place} has no revision before this one")));
@@ -137,9 +141,10 @@ fn abort(place: &Place, object: &Object, order: &Order) -> Result<Option<Planned
         (false, true) => return Ok(Some(Planned::Before(format!("{place} is aborted already")))),
         (true, false) => return Ok(Some(Planned::Before(format!("{place} is under way again already")))),
         (false, false) => (json!({"abort": true}), format!("{place} is aborted: it stays at {stable}")),
-        (true, true) => {
-            (json!({"abort": false, "promoteFull": true}), format!("{place} is taken up again and promoted to {current}"))
-        }
+        (true, true) => (
+            json!({"abort": false, "promoteFull": true}),
+            format!("{place} is taken up again and promoted to {current}"),
+        ),
     };
     let parts = wanted.as_object().into_iter().flatten();
     let steps = parts.map(|(key, value)| step("add", &format!("/status/{key}"), value.clone())).collect();
@@ -189,9 +194,8 @@ fn scale(
     if !place.kind.scales() {
         return Err(Ended::NotOurs(format!("a {} is not scaled", place.kind.name)));
     }
-    let scalers = cluster
-        .list(AUTOSCALER, &place.namespace, "")
-        .map_err(|refusal| unread(refusal, false, place))?;
+    let scalers =
+        cluster.list(AUTOSCALER, &place.namespace, "").map_err(|refusal| unread(refusal, false, place))?;
     let scaler = scalers.into_iter().find(|scaler| aims_at(scaler, place));
     let asked = order.signal.attributes.get("replicas").map_or("", String::as_str);
     let now = at(object, "/spec/replicas").as_i64().unwrap_or(1);
@@ -199,11 +203,15 @@ fn scale(
         .ok_or_else(|| Ended::Failed(format!("{asked:?} is no number of replicas: write 5, +2 or -1")))?;
     let most = i64::from(route.max_replicas);
     if !(1..=most).contains(&wanted) {
-        return Err(Ended::Failed(format!("{place} would run {wanted} replicas: the route allows 1 to {most}")));
+        return Err(Ended::Failed(format!(
+            "{place} would run {wanted} replicas: the route allows 1 to {most}"
+        )));
     }
     let Some(scaler) = scaler else {
         let words = format!("{place} runs {wanted} replicas, not {now}");
-        return Ok(Change::new(place, object, words, vec![step("add", "/spec/replicas", json!(wanted))]).planned());
+        return Ok(
+            Change::new(place, object, words, vec![step("add", "/spec/replicas", json!(wanted))]).planned()
+        );
     };
     let name = scaler.metadata.name.clone().unwrap_or_default();
     let scaler_place = Place { kind: AUTOSCALER, namespace: place.namespace.clone(), name };
@@ -216,12 +224,15 @@ fn scale(
         return Err(Ended::Failed(format!("{scaler_place} is managed by {kind} {owner}: change that one")));
     }
     let bound = |field: &str| at(&scaler, field).as_i64();
-    let (least, most) = (bound("/spec/minReplicas").unwrap_or(1), bound("/spec/maxReplicas").unwrap_or(i64::MAX));
+    let (least, most) =
+        (bound("/spec/minReplicas").unwrap_or(1), bound("/spec/maxReplicas").unwrap_or(i64::MAX));
     if wanted > most {
         return Err(Ended::Failed(format!("{scaler_place} allows at most {most} replicas, not {wanted}")));
     }
     if wanted < now {
-        return Err(Ended::Failed(format!("{scaler_place} decides when {place} runs fewer than {now} replicas")));
+        return Err(Ended::Failed(format!(
+            "{scaler_place} decides when {place} runs fewer than {now} replicas"
+        )));
     }
     if wanted <= least {
         return Ok(Planned::Before(format!("{scaler_place} keeps at least {least} replicas already")));

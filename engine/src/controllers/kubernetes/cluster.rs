@@ -84,8 +84,11 @@ impl Cluster {
         let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
         let mut known = match &config.kubeconfig {
             Some(path) => {
-                let read = kube::config::Kubeconfig::read_from(path).map_err(|error| unknown(error.to_string()))?;
-                Config::from_custom_kubeconfig(read, &options).await.map_err(|error| unknown(error.to_string()))?
+                let read =
+                    kube::config::Kubeconfig::read_from(path).map_err(|error| unknown(error.to_string()))?;
+                Config::from_custom_kubeconfig(read, &options)
+                    .await
+                    .map_err(|error| unknown(error.to_string()))?
             }
             None if context.is_some() => {
                 Config::from_kubeconfig(&options).await.map_err(|error| unknown(error.to_string()))?
@@ -145,7 +148,12 @@ impl Cluster {
     }
 
     /// Makes an object; [`Refusal::Changed`] where there is one of that name.
-    pub(in super::super) fn create(&self, place: &Place, object: &Object, dry_run: bool) -> Result<Object, Refusal> {
+    pub(in super::super) fn create(
+        &self,
+        place: &Place,
+        object: &Object,
+        dry_run: bool,
+    ) -> Result<Object, Refusal> {
         let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_string()) };
         self.runtime.block_on(self.api(place).create(&params, object)).map_err(refusal)
     }
@@ -160,10 +168,16 @@ fn refusal(error: Error) -> Refusal {
     let status = match error {
         Error::Api(status) => status,
         // A request that cannot be made, or credentials that cannot be had.
-        Error::BuildRequest(_) | Error::Auth(_) | Error::SerdeError(_) => return Refusal::Refused(error.to_string()),
+        Error::BuildRequest(_) | Error::Auth(_) | Error::SerdeError(_) => {
+            return Refusal::Refused(error.to_string());
+        }
         other => {
             let why = root(&other);
-            return if never_connected(&other) { Refusal::Unreachable(why) } else { Refusal::Unanswered(why) };
+            return if never_connected(&other) {
+                Refusal::Unreachable(why)
+            } else {
+                Refusal::Unanswered(why)
+            };
         }
     };
     match status.code {

@@ -22,7 +22,11 @@ pub(super) fn token(object: &Object, order: &Order) -> Option<u64> {
 }
 
 /// The annotations of an object with the mark of an order among them.
-pub(super) fn marked(object: &Object, mut annotations: serde_json::Map<String, Value>, order: &Order) -> Value {
+pub(super) fn marked(
+    object: &Object,
+    mut annotations: serde_json::Map<String, Value>,
+    order: &Order,
+) -> Value {
     let own = format!("{}:{}", order.signal.id, order.fencing_token);
     let earlier = marks(object).take(REMEMBERED - 1).map(str::to_string);
     let all = std::iter::once(own).chain(earlier).collect::<Vec<String>>().join(" ");
@@ -38,7 +42,11 @@ pub(super) fn annotations(object: &Object) -> serde_json::Map<String, Value> {
 }
 
 /// Steps of a patch that holds only for the object as it was read, and marks it.
-pub(super) fn steps(object: &Object, annotations: serde_json::Map<String, Value>, order: &Order) -> [Value; 2] {
+pub(super) fn steps(
+    object: &Object,
+    annotations: serde_json::Map<String, Value>,
+    order: &Order,
+) -> [Value; 2] {
     let version = json!(object.metadata.resource_version);
     // `add` replaces what is there.
     [

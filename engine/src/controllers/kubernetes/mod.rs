@@ -50,7 +50,9 @@ impl Workloads {
         let name = words::fill(self.route.name.as_deref().unwrap_or("{{ name }}"), order)?;
         for (what, text) in [("namespace", &namespace), ("name", &name)] {
             if !words::is_object_name(text) {
-                return Err(Ended::Failed(format!("{text:?} is no {what} of Kubernetes: say in the route which it is")));
+                return Err(Ended::Failed(format!(
+                    "{text:?} is no {what} of Kubernetes: say in the route which it is"
+                )));
             }
         }
         Ok(Place { kind: Kind::of(self.route.kind), namespace, name })

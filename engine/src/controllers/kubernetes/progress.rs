@@ -72,7 +72,8 @@ fn stateful_set(object: &Object) -> Progress {
         under_way(ready, wanted, "replicas are ready")
     } else if updated < wanted - partition {
         under_way(updated, wanted - partition, "replicas are of the new template")
-    } else if partition == 0 && at(object, "/status/updateRevision") != at(object, "/status/currentRevision") {
+    } else if partition == 0 && at(object, "/status/updateRevision") != at(object, "/status/currentRevision")
+    {
         under_way(updated, wanted, "replicas are of the new template")
     } else {
         Progress::Through

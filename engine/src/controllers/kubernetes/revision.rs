@@ -34,7 +34,9 @@ impl Revision {
         let own = |key: &String| past.own.contains(&key.as_str());
         let mut annotations = mark::annotations(object);
         annotations.retain(|key, _| own(key));
-        annotations.extend(self.annotations.iter().filter(|(key, _)| !own(key)).map(|(k, v)| (k.clone(), v.clone())));
+        annotations.extend(
+            self.annotations.iter().filter(|(key, _)| !own(key)).map(|(k, v)| (k.clone(), v.clone())),
+        );
         annotations
     }
 }
@@ -58,7 +60,8 @@ pub(super) fn revisions(
 
 /// The one to go back to: that which names `to_version`, if one does, else the one before the latest.
 pub(super) fn before<'a>(revisions: &'a [Revision], to_version: &str) -> Option<&'a Revision> {
-    let named = |revision: &&Revision| !to_version.is_empty() && names(&revision.template).contains(to_version);
+    let named =
+        |revision: &&Revision| !to_version.is_empty() && names(&revision.template).contains(to_version);
     revisions.iter().find(named).or_else(|| revisions.get(1))
 }
 
@@ -104,9 +107,9 @@ fn revision(set: &Object, past: Past) -> Option<Revision> {
 /// Whether an object is made by another's controller.
 fn is_of(set: &Object, owner: &Object) -> bool {
     let owners = set.metadata.owner_references.iter().flatten();
-    owners.filter(|reference| reference.controller == Some(true)).any(|reference| {
-        owner.metadata.uid.as_ref() == Some(&reference.uid)
-    })
+    owners
+        .filter(|reference| reference.controller == Some(true))
+        .any(|reference| owner.metadata.uid.as_ref() == Some(&reference.uid))
 }
 
 /// A selector as it stands in a query.

@@ -139,7 +139,8 @@ fn errors_say_what_to_type_next() {
         (&endpoint, "incidents get seven", 2, "give 16 hexadecimal digits"),
         (&endpoint, "signals approve 0000000000000001 --by ann", 2, "see `foreshock signals list`"),
         (&endpoint, "incidents ack 0000000000000001", 2, "--by"),
-        (&endpoint, "controller deploy", 64, "only --dry-run exists"),
+        (&endpoint, "controller retrain", 64, "say with --config FILE where the signals go"),
+        (&endpoint, "controller deploy --config /nowhere", 64, "cannot read /nowhere"),
         (&endpoint, "controller deploy --dry-run --scope x", 64, "write key=value"),
     ] {
         let arguments: Vec<&str> = arguments.split(' ').collect();

@@ -90,10 +90,10 @@ fn done_before(place: &Place, object: &Object, order: &Order) -> Result<Option<P
 /// As `kubectl rollout undo`: the template and the annotations of the revision before. A canary that is under way is aborted instead.
 fn roll_back(cluster: &Cluster, place: &Place, object: &Object, order: &Order) -> Result<Planned, Ended> {
     let fact = |key: &str| order.signal.attributes.get(key).map_or("", String::as_str);
-    if place.kind.is_rollout() {
-        if let Some(planned) = abort(place, object, order)? {
-            return Ok(planned);
-        }
+    if place.kind.is_rollout()
+        && let Some(planned) = abort(place, object, order)?
+    {
+        return Ok(planned);
     }
     let Some(past) = place.kind.past else {
         let kind = place.kind.name;

@@ -1,4 +1,5 @@
-//! Models as their telemetry shows them: inputs whose histograms spread otherwise are an incident of the model.
+//! Models as their telemetry shows them: inputs whose histograms spread otherwise are an incident of the model; so are answers that are
+//! wrong more often, and categories that come otherwise.
 
 use std::{fs, path::Path, process::Command};
 
@@ -53,8 +54,12 @@ fn message(tick: i64, is_drifting: bool) -> Value {
 
 /// The incidents of a model whose inputs drift, or do not.
 fn incidents(folder: &Path, is_drifting: bool) -> Vec<Value> {
-    let (input, output) = (folder.join("telemetry.jsonl"), folder.join("incidents.ndjson"));
     let lines: String = (0..TICKS).map(|tick| message(tick, is_drifting).to_string() + "\n").collect();
+    replayed(folder, &lines)
+}
+
+fn replayed(folder: &Path, lines: &str) -> Vec<Value> {
+    let (input, output) = (folder.join("telemetry.jsonl"), folder.join("incidents.ndjson"));
     fs::write(&input, lines).expect("written");
     let ran = Command::new(env!("CARGO_BIN_EXE_foreshock"))
         .arg("replay")
@@ -89,4 +94,68 @@ fn inputs_that_spread_otherwise_are_told_soon_although_their_mean_stays() {
     let index = anomaly["value"].as_f64().expect("a number");
     assert!((0.1..2.0).contains(&index) && anomaly["expected"] == 0.0, "{anomaly}");
     assert_eq!(first["suspects"][0]["entity"]["name"], "ranker", "{first}");
+}
+
+/// What changes in the answers of a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Change {
+    Nothing,
+    /// Who asks comes from elsewhere.
+    Categories,
+    /// One group's answers are wrong more often.
+    Errors,
+    /// What is called likely comes about less often.
+    Calibration,
+}
+
+/// Twenty answers of a tick.
+fn answers(tick: i64, change: Change) -> String {
+    let is = |wanted: Change| change == wanted && tick >= CHANGED;
+    let answer = |at: i64| {
+        let draw = |part: i64| uniform(tick, 8 * at + part);
+        let home = if is(Change::Categories) { 0.3 } else { 0.7 };
+        let country = if draw(0) < home { "de" } else { "fr" };
+        let group = if draw(1) < 0.5 { "a" } else { "b" };
+        let score = (draw(2) * 100.0).round() / 100.0;
+        let happens = if is(Change::Calibration) { 0.6 * score } else { score };
+        let label = draw(3) < happens;
+        let wrong = if is(Change::Errors) && group == "b" { 0.35 } else { 0.05 };
+        let prediction = if draw(4) < wrong { !label } else { label };
+        let time_ms = (BEGIN_S + 10 * tick) * 1000 + 400 * at;
+        let answer = json!({
+            "time": time_ms, "model": "ranker", "version": "3", "inputs": {"age": 20.0 + 40.0 * draw(5), "country": country},
+            "prediction": prediction, "score": score, "label": label, "group": group,
+        });
+        answer.to_string() + "\n"
+    };
+    (0..20).map(answer).collect()
+}
+
+#[test]
+fn answers_that_change_are_an_incident_of_the_model_that_says_which_slice() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (change, title, series) in [
+        (Change::Nothing, "", ""),
+        (
+            Change::Categories,
+            "ranker: drifting",
+            "model.input.country:drift{model.name=ranker,model.version=3}",
+        ),
+        (Change::Errors, "ranker: failing", "{model.group.group=b,model.name=ranker,model.version=3}"),
+        (Change::Calibration, "ranker: drifting", "model.calibration"),
+    ] {
+        let lines: String = (0..TICKS).map(|tick| answers(tick, change)).collect();
+        let told = replayed(folder.path(), &lines);
+        let Some(first) = told.first() else {
+            assert_eq!(change, Change::Nothing, "nothing is told");
+            continue;
+        };
+        assert_eq!(first["title"], title, "{change:?}");
+        let after_s = first["opened_ms"].as_i64().expect("a time") / 1000 - (BEGIN_S + 10 * CHANGED);
+        assert!((0..=300).contains(&after_s), "{change:?}: {after_s} s after the change");
+        let last = told.last().expect("it goes on");
+        let members = last["members"].as_array().expect("members").iter();
+        let named: Vec<&str> = members.filter_map(|member| member["anomaly"]["series"].as_str()).collect();
+        assert!(named.iter().any(|name| name.contains(series)), "{change:?}: {named:?}");
+    }
 }

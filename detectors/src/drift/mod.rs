@@ -53,6 +53,8 @@ pub struct DriftScore {
     pub since: f64,
     /// Population stability index between the outcomes before and since the likeliest change, bias taken out.
     pub psi: f64,
+    /// Kolmogorov-Smirnov distance between the same, in [0, 1]: by categories in their order, it says something where they have one.
+    pub ks: f64,
     /// Whether enough was seen to tell a change.
     pub warm: bool,
 }
@@ -124,7 +126,7 @@ impl Drift {
         since.fill(0.0);
         let last = since.len() - 1;
         let all = evidence::all(before);
-        let (mut sum, mut best, mut better) = (0.0, (f64::MIN, 0.0, 0.0), (BETTER, 0));
+        let (mut sum, mut best, mut better) = (0.0, (f64::MIN, 0.0, 0.0, 0.0), (BETTER, 0));
         for (index, bucket) in self.window.newest_first() {
             for ((since, before), count) in since.iter_mut().zip(before.iter_mut()).zip(bucket) {
                 *since += count;
@@ -148,7 +150,7 @@ impl Drift {
             // A bucket of many outcomes stands for as many places; overflow is far beyond any alarm.
             sum += bucket.iter().sum::<f64>() * crate::kernels::math::exp(factor.min(300.0));
             if factor > best.0 {
-                best = (factor, rows_since, psi(before, since));
+                best = (factor, rows_since, psi(before, since), ks(before, since));
             }
         }
         if better.1 > 0 {
@@ -161,7 +163,7 @@ impl Drift {
         let nlp = ln(sum);
         let matters = self.is_errors || best.2 >= self.config.least_psi;
         let alarm = matters && nlp >= ln(self.config.false_alarm_every);
-        DriftScore { nlp, score: score_of(nlp), alarm, since: best.1, psi: best.2, warm }
+        DriftScore { nlp, score: score_of(nlp), alarm, since: best.1, psi: best.2, ks: best.3, warm }
     }
 
     /// The state: the level of each bucket, oldest first, and their counts one bucket after the other.
@@ -205,6 +207,21 @@ impl Drift {
     }
 }
 
+/// Kolmogorov-Smirnov distance of two sets of counts of ordered categories: how far their distribution functions are apart at most, at the
+/// edges of the categories. 0 where one of them is empty.
+pub fn ks(before: &[f64], since: &[f64]) -> f64 {
+    let (all_before, all_since) = (before.iter().sum::<f64>(), since.iter().sum::<f64>());
+    if all_before <= 0.0 || all_since <= 0.0 {
+        return 0.0;
+    }
+    let (mut apart, mut most) = (0.0, 0.0_f64);
+    for (before, since) in before.iter().zip(since) {
+        apart += since / all_since - before / all_before;
+        most = most.max(apart.abs());
+    }
+    most.min(1.0)
+}
+
 /// Population stability index of two sets of counts, half an outcome added to each so that none is nothing, less what it is on average by
 /// chance where nothing changed (Yurdakul & Naranjo 2020).
 pub fn psi(before: &[f64], since: &[f64]) -> f64 {
@@ -217,4 +234,22 @@ pub fn psi(before: &[f64], since: &[f64]) -> f64 {
         .map(|(before, since)| (since - before) * ln(since / before))
         .sum();
     (index - (before.len() as f64 - 1.0) * (1.0 / all_before + 1.0 / all_since)).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ks;
+
+    #[test]
+    fn the_distance_is_that_of_the_distribution_functions() {
+        for (before, since, distance) in [
+            ([10.0, 10.0, 0.0, 0.0], [0.0, 0.0, 5.0, 5.0], 1.0),
+            ([10.0, 10.0, 10.0, 10.0], [1.0, 1.0, 1.0, 1.0], 0.0),
+            // 0.4 - 0.25, 0.6 - 0.5, 0.8 - 0.75.
+            ([1.0, 1.0, 1.0, 1.0], [4.0, 2.0, 2.0, 2.0], 0.15),
+            ([0.0; 4], [1.0; 4], 0.0),
+        ] {
+            assert!((ks(&before, &since) - distance).abs() < 1e-12, "{before:?} {since:?}");
+        }
+    }
 }

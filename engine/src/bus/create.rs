@@ -77,7 +77,9 @@ impl Bus {
         let Suspect { entity, weight, reasons, .. } = suspect;
         let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
         let id = Id::of(&["signal", &facts.id.to_string(), &policy.name, policy.action.name()]);
-        let own = self.attributes(target, change).into_iter();
+        let evidence = Some(facts.signs.join("; ")).filter(|signs| !signs.is_empty());
+        let evidence = evidence.map(|signs| ("evidence".to_string(), signs));
+        let own = self.attributes(target, change).into_iter().chain(evidence);
         Ok(RemediationSignal {
             state,
             attributes: own.chain(policy.parameters.clone()).collect(),

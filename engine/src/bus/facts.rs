@@ -44,6 +44,25 @@ impl fmt::Display for Evidence {
     }
 }
 
+/// What signals show of what was seen: so many members, so many characters of each.
+const MOST_SIGNS: usize = 3;
+const LONGEST_SIGN: usize = 240;
+
+/// What was seen of the cause, the strongest first; where nothing was seen of it, of the others.
+fn signs<'a>(members: impl Iterator<Item = &'a Anomaly>, suspect: Option<&Suspect>) -> Vec<String> {
+    let mut members: Vec<&Anomaly> = members.collect();
+    let is_elsewhere = |anomaly: &Anomaly| suspect.is_some_and(|suspect| !suspect.entity.is(&anomaly.entity));
+    members.sort_by(|a, b| {
+        is_elsewhere(a).cmp(&is_elsewhere(b)).then(b.neg_log_p.total_cmp(&a.neg_log_p)).then(a.id.cmp(&b.id))
+    });
+    let sign = |anomaly: &&Anomaly| match anomaly.explanation.as_str() {
+        "" => anomaly.series.clone(),
+        explanation => format!("{}: {explanation}", anomaly.series),
+    };
+    let signs = members.iter().take(MOST_SIGNS).map(sign);
+    signs.map(|sign| sign.chars().take(LONGEST_SIGN).collect()).collect()
+}
+
 /// Members of an incident whose state is remembered.
 const MOST_MEMBERS: usize = 256;
 
@@ -71,6 +90,8 @@ pub(super) struct Facts {
     pub(super) affected: u32,
     pub(super) evidence: BTreeSet<Evidence>,
     pub(super) kind: IncidentKind,
+    /// What was seen, as signals tell it.
+    pub(super) signs: Vec<String>,
     /// What is abnormal now, as people read it.
     pub(super) active: BTreeMap<Id, String>,
     /// What was already said about policies that made no signal.
@@ -97,6 +118,7 @@ impl Facts {
             affected: entities.len() as u32,
             evidence: members.clone().map(Evidence::of).collect(),
             kind: kind(members.clone().map(|anomaly| anomaly.kind)),
+            signs: signs(members.clone(), suspect.as_ref()),
             active: members
                 .filter(|anomaly| anomaly.active)
                 .map(|anomaly| (anomaly.id, format!("{} of {}", anomaly.measure, anomaly.entity)))

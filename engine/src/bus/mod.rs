@@ -90,7 +90,7 @@ struct Saved {
 }
 
 const NAME: &str = "bus";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 impl Bus {
     /// A bus without signals. It observes only, until a tick says that the engine has caught up.

@@ -185,7 +185,8 @@ impl Reason {
 }
 
 /// Attributes that the engine gives a signal itself.
-pub(super) const RESERVED: [&str; 6] = ["kind", "name", "namespace", "change_id", "version", "to_version"];
+pub(super) const RESERVED: [&str; 7] =
+    ["kind", "name", "namespace", "change_id", "version", "to_version", "evidence"];
 
 /// CDEvents' name for going back to an earlier version.
 const ROLLED_BACK: &str = "service.rolledback";

@@ -36,7 +36,7 @@ mod windows;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use access::{AccessConfig, CertificateConfig, JwtConfig, ServerTls, TokenConfig};
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
@@ -243,21 +243,14 @@ const MOST_THREADS: usize = 256;
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: name.clone(), source })?;
+        let (name, text) = text_of(path)?;
         Config::parse(&name, &text)
     }
 
     /// Reads and checks a text; `name` stands in errors.
     pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
         let only_comments = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#'));
-        let config: Config = if only_comments {
-            Config::default()
-        } else {
-            serde_path_to_error::deserialize(serde_yaml_ng::Deserializer::from_str(text))
-                .map_err(|source| ConfigError::Yaml { path: name.to_string(), source })?
-        };
+        let config: Config = if only_comments { Config::default() } else { from_yaml(name, text)? };
         config.check()?;
         Ok(config)
     }
@@ -326,6 +319,21 @@ impl Listen {
             "{address} is open to the network {open}, or set `insecure: true` beside it if the network sees to that"
         ))
     }
+}
+
+/// A file's name as errors show it, and what it holds.
+pub(crate) fn text_of(path: &Path) -> Result<(String, String), ConfigError> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(source) => Err(ConfigError::Read { path: name, source }),
+    }
+}
+
+/// What a text says; errors name the field.
+pub(crate) fn from_yaml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ConfigError> {
+    serde_path_to_error::deserialize(serde_yaml_ng::Deserializer::from_str(text))
+        .map_err(|source| ConfigError::Yaml { path: name.to_string(), source })
 }
 
 /// JSON Schema of the configuration.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::words;
 use crate::{
-    config::{ConfigError, Duration, Target},
+    config::{ConfigError, Duration, Target, from_yaml, text_of},
     types::Action,
 };
 
@@ -329,17 +329,13 @@ pub(super) enum Destination<'a> {
 impl ControllerConfig {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<ControllerConfig, ConfigError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: name.clone(), source })?;
+        let (name, text) = text_of(path)?;
         ControllerConfig::parse(&name, &text)
     }
 
     /// Reads and checks a text; `name` stands in errors.
     pub fn parse(name: &str, text: &str) -> Result<ControllerConfig, ConfigError> {
-        let config: ControllerConfig =
-            serde_path_to_error::deserialize(serde_yaml_ng::Deserializer::from_str(text))
-                .map_err(|source| ConfigError::Yaml { path: name.to_string(), source })?;
+        let config: ControllerConfig = from_yaml(name, text)?;
         config.check()?;
         Ok(config)
     }

@@ -13,7 +13,7 @@ use foreshock_proto::v1::{
     Ack, BusMessage, ControllerMessage, Lease, Nack, Outcome, OutcomeStatus, Progress,
     bus_message::Message as Said, controller_message::Message,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tonic::{Status, Streaming};
 
 use super::{Course, Ended, Hand, Order, config::FollowConfig};
@@ -112,20 +112,25 @@ impl Session {
         heard: &mut Streaming<BusMessage>,
         news: &mut impl FnMut(News<'_>),
     ) -> Gone {
+        // However much is heard meanwhile, leases are renewed in time.
+        let mut renewed = Instant::now();
         let gone = loop {
-            let renewal = tokio::time::sleep(self.renewal);
+            let due = renewed + self.renewal;
             let went_on = tokio::select! {
                 biased;
                 Some((id, ended)) = self.ended.recv() => {
                     let message = self.end(id, ended, news);
                     send(say, message).await
                 }
+                () = tokio::time::sleep_until(due) => {
+                    renewed = Instant::now();
+                    self.renew(say).await
+                }
                 message = heard.message() => match message {
                     Ok(Some(message)) => self.hear(message, say, news).await,
                     Ok(None) => ControlFlow::Break(Gone::Away(None)),
                     Err(status) => ControlFlow::Break(Gone::Away(Some(status))),
                 },
-                () = renewal => self.renew(say).await,
             };
             if let ControlFlow::Break(gone) = went_on {
                 break gone;
@@ -139,7 +144,7 @@ impl Session {
 
     /// Waits until it is worth another attempt, while the work goes on.
     pub(crate) async fn wait(&mut self, time: Duration, news: &mut impl FnMut(News<'_>)) {
-        let until = tokio::time::Instant::now() + time;
+        let until = Instant::now() + time;
         loop {
             tokio::select! {
                 biased;

@@ -59,6 +59,9 @@ const TROUBLE: &[&str] = &[
     "retries",
 ];
 
+/// What models take in and give; their errors count as those of anything.
+const MODELS: &[&str] = &["model.input", "model.prediction", "model.score", "model.calibration"];
+
 fn has(measure: &str, words: &[&str]) -> bool {
     words.iter().any(|word| measure.contains(word))
 }
@@ -114,9 +117,13 @@ fn of_entity(attribution: &[(String, f64)]) -> Symptom {
 }
 
 fn of_measure(measure: &str, rises: bool) -> Symptom {
-    if has(measure, &["model.input", "model.prediction"]) {
-        // Whatever the feature is named.
-        Symptom::Drifting
+    if has(measure, MODELS) {
+        // Whatever the feature is named. How often a model is asked is traffic.
+        match measure.ends_with(":rate") {
+            true if rises => Symptom::Traffic,
+            true => Symptom::Unknown,
+            false => Symptom::Drifting,
+        }
     } else if has(measure, TROUBLE) {
         if rises { Symptom::Failing } else { Symptom::Traffic }
     } else if has(measure, &["model."]) {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::webhooks::WEBHOOK;
+use super::{inferences, webhooks::WEBHOOK};
 use crate::types::Record;
 
 /// How a record is encoded.
@@ -27,6 +27,8 @@ pub enum Encoding {
     JsonLines,
     /// One log line as plain text.
     Text,
+    /// One answer of a model as a JSON object: what it was asked, and the truth where that is known.
+    Inferences,
     /// A CloudEvent, structured or binary; CDEvents among them.
     CloudEvents,
     /// What a webhook was sent, as the engine keeps it (`webhooks`).
@@ -86,6 +88,8 @@ fn by_keys(payload: &[u8]) -> Option<Encoding> {
         Some(Encoding::OtlpJson)
     } else if has("specversion") {
         Some(Encoding::CloudEvents)
+    } else if inferences::is_one(object) {
+        Some(Encoding::Inferences)
     } else if has("labels") && has("name") && has("value") {
         Some(Encoding::PrometheusJson)
     } else if has("message") || has("msg") || has("log") || has("body") {

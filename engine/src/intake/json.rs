@@ -36,7 +36,7 @@ pub(super) fn otlp(payload: &[u8]) -> Result<(Encoding, Vec<u8>), Refusal> {
     }
 }
 
-fn first_text<'a>(object: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
+pub(super) fn first_text<'a>(object: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
     keys.iter().find_map(|key| object.get(*key)?.as_str())
 }
 
@@ -66,7 +66,7 @@ pub(super) fn lines(
 }
 
 /// Text, or an epoch.
-fn time_ns(value: &Value) -> Option<i64> {
+pub(super) fn time_ns(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => parse_time_ns(text),
         Value::Number(number) => epoch_ns(number.as_f64()?, number.as_i64()),

@@ -6,6 +6,7 @@
 //! * `wire`: the protobuf wire format, borrowed
 //! * `metrics`, `logs`, `spans`: OTLP
 //! * `json`: OTLP JSON, JSON lines, prometheus-kafka-adapter
+//! * `inferences`: answers of models
 //! * `events`: CloudEvents and CDEvents
 //! * `webhooks`, `alerts`: what other systems send over HTTP
 //! * `redact`: what must not be kept
@@ -16,6 +17,7 @@ mod alerts;
 mod choose;
 mod events;
 mod identity;
+mod inferences;
 mod json;
 mod logs;
 mod metrics;
@@ -179,6 +181,7 @@ impl Intake {
                 let Intake { topic, streams, rows, redactor, .. } = self;
                 logs::text(record, topic, streams, rows, redactor)?;
             }
+            Encoding::Inferences => inferences::push(record, &mut self.streams, &mut self.rows)?,
             Encoding::CloudEvents => {
                 return Ok(Told { changes: vec![events::change(record)?], ..Told::default() });
             }

@@ -20,7 +20,8 @@ pub enum Format {
     Ndjson,
     /// Parquet: a column of times and one column per series.
     Parquet,
-    /// One OTLP JSON request per line (metrics, logs or spans), as the Collector's file exporter writes them, or one CloudEvent.
+    /// One OTLP JSON request per line (metrics, logs or spans), as the Collector's file exporter writes them, one CloudEvent, or one answer
+    /// of a model.
     Otlp,
     /// A plain text log.
     Text,
@@ -111,6 +112,10 @@ fn recognise(start: &[u8], keys: &[String], extension: &str) -> Option<Format> {
         "csv" => Some(Format::Csv),
         "log" => Some(Format::Text),
         _ if keys.iter().any(|key| OTLP.contains(&key.as_str())) => Some(Format::Otlp),
+        // The answers of models are read as they are from Kafka.
+        _ if ["model", "inputs"].iter().all(|known| keys.iter().any(|key| key == known)) => {
+            Some(Format::Otlp)
+        }
         "ndjson" | "jsonl" => Some(Format::Ndjson),
         _ if !keys.is_empty() => Some(Format::Ndjson),
         "json" => None,
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn formats_are_known_by_their_beginning_and_their_extension() {
-        let cases: [(&str, &[u8], Option<Format>); 13] = [
+        let cases: [(&str, &[u8], Option<Format>); 14] = [
             ("a.csv", b"timestamp,value\n", Some(Format::Csv)),
             ("a.txt", b"timestamp,value\n", Some(Format::Csv)),
             ("a.csv", b"", Some(Format::Csv)),
@@ -228,6 +233,7 @@ mod tests {
             ("a", b"{\"resourceSpans\":[{\"resource\":", Some(Format::Otlp)),
             ("a.jsonl", b"{\"resourceMetrics\":[]}\n", Some(Format::Otlp)),
             ("a.jsonl", b"{\"id\":\"1\",\"specversion\":\"1.0\"}\n", Some(Format::Otlp)),
+            ("a.jsonl", b"{\"model\":\"ranker\",\"inputs\":{}}\n", Some(Format::Otlp)),
             ("a", b"PAR1\0\0", Some(Format::Parquet)),
             ("a.png", b"\x89PNG\r\n\x1a\n\0\0", None),
             ("a.json", b"[{\"timestamp\":1}]", None),

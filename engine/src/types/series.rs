@@ -172,6 +172,12 @@ pub enum StreamKind {
         /// Whom the span calls, where it says so.
         peer: Option<Arc<Entity>>,
     },
+    /// What was seen of a model, each value by itself: rate, mean and quantiles over all streams, drift.
+    Observations,
+    /// The same of what is 0 or 1: rate and share, drift.
+    Outcomes,
+    /// The same of one of a few categories, 0 to 8: rate, drift.
+    Categories,
 }
 
 impl StreamKind {
@@ -185,6 +191,9 @@ impl StreamKind {
             StreamKind::DeltaHistogram => "delta histogram",
             StreamKind::Logs => "log",
             StreamKind::Spans { .. } => "span",
+            StreamKind::Observations => "observations",
+            StreamKind::Outcomes => "outcomes",
+            StreamKind::Categories => "categories",
         }
     }
 }

@@ -12,6 +12,7 @@ use foreshock::bus::Event;
 use super::{
     commands::{Running, fine},
     double::{Double, automatic, incident},
+    venv,
 };
 
 #[test]
@@ -112,41 +113,37 @@ impl Language {
     /// Installs what is needed in the target folder, once; or says what is missing.
     fn ready(self) -> Result<Ready, String> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.folder);
-        let failed = |error: std::io::Error| format!("cannot use {folder:?}: {error}");
-        std::fs::create_dir_all(&folder).map_err(failed)?;
-        // One test run at a time makes it.
-        let lock = File::create(folder.join("lock")).map_err(failed)?;
-        lock.lock().map_err(failed)?;
         let needs = self.fixtures().join(self.needs);
-        let wanted = std::fs::read_to_string(&needs).unwrap();
-        let done = folder.join("installed.txt");
-        if !std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-            self.install(&folder, &needs)?;
-            std::fs::write(done, wanted).unwrap();
-        }
-        if self.folder == "node" {
-            // Node looks for packages beside the script.
-            for entry in std::fs::read_dir(self.fixtures()).map_err(failed)? {
-                let path = entry.map_err(failed)?.path();
-                if path.extension().is_some_and(|extension| extension == "js") {
-                    std::fs::copy(&path, folder.join(path.file_name().expect("a file"))).map_err(failed)?;
-                }
-            }
+        match self.folder {
+            "node" => self.install_packages(&folder, &needs)?,
+            _ => drop(venv::venv(self.folder, &needs)?),
         }
         Ok(Ready { language: self, folder })
     }
 
-    fn install(self, folder: &Path, needs: &Path) -> Result<(), String> {
-        if self.folder == "node" {
-            std::fs::copy(needs, folder.join(self.needs)).map_err(|error| error.to_string())?;
-            return run(Command::new("npm")
+    /// Node looks for packages beside the script, so that the scripts are copied to where those are.
+    fn install_packages(self, folder: &Path, needs: &Path) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("cannot use {folder:?}: {error}");
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        // One test run at a time makes it.
+        let lock = File::create(folder.join("lock")).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let wanted = std::fs::read_to_string(needs).map_err(failed)?;
+        let done = folder.join("installed.txt");
+        if !std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+            std::fs::copy(needs, folder.join(self.needs)).map_err(failed)?;
+            run(Command::new("npm")
                 .args(["install", "--silent", "--no-fund", "--no-audit"])
-                .current_dir(folder));
+                .current_dir(folder))?;
+            std::fs::write(done, wanted).map_err(failed)?;
         }
-        let venv = folder.join("venv");
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        let python = venv.join("bin/python");
-        run(Command::new(python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(needs))
+        for entry in std::fs::read_dir(self.fixtures()).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "js") {
+                std::fs::copy(&path, folder.join(path.file_name().expect("a file"))).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 }
 

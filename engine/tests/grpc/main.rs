@@ -10,3 +10,6 @@ mod incidents;
 mod people;
 mod security;
 mod services;
+#[path = "../support/venv.rs"]
+#[expect(dead_code, reason = "shared with the tests of controllers, which use more of it")]
+mod venv;

@@ -282,7 +282,7 @@ fn what_a_controller_is_told() {
     assert_eq!(signal.id, Id::of(&["signal", "0000000000000007", "back", "rollback"]));
     assert_eq!(signal.target, payment);
     let attributes: Vec<String> = signal.attributes.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let expected = "change_id=deploy-2 kind=service name=payment namespace=shop to_version=v1 version=v2";
+    let expected = "change_id=deploy-2 evidence=service/shop/payment span.error:ratio; service/shop/checkout log.error:rate kind=service name=payment namespace=shop to_version=v1 version=v2";
     assert_eq!(attributes.join(" "), expected);
     let expected =
         "payment: errors up; service/shop/payment is the cause with weight 0.80: it was changed just before";

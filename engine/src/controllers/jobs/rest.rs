@@ -142,7 +142,7 @@ pub(super) fn facts(order: &Order) -> BTreeMap<&'static str, String> {
         ("incident", signal.incident.to_string()),
         ("reason", signal.reason.clone()),
     ]);
-    for key in ["version", "to_version"] {
+    for key in ["version", "to_version", "evidence"] {
         let known = signal.attributes.get(key).filter(|value| !value.is_empty());
         facts.extend(known.map(|value| (key, value.clone())));
     }

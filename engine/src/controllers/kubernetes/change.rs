@@ -249,8 +249,14 @@ fn aims_at(scaler: &Object, place: &Place) -> bool {
 
 /// `5`, or `+2` and `-1` from what there is.
 fn replicas(asked: &str, now: i64) -> Option<i64> {
-    let number: i64 = asked.strip_prefix('+').unwrap_or(asked).parse().ok()?;
-    if asked.starts_with(['+', '-']) { now.checked_add(number) } else { Some(number) }
+    let digits = asked.strip_prefix(['+', '-']).unwrap_or(asked);
+    // `parse` takes a sign of its own.
+    let number: i64 = digits.starts_with(|c: char| c.is_ascii_digit()).then(|| digits.parse().ok())??;
+    match asked.chars().next() {
+        Some('+') => now.checked_add(number),
+        Some('-') => now.checked_sub(number),
+        _ => Some(number),
+    }
 }
 
 fn is_paused(object: &Object) -> bool {

@@ -4,6 +4,7 @@ use arrow::{array::AsArray as _, datatypes::Int64Type};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+mod inferences;
 mod otlp;
 mod webhooks;
 

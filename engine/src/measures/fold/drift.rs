@@ -1,7 +1,8 @@
-//! Drift of what models take in and give: each histogram of a model against its own past.
+//! Drift of what models take in and give: each of their series of observations against its own past.
 //!
-//! The first [`ENOUGH`] observations say where the tenths of them lie; from then on a drift detector watches how many fall into each tenth. The
-//! value of the tick is the population stability index since the likeliest change where a change is told, and 0 otherwise.
+//! The first [`ENOUGH`] observations say where the tenths of them lie (categories and outcomes are what they are); from then on a drift detector
+//! watches how many fall into each. The values of the tick are the population stability index and the Kolmogorov-Smirnov distance since the
+//! likeliest change where a change is told, and 0 otherwise.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,9 @@ use super::buckets::Counts;
 const ENOUGH: u64 = 500;
 /// Categories at most.
 const TENTHS: usize = 10;
-/// Histograms that are watched in a shard; more are not.
+/// Categories that observations of categories have: 0, 1, … .
+const CATEGORIES: usize = 9;
+/// Series that are watched in a shard; more are not.
 const MOST: usize = 100;
 /// Observations before a change, and since it: fewer than in a minute of a model that is used at all.
 const LEAST: (f64, f64) = (500.0, 100.0);
@@ -27,7 +30,27 @@ pub(super) struct Drifts {
     by_series: BTreeMap<u64, Watch>,
 }
 
-/// One histogram.
+/// How far what came since the likeliest change is from what came before; nothing where no change is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Told {
+    /// Population stability index.
+    pub(super) psi: f64,
+    /// Kolmogorov-Smirnov distance, by tenths.
+    pub(super) ks: f64,
+}
+
+/// What observations are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mix {
+    /// Quantities.
+    Values,
+    /// 0 or 1.
+    Outcomes,
+    /// One of a few.
+    Categories,
+}
+
+/// One series.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Watch {
     /// The latest tick.
@@ -37,8 +60,9 @@ struct Watch {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum State {
-    /// The first observations.
+    /// The first observations, in buckets or as they are.
     Gathering(Counts),
+    Sampling(Vec<f64>),
     Watching(Watched),
 }
 
@@ -62,26 +86,57 @@ struct Saved {
 }
 
 impl Drifts {
-    /// What a tick's observations of a series come to; `None` while there is nothing to hold them against.
-    pub(super) fn tell(&mut self, series: u64, counts: &Counts, tick: i64) -> Option<f64> {
-        if self.by_series.len() >= MOST && !self.by_series.contains_key(&series) {
-            return None;
-        }
-        let gathering = || Watch { tick, state: State::Gathering(Counts::default()) };
-        let watch = self.by_series.entry(series).or_insert_with(gathering);
-        watch.tick = tick;
-        match &mut watch.state {
+    /// What a tick's observations in buckets come to; `None` while there is nothing to hold them against.
+    pub(super) fn tell(&mut self, series: u64, counts: &Counts, tick: i64) -> Option<Told> {
+        let state = self.state(series, tick, || State::Gathering(Counts::default()))?;
+        match state {
             State::Gathering(first) => {
                 if first.total() == 0 || !first.add(counts) {
                     first.copy(counts);
                 }
                 if first.total() >= ENOUGH {
-                    watch.state = State::Watching(Watched::new(first.edges(TENTHS)));
+                    *state = State::Watching(Watched::new(first.edges(TENTHS)));
                 }
                 None
             }
-            State::Watching(watched) => Some(watched.tell(counts)),
+            State::Watching(watched) => Some(watched.tell(|edges, tenths| counts.by_edges(edges, tenths))),
+            State::Sampling(_) => None,
         }
+    }
+
+    /// What a tick's observations come to; `None` while there is nothing to hold them against.
+    pub(super) fn tell_values(&mut self, series: u64, mix: Mix, values: &[f64], tick: i64) -> Option<Told> {
+        let between = |categories: usize| (1..categories).map(|edge| edge as f64 - 0.5).collect();
+        let state = self.state(series, tick, || match mix {
+            Mix::Values => State::Sampling(Vec::new()),
+            Mix::Outcomes => State::Watching(Watched::new(between(2))),
+            Mix::Categories => State::Watching(Watched::new(between(CATEGORIES))),
+        })?;
+        match state {
+            State::Sampling(first) => {
+                first.extend_from_slice(values);
+                if first.len() as u64 >= ENOUGH {
+                    *state = State::Watching(Watched::new(tenths(first)));
+                }
+                None
+            }
+            State::Watching(watched) => Some(watched.tell(|edges, tenths| {
+                for value in values {
+                    tenths[edges.partition_point(|edge| edge < value)] += 1.0;
+                }
+            })),
+            State::Gathering(_) => None,
+        }
+    }
+
+    /// What is known of a series; `None`: there is no room for it.
+    fn state(&mut self, series: u64, tick: i64, begin: impl FnOnce() -> State) -> Option<&mut State> {
+        if self.by_series.len() >= MOST && !self.by_series.contains_key(&series) {
+            return None;
+        }
+        let watch = self.by_series.entry(series).or_insert_with(|| Watch { tick, state: begin() });
+        watch.tick = tick;
+        Some(&mut watch.state)
     }
 
     /// Forgets what was silent since this tick.
@@ -97,22 +152,38 @@ impl Watched {
         Watched { drift: Drift::of_mix(config, edges.len() + 1), edges, told: 0 }
     }
 
-    fn tell(&mut self, counts: &Counts) -> f64 {
+    /// Takes a tick's observations; `count` adds them to the counts between the edges.
+    fn tell(&mut self, count: impl FnOnce(&[f64], &mut [f64])) -> Told {
         let mut tenths = [0.0; TENTHS];
         let tenths = &mut tenths[..=self.edges.len()];
-        counts.by_edges(&self.edges, tenths);
+        count(&self.edges, tenths);
         let score = self.drift.tell(tenths);
         if !score.alarm {
             self.told = 0;
-            return 0.0;
+            return Told::default();
         }
         self.told += 1;
         if self.told >= ADOPTED_AFTER {
             self.told = 0;
             self.drift.begin_anew();
         }
-        score.psi
+        Told { psi: score.psi, ks: score.ks }
     }
+}
+
+/// Edges between the tenths of values; fewer where values repeat. Of values that are all one, those below and above it are told apart.
+fn tenths(values: &mut [f64]) -> Vec<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let (least, most) = (values[0], values[values.len() - 1]);
+    if least == most {
+        return vec![least.next_down(), least];
+    }
+    let mut edges: Vec<f64> =
+        (1..TENTHS).map(|part| values[(part * values.len() / TENTHS).saturating_sub(1)]).collect();
+    edges.dedup();
+    // Above the last edge there has to be something.
+    edges.retain(|edge| *edge < most);
+    if edges.is_empty() { vec![least] } else { edges }
 }
 
 impl From<Watched> for Saved {
@@ -168,7 +239,7 @@ mod tests {
         for tick in 0..12_000 {
             let value = drifts.tell(7, &observed(tick, mean(tick)), tick);
             assert_eq!(value.is_none(), tick < 5, "{tick}");
-            told.push(value.unwrap_or(0.0));
+            told.push(value.unwrap_or_default().psi);
             if tick % 1_001 == 0 {
                 let bytes = postcard::to_stdvec(&drifts).unwrap();
                 drifts = postcard::from_bytes(&bytes).unwrap();
@@ -188,7 +259,7 @@ mod tests {
             drifts.tell(series, &observed(0, 20.0), 0);
         }
         let mut last = |series| (0..20).map(|tick| drifts.tell(series, &observed(tick, 20.0), tick)).last();
-        assert_eq!((last(0), last(1_000)), (Some(Some(0.0)), Some(None)));
+        assert_eq!((last(0), last(1_000)), (Some(Some(Told::default())), Some(None)));
         drifts.forget_before(10);
         assert_eq!(drifts.by_series.len(), 1, "the others are silent");
     }
@@ -210,5 +281,38 @@ mod tests {
             Watched::try_from(Saved { counts: vec![-1.0; saved.counts.len()], ..saved.clone() }).is_err()
         );
         assert!(Watched::try_from(Saved { levels: vec![], ..saved }).is_err());
+    }
+
+    #[test]
+    fn values_are_parted_into_tenths() {
+        for (values, expected) in [
+            (
+                (0..100).map(f64::from).collect::<Vec<f64>>(),
+                vec![9.0, 19.0, 29.0, 39.0, 49.0, 59.0, 69.0, 79.0, 89.0],
+            ),
+            (vec![7.0; 50], vec![7.0_f64.next_down(), 7.0]),
+            ([vec![0.0; 95], vec![1.0; 5]].concat(), vec![0.0]),
+            ((0..30).map(|at| f64::from(at % 3)).collect(), vec![0.0, 1.0]),
+            (vec![-3.0, -1.0], vec![-3.0]),
+        ] {
+            let mut mixed = values.clone();
+            mixed.reverse();
+            assert_eq!(tenths(&mut mixed), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn outcomes_and_categories_need_no_tenths() {
+        let mut drifts = Drifts::default();
+        let mut told = Vec::new();
+        for tick in 0..400_i64 {
+            let wrong = if tick < 200 { 5 } else { 20 };
+            let outcomes: Vec<f64> = (0..50).map(|at| f64::from(at < wrong)).collect();
+            told.push(drifts.tell_values(1, Mix::Outcomes, &outcomes, tick).unwrap().psi);
+            let categories: Vec<f64> = (0..50).map(|at| f64::from((at + tick as i32) % 9)).collect();
+            assert_eq!(drifts.tell_values(2, Mix::Categories, &categories, tick), Some(Told::default()));
+        }
+        let first = told.iter().position(|psi| *psi > 0.0).unwrap();
+        assert!((200..206).contains(&first), "{first}");
     }
 }

@@ -16,8 +16,9 @@ use crate::types::{EntityKind, HistogramSample, StreamKind};
 /// Observations in a tick from which its quantiles say something.
 const ENOUGH: u64 = 5;
 
-/// Part of the series of a model's drift, after the rate and the quantiles.
+/// Parts of the series of a model's drift, after the rate and the quantiles.
 const DRIFT: u64 = 4;
+const DISTANCE: u64 = 5;
 
 /// The quantiles that become series.
 const QUANTILES: [(&str, f64); 2] = [(":p50", 0.5), (":p95", 0.95)];
@@ -180,10 +181,12 @@ impl Rolled {
         frame.set(&rates, self.rate);
         if base.entity.kind == EntityKind::Model
             && self.counts.total() > 0
-            && let Some(psi) = drifts.tell(base.key, &self.counts, frame.tick)
+            && let Some(told) = drifts.tell(base.key, &self.counts, frame.tick)
         {
             let drift = frame.derive(base, DRIFT, named(":drift"), attributes);
-            frame.set(&drift, psi);
+            frame.set(&drift, told.psi);
+            let distance = frame.derive(base, DISTANCE, named(":ks"), attributes);
+            frame.set(&distance, told.ks);
         }
         if self.counts.total() < ENOUGH {
             return;

@@ -3,7 +3,8 @@
 //! * `slots`: which series has which slot, admission and end
 //! * `by_key`: what streams come to in a tick, in memory that is used again
 //! * `numbers`: gauges and counters
-//! * `buckets`, `histograms`: rates and quantiles of bucket counts · `drift`: those of models against their own past
+//! * `buckets`, `histograms`: rates and quantiles of bucket counts · `observations`: of single values
+//! * `drift`: both, of models, against their own past
 //! * `logs`: counts by severity and template, novelty
 //! * `spans`: rate, errors and durations by operation
 //!
@@ -16,6 +17,7 @@ mod drift;
 mod histograms;
 mod logs;
 mod numbers;
+mod observations;
 mod slots;
 mod spans;
 
@@ -32,6 +34,7 @@ use crate::types::{
 use histograms::Histograms;
 use logs::Logs;
 use numbers::Numbers;
+use observations::Observations;
 use slots::Slots;
 use spans::Spans;
 
@@ -114,6 +117,7 @@ pub struct Fold {
     slots: Slots,
     numbers: Numbers,
     histograms: Histograms,
+    observations: Observations,
     logs: Logs,
     spans: Spans,
     /// The latest tick at which silent streams were forgotten.
@@ -126,10 +130,11 @@ struct Saved {
     slots: Slots,
     numbers: Numbers,
     histograms: Histograms,
+    observations: Observations,
     logs: Logs,
 }
 
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// A series made from a stream: the same entity, another measure.
 ///
@@ -156,6 +161,7 @@ impl Fold {
             slots: Slots::default(),
             numbers: Numbers::default(),
             histograms: Histograms::default(),
+            observations: Observations::default(),
             logs,
             spans: Spans::default(),
             swept: i64::MIN,
@@ -200,6 +206,7 @@ impl Fold {
         };
         self.numbers.fold(inputs, &mut frame);
         self.histograms.fold(inputs, &mut frame);
+        self.observations.fold(inputs, &mut frame);
         self.logs.fold(inputs, &mut frame);
         self.spans.fold(inputs, &mut frame);
         for measured in measured {
@@ -216,6 +223,7 @@ impl Fold {
         let before_ns = (tick - 2 * self.config.series_ttl_ticks).saturating_mul(self.config.tick_ns);
         self.numbers.forget_before(before_ns);
         self.histograms.forget_before(before_ns, self.config.tick_ns);
+        self.observations.forget_before(tick - 2 * self.config.series_ttl_ticks);
     }
 
     /// Saves all state but the definitions: those come again with the records.
@@ -225,6 +233,7 @@ impl Fold {
             slots: self.slots.clone(),
             numbers: self.numbers.clone(),
             histograms: self.histograms.clone(),
+            observations: self.observations.clone(),
             logs: self.logs.clone(),
         };
         Section::save(name, VERSION, &saved)
@@ -238,6 +247,7 @@ impl Fold {
         fold.slots = saved.slots.indexed();
         fold.numbers = saved.numbers;
         fold.histograms = saved.histograms;
+        fold.observations = saved.observations;
         fold.logs = saved.logs;
         Ok(Some(fold))
     }

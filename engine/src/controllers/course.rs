@@ -7,11 +7,15 @@ use std::{
 
 use super::Ended;
 
+/// What is called when work begins.
+type Begin = Box<dyn Fn() + Send + Sync>;
+
 /// The way of one order, shared by the thread that carries it out and the session.
-#[derive(Debug)]
 pub(crate) struct Course {
     state: Mutex<State>,
     changed: Condvar,
+    /// Called right before the first change.
+    begin: Begin,
     /// Time between looks at what is under way.
     every: Duration,
     /// When nobody waits any longer.
@@ -32,13 +36,13 @@ struct State {
 }
 
 impl Course {
-    /// A course under a lease.
-    pub(crate) fn new(fencing_token: u64, every: Duration, within: Duration) -> Course {
+    /// A course under a lease; `begin` is called right before the first change.
+    pub(crate) fn new(fencing_token: u64, every: Duration, within: Duration, begin: Begin) -> Course {
         let doing = "at work".to_string();
         let state =
             State { fencing_token, leased: true, cancelled: None, acted: false, doing, ending: false };
         let until = Instant::now() + within;
-        Course { state: Mutex::new(state), changed: Condvar::new(), every, until }
+        Course { state: Mutex::new(state), changed: Condvar::new(), begin, every, until }
     }
 
     // What the hand asks and says.
@@ -53,7 +57,10 @@ impl Course {
         if !state.leased || state.ending {
             return Err(Ended::Later("the lease was lost before anything was changed".to_string()));
         }
-        state.acted = true;
+        if !state.acted {
+            state.acted = true;
+            (self.begin)();
+        }
         Ok(())
     }
 
@@ -88,10 +95,11 @@ impl Course {
 
     // What the session tells.
 
-    /// The lease was granted anew: to us, who are at work on it.
-    pub(super) fn renewed(&self, fencing_token: u64) {
+    /// The lease was granted anew: to us, who are at work on it. Gives whether something was changed already.
+    pub(super) fn renewed(&self, fencing_token: u64) -> bool {
         let mut state = self.state();
         (state.fencing_token, state.leased) = (fencing_token, true);
+        state.acted
     }
 
     /// The lease is lost.
@@ -127,10 +135,29 @@ impl Course {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
     use super::*;
 
     fn course() -> Course {
-        Course::new(3, Duration::from_millis(1), Duration::from_secs(60))
+        Course::new(3, Duration::from_millis(1), Duration::from_secs(60), Box::new(|| {}))
+    }
+
+    #[test]
+    fn work_begins_once_and_right_before_the_first_change() {
+        let begun = Arc::new(AtomicU32::new(0));
+        let count = begun.clone();
+        let begin = Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let course = Course::new(3, Duration::from_millis(1), Duration::from_secs(60), begin);
+        assert_eq!(begun.load(Ordering::Relaxed), 0);
+        course.may_act().unwrap();
+        course.may_act().unwrap();
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
     }
 
     #[test]
@@ -159,7 +186,7 @@ mod tests {
 
     #[test]
     fn waiting_ends() {
-        let course = Course::new(1, Duration::from_millis(1), Duration::ZERO);
+        let course = Course::new(1, Duration::from_millis(1), Duration::ZERO, Box::new(|| {}));
         course.say("pods come up");
         let Err(Ended::Unknown(words)) = course.rest() else { panic!("it waits for ever") };
         assert!(words.contains("pods come up"), "{words}");

@@ -42,9 +42,9 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Whether it was granted before, so that it may have been carried out in part or in full.
+    /// Whether somebody began it under an earlier lease, so that it may have been carried out in part or in full.
     pub(crate) fn may_have_begun(&self) -> bool {
-        self.signal.accepted || self.signal.attempts > 1
+        self.signal.accepted
     }
 }
 

@@ -77,11 +77,18 @@ pub(crate) struct Session {
     /// Whether nothing may be changed, whatever the signals say.
     rehearsal: bool,
     at_work: HashMap<Id, Work>,
-    ended: mpsc::UnboundedReceiver<(Id, Ended)>,
-    report: mpsc::UnboundedSender<(Id, Ended)>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    report: mpsc::UnboundedSender<Report>,
     /// What was, or is to be, told; the latest last.
     told: VecDeque<Message>,
     renewal: Duration,
+}
+
+/// What comes from the threads at work, in its order.
+enum Report {
+    /// Something is about to be changed.
+    Begun(Id),
+    Ended(Id, Ended),
 }
 
 /// An order that is being carried out.
@@ -92,13 +99,13 @@ struct Work {
 
 impl Session {
     pub(crate) fn new(hand: Arc<dyn Hand>, follow: FollowConfig, rehearsal: bool) -> Session {
-        let (report, ended) = mpsc::unbounded_channel();
+        let (report, reports) = mpsc::unbounded_channel();
         Session {
             hand,
             follow,
             rehearsal,
             at_work: HashMap::new(),
-            ended,
+            reports,
             report,
             told: VecDeque::new(),
             renewal: RENEWAL,
@@ -118,10 +125,10 @@ impl Session {
             let due = renewed + self.renewal;
             let went_on = tokio::select! {
                 biased;
-                Some((id, ended)) = self.ended.recv() => {
-                    let message = self.end(id, ended, news);
-                    send(say, message).await
-                }
+                Some(report) = self.reports.recv() => match self.take_report(report, news) {
+                    Some(message) => send(say, message).await,
+                    None => ControlFlow::Continue(()),
+                },
                 () = tokio::time::sleep_until(due) => {
                     renewed = Instant::now();
                     self.renew(say).await
@@ -148,7 +155,7 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                Some((id, ended)) = self.ended.recv() => drop(self.end(id, ended, news)),
+                Some(report) = self.reports.recv() => drop(self.take_report(report, news)),
                 () = tokio::time::sleep_until(until) => return,
             }
         }
@@ -175,7 +182,8 @@ impl Session {
                 }
             }
             Some(Said::Lease(lease)) => match self.take(lease, news) {
-                Ok(ack) => send(say, ack).await?,
+                Ok(None) => {}
+                Ok(Some(ack)) => send(say, ack).await?,
                 Err(invalid) => return ControlFlow::Break(Gone::Foreign(invalid)),
             },
             Some(Said::Cancel(cancel)) => {
@@ -210,30 +218,37 @@ impl Session {
         ControlFlow::Continue(())
     }
 
-    /// Takes a lease; gives what the engine is told.
-    fn take(&mut self, lease: Lease, news: &mut impl FnMut(News<'_>)) -> Result<Message, wire::Invalid> {
+    /// Takes a lease. The engine is told that work begins only when something is about to be changed: what is given back before that was not
+    /// begun. Gives what it is told at once, where work began under an earlier lease.
+    fn take(
+        &mut self,
+        lease: Lease,
+        news: &mut impl FnMut(News<'_>),
+    ) -> Result<Option<Message>, wire::Invalid> {
         let Lease { signal, fencing_token, lease_seconds, attempt } = lease;
         let signal =
             wire::signal_from(signal.ok_or(wire::Invalid::Missing("signal", "what the lease is of"))?)?;
         self.lasts(lease_seconds);
         let id = signal.id;
-        let ack = Message::Ack(Ack { signal_id: id.to_string(), fencing_token });
         // An earlier outcome is of an earlier lease.
         self.told.retain(|message| signal_of(message) != id.to_string());
         if let Some(work) = self.at_work.get_mut(&id) {
-            work.course.renewed(fencing_token);
+            let acted = work.course.renewed(fencing_token);
             work.order.fencing_token = fencing_token;
             news(News::Again { order: &work.order });
-            return Ok(ack);
+            return Ok(acted.then(|| ack(work)));
         }
         let rehearsal = self.rehearsal || signal.dry_run;
         let order = Order { signal, fencing_token, rehearsal };
         news(News::Granted { order: &order, attempt });
         let FollowConfig { every, within } = &self.follow;
-        let course = Arc::new(Course::new(fencing_token, every.std(), within.std()));
+        let report = self.report.clone();
+        // Nobody listens once the process ends.
+        let begin = Box::new(move || drop(report.send(Report::Begun(id))));
+        let course = Arc::new(Course::new(fencing_token, every.std(), within.std(), begin));
         self.begin(order.clone(), course.clone());
         self.at_work.insert(id, Work { order, course });
-        Ok(ack)
+        Ok(None)
     }
 
     fn begin(&self, order: Order, course: Arc<Course>) {
@@ -244,9 +259,16 @@ impl Session {
                 Ok(Ok(ended) | Err(ended)) => ended,
                 Err(_) => Ended::Unknown("the controller broke off: this is a bug".to_string()),
             };
-            // Nobody listens once the process ends.
-            report.send((order.signal.id, ended)).ok();
+            report.send(Report::Ended(order.signal.id, ended)).ok();
         });
+    }
+
+    /// Takes note of a report; gives what the engine is told.
+    fn take_report(&mut self, report: Report, news: &mut impl FnMut(News<'_>)) -> Option<Message> {
+        match report {
+            Report::Begun(id) => self.at_work.get(&id).map(ack),
+            Report::Ended(id, ended) => Some(self.end(id, ended, news)),
+        }
     }
 
     /// Takes note of an end; gives what the engine is told, which is remembered.
@@ -274,6 +296,12 @@ impl Session {
     fn lasts(&mut self, lease_seconds: u32) {
         self.renewal = (Duration::from_secs(lease_seconds.into()) / 3).max(SHORTEST_RENEWAL);
     }
+}
+
+/// Work begins.
+fn ack(work: &Work) -> Message {
+    let (signal_id, fencing_token) = (work.order.signal.id.to_string(), work.course.fencing_token());
+    Message::Ack(Ack { signal_id, fencing_token })
 }
 
 /// An end as a message; its words as far as anybody reads.

@@ -135,18 +135,27 @@ fn what_cannot_be_rolled_back_is_left_as_it_is() {
 }
 
 #[test]
-fn a_version_that_is_named_is_gone_back_to() {
+fn a_version_that_is_named_is_gone_back_to_and_left_where_it_runs() {
     let Some(cluster) = cluster() else { return };
-    let space = cluster.namespace("named");
-    space.deployment("cart", &["cart:v1", "cart:v1b", "cart:v2"], "");
-    let double = bus(UNDO);
-    let (time_ms, entity) = (800_000, Entity::parse(&cart(&space)));
-    let (id, kind, version, source) = ["first", "service.deployed", "v1", "test"].map(str::to_string).into();
-    double.tell(Event::Change(Change { time_ms, id, kind, entity, version, source }));
-    let _controller = deploy(&double, &space, &[]);
-    double.tell(trouble(&cart(&space)));
-    assert_eq!(end(&double).state, SignalState::Succeeded);
-    assert_eq!(image(&space.get("deployment/cart")), "registry/cart:v1");
+    for (name, images, generation) in [
+        ("named", &["cart:v1", "cart:v1b", "cart:v2"][..], 4),
+        // Somebody was faster, and did the same.
+        ("named-already", &["cart:v1", "cart:v2", "cart:v1"], 3),
+    ] {
+        let space = cluster.namespace(name);
+        space.deployment("cart", images, "");
+        let double = bus(UNDO);
+        let (time_ms, entity) = (800_000, Entity::parse(&cart(&space)));
+        let (id, kind, version, source) =
+            ["first", "service.deployed", "v1", "test"].map(str::to_string).into();
+        double.tell(Event::Change(Change { time_ms, id, kind, entity, version, source }));
+        let _controller = deploy(&double, &space, &[]);
+        double.tell(trouble(&cart(&space)));
+        let signal = end(&double);
+        assert_eq!(signal.state, SignalState::Succeeded, "{name}: {}", signal.note);
+        let after = space.get("deployment/cart");
+        assert_eq!((image(&after), self::generation(&after)), ("registry/cart:v1", generation), "{name}");
+    }
 }
 
 #[test]

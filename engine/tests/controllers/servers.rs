@@ -113,6 +113,9 @@ impl Server {
             ("API__HOST", "127.0.0.1"),
             ("API__PORT", &port),
             ("API__WORKERS", "1"),
+            // Two of these may run side by side.
+            ("LOGGING__WORKER_LOG_SERVER_PORT", &free_port()),
+            ("LOGGING__TRIGGER_LOG_SERVER_PORT", &free_port()),
         ] {
             command.env(format!("AIRFLOW__{key}"), value);
         }

@@ -14,13 +14,13 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    super::{BadConfig, Ending},
+    super::{BadConfig, Ending, logging},
     Engine, pair, refusal,
     screen::{json, plain, say},
     unknown,
 };
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, LogFormat},
     controllers::{ControllerConfig, Course, Ended, Gone, Hand, News, Order, Routes, Session},
     serve::wire,
     types::ControllerKind,
@@ -75,6 +75,7 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let config = arguments.config()?;
     // Before the first attempt: trying again would not mend it.
     arguments.engine.parse()?;
+    logging::start(LogFormat::Human, "warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let ended = runtime.block_on(async {
         let hand: Arc<dyn Hand> = match &config {

@@ -106,8 +106,12 @@ fn roll_back(cluster: &Cluster, place: &Place, object: &Object, order: &Order) -
     }
     let revisions = revision::revisions(cluster, place, object, past)?;
     let template = at(object, "/spec/template");
+    let named = revision::names(template);
+    if named.contains(fact("to_version")) && !named.contains(fact("version")) {
+        return Ok(Planned::Before(format!("{place} runs {} already", fact("to_version"))));
+    }
     if revision::has_moved_on(&revisions, template, fact("version")) {
-        let now = revision::names(template).into_iter().collect::<Vec<_>>().join(", ");
+        let now = named.into_iter().collect::<Vec<_>>().join(", ");
         let blamed = fact("version");
         return Err(Ended::Failed(format!(
             "{place} runs {now} by now, not {blamed}, which is blamed: nothing was changed"

@@ -11,6 +11,7 @@ use super::{
     end,
     servers::{Server, python},
     trouble, until,
+    wire::Wire,
 };
 
 const RETRAIN: &str = "{name: retrain, action: retrain, approval: none, min_evidence_kinds: 1}";
@@ -218,5 +219,25 @@ fn killed_between_start_and_report_it_goes_on_and_starts_nothing_again() {
         let signal = end(&double);
         assert_eq!(signal.state, SignalState::Succeeded, "{}: {}", case.api, signal.note);
         assert_eq!(server.starts().len(), 1, "{}", case.api);
+    }
+}
+
+#[test]
+fn work_goes_on_while_the_engine_is_away_and_its_outcome_is_not_lost() {
+    let Some(python) = python("server") else { return };
+    for case in CASES.iter().filter(|case| ["github", "webhook"].contains(&case.api)) {
+        let (server, double) = (Server::double(&python, case.api), bus(case.policy));
+        let wire = Wire::to(double.address);
+        let route = case.route.replace("URL", &server.url);
+        let yaml = format!("{{follow: {{every: 1s, within: 50s}}, routes: [{{{route}}}]}}");
+        let endpoint = format!("http://{}", wire.address);
+        let controller = Controller::start(&double, case.kind, &yaml, &["--endpoint", &endpoint]);
+        double.tell(trouble(case.target));
+        await_some("the start", || (!server.starts().is_empty()).then_some(()));
+        wire.cut();
+        let signal = end(&double);
+        assert_eq!(signal.state, SignalState::Succeeded, "{}: {}", case.api, signal.note);
+        assert_eq!((server.starts().len(), signal.attempts), (1, 2), "{}", case.api);
+        assert!(controller.talk().contains("is ours again (token 2)"), "{}", controller.talk());
     }
 }

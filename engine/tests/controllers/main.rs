@@ -13,6 +13,7 @@ mod servers;
 mod training;
 #[path = "../support/venv.rs"]
 mod venv;
+mod wire;
 
 use std::{
     io::{BufRead, BufReader},

@@ -58,11 +58,19 @@ impl Workloads {
         Ok(Place { kind: Kind::of(self.route.kind), namespace, name })
     }
 
-    /// Plans the change and makes it, anew where the object changed meanwhile. Gives what was done, or was done before.
+    /// Plans the change and makes it, anew where the object changed meanwhile. Gives what was done, or was done before. Once a patch was sent
+    /// without an answer, it goes on until it is seen whether it was made.
     fn change(&self, place: &Place, order: &Order, course: &Course) -> Result<Made, Ended> {
-        let mut sent = false;
-        for _ in 0..ATTEMPTS {
-            let object = self.cluster.read(place).map_err(|refusal| unread(refusal, sent, place))?;
+        let (mut sent, mut conflicts) = (false, 0);
+        while conflicts < ATTEMPTS {
+            let object = match self.cluster.read(place) {
+                Ok(object) => object,
+                Err(Refusal::Unreachable(_) | Refusal::Unanswered(_)) if sent => {
+                    course.rest()?;
+                    continue;
+                }
+                Err(refusal) => return Err(unread(refusal, sent, place)),
+            };
             let planned = change::plan(&self.cluster, place, &object, order, &self.route)?;
             let change = match planned {
                 Planned::Change(change) => change,
@@ -77,16 +85,14 @@ impl Workloads {
             match self.cluster.patch(&change.place, change.subresource, &patch, false) {
                 Ok(_) => return Ok(Made { place: change.place, words: change.words }),
                 // Read again: had it come through, the object is marked.
-                Err(Refusal::Changed) => {}
-                Err(Refusal::Unanswered(why)) => {
+                Err(Refusal::Changed) => conflicts += 1,
+                Err(Refusal::Unreachable(why)) if !sent => return Err(Ended::Later(why)),
+                Err(Refusal::Unreachable(why) | Refusal::Unanswered(why)) => {
                     sent = true;
                     tracing::warn!(target = %change.place, why, "no answer to a patch: looking whether it was made");
+                    course.say(format!("no answer to the patch of {}: {why}", change.place));
                     course.rest()?;
                 }
-                Err(Refusal::Unreachable(why)) if sent => {
-                    return Err(Ended::Unknown(format!("no answer to the patch of {}: {why}", change.place)));
-                }
-                Err(Refusal::Unreachable(why)) => return Err(Ended::Later(why)),
                 Err(Refusal::Refused(why)) => {
                     return Err(Ended::Failed(format!("{} was not changed: {why}", change.place)));
                 }

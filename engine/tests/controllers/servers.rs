@@ -39,10 +39,32 @@ fn spawn(command: &mut Command) -> Child {
     command.process_group(0).spawn().unwrap()
 }
 
+/// What Argo CD publishes of its API.
+const ARGO_CD: &str = "github.com/argoproj/argo-cd/v3@v3.1.9";
+
+/// The folder of a Go module, which holds what its project publishes of its API; `None`, with a word, where there is no Go.
+pub fn module(name: &str) -> Option<PathBuf> {
+    let Ok(done) = Command::new("go").args(["mod", "download", "-json", name]).output() else {
+        eprintln!("skipped: there is no Go to fetch {name} with");
+        return None;
+    };
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+    Some(PathBuf::from(told["Dir"].as_str().unwrap_or_else(|| panic!("{told}"))))
+}
+
+/// Whether an API can be held against what is published of it.
+pub fn is_known(api: &str) -> bool {
+    api != "argo_cd" || module(ARGO_CD).is_some()
+}
+
 impl Server {
     /// One of the APIs of `fixtures/controllers/server.py`.
     pub fn double(python: &Path, api: &str) -> Server {
         let mut command = Command::new(python);
+        if api == "argo_cd" {
+            let module = module(ARGO_CD).expect("it was asked for");
+            command.env("ARGO_CD_SWAGGER", module.join("assets/swagger.json"));
+        }
         let mut child = spawn(command.arg("-B").arg(fixture("server.py")).arg(api).stdout(Stdio::piped()));
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();

@@ -7,7 +7,7 @@ use super::{
     Controller, await_some, bus,
     cluster::cluster,
     end,
-    servers::{Server, python},
+    servers::{Server, module, python},
     signals, trouble,
 };
 
@@ -133,8 +133,8 @@ fn airflow_runs_a_dag_once() {
     }
 }
 
-/// Resources of Argo's, without their schemas.
-const RESOURCES: &str = "
+/// Argo's Workflow, without its schema.
+const WORKFLOW: &str = "
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: workflows.argoproj.io}
@@ -144,26 +144,12 @@ spec:
   names: {plural: workflows, singular: workflow, kind: Workflow}
   versions:
   - {name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
----
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: rollouts.argoproj.io}
-spec:
-  group: argoproj.io
-  scope: Namespaced
-  names: {plural: rollouts, singular: rollout, kind: Rollout}
-  versions:
-  - name: v1alpha1
-    served: true
-    storage: true
-    subresources: {status: {}}
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
 #[test]
 fn argo_gets_one_workflow() {
     let Some(cluster) = cluster() else { return };
-    cluster.apply(RESOURCES);
+    cluster.apply(WORKFLOW);
     cluster.kubectl(&["wait", "--for=condition=Established", "crd/workflows.argoproj.io"]).unwrap();
     for (phase, state) in [("Succeeded", SignalState::Succeeded), ("Failed", SignalState::Failed)] {
         let space = cluster.namespace(&format!("argo-{}", phase.to_lowercase()));
@@ -202,12 +188,27 @@ fn argo_gets_one_workflow() {
 
 #[test]
 fn a_canary_of_argo_rollouts_is_aborted() {
-    let Some(cluster) = cluster() else { return };
-    cluster.apply(RESOURCES);
+    let (Some(cluster), Some(module)) = (cluster(), module("github.com/argoproj/argo-rollouts@v1.8.3"))
+    else {
+        return;
+    };
+    // As its project publishes it, with its schema.
+    let resource = module.join("manifests/crds/rollout-crd.yaml");
+    cluster.kubectl(&["apply", "--server-side", "--filename", resource.to_str().unwrap()]).unwrap();
     cluster.kubectl(&["wait", "--for=condition=Established", "crd/rollouts.argoproj.io"]).unwrap();
     let space = cluster.namespace("canary");
     cluster.apply(
-        "{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: cart, namespace: canary}, spec: {selector: {matchLabels: {app: cart}}, template: {spec: {containers: [{image: 'cart:v2'}]}}}}",
+        "
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: cart, namespace: canary}
+spec:
+  selector: {matchLabels: {app: cart}}
+  strategy: {canary: {steps: [{setWeight: 20}, {pause: {}}]}}
+  template:
+    metadata: {labels: {app: cart}}
+    spec: {containers: [{name: main, image: 'cart:v2'}]}
+",
     );
     let status = |status: &str| {
         let patch = format!(r#"{{"status":{status}}}"#);

@@ -1,6 +1,6 @@
 //! `foreshock controller`: carries out remediation signals, or says what it would do.
 
-use std::{collections::HashMap, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
@@ -78,13 +78,10 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     logging::start(LogFormat::Human, "warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let ended = runtime.block_on(async {
-        let hand: Arc<dyn Hand> = match &config {
-            Some(config) => {
-                Arc::new(Routes::new(config).await.map_err(|error| BadConfig(error.to_string()))?)
-            }
-            None => Arc::new(Rehearsal),
+        let hand: Arc<dyn Hand> = match config.routes.is_empty() {
+            true => Arc::new(Rehearsal),
+            false => Arc::new(Routes::new(&config).await.map_err(|error| BadConfig(error.to_string()))?),
         };
-        let config = config.unwrap_or_default();
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut session = Session::new(hand, config.follow.clone(), arguments.dry_run);
@@ -107,12 +104,12 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 }
 
 impl Arguments {
-    /// What the file says, and the arguments beside it. `None`: signals are only said.
-    fn config(&self) -> anyhow::Result<Option<ControllerConfig>> {
+    /// What the file says, and the arguments beside it. Without a route signals are only said.
+    fn config(&self) -> anyhow::Result<ControllerConfig> {
         let bad = |error: ConfigError| BadConfig(error.to_string());
         let mut config = match (&self.config, self.kind) {
             (Some(path), _) => ControllerConfig::read(path).map_err(bad)?,
-            (None, _) if self.dry_run => return Ok(None),
+            (None, _) if self.dry_run => ControllerConfig::default(),
             (None, Kind::Deploy) => ControllerConfig::parse("the default", DEPLOYMENTS).map_err(bad)?,
             (None, _) => {
                 let words = "say with --config FILE where the signals go, or only say what would be done with --dry-run";
@@ -122,7 +119,7 @@ impl Arguments {
         config.name = self.name.clone().unwrap_or(config.name);
         config.scope.extend(self.scope.iter().cloned());
         config.capacity = self.capacity.unwrap_or(config.capacity);
-        Ok(Some(config))
+        Ok(config)
     }
 
     fn hello(&self, config: &ControllerConfig) -> Hello {
@@ -132,15 +129,15 @@ impl Arguments {
             Kind::Workflow => ControllerKind::Workflow,
             Kind::Notify => ControllerKind::Notify,
         };
-        let names = [self.name.as_deref().unwrap_or_default(), &config.name];
-        let controller = names.into_iter().find(|name| !name.is_empty()).map(str::to_string);
-        let scope: HashMap<String, String> =
-            config.scope.clone().into_iter().chain(self.scope.iter().cloned()).collect();
+        let controller = match config.name.as_str() {
+            "" => format!("foreshock/{}", kind.name()),
+            name => name.to_string(),
+        };
         Hello {
-            controller: controller.unwrap_or_else(|| format!("foreshock/{}", kind.name())),
+            controller,
             kind: wire::controller_kind_to(kind).into(),
-            scope: scope.into_iter().collect(),
-            capacity: self.capacity.unwrap_or(config.capacity),
+            scope: config.scope.clone().into_iter().collect(),
+            capacity: config.capacity,
         }
     }
 }

@@ -35,15 +35,12 @@ impl Rest {
     }
 
     pub(super) fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Value, Trouble> {
-        // Nothing is changed by it, so that it does not matter whether it was heard.
-        let silent = |silence: Silence| Trouble::Unreachable(silence.into_words());
-        json(self.sent(Method::Get, path, headers, &[]).map_err(silent)?)
+        json(self.look(path, headers)?)
     }
 
     /// What is there; `None` for 404.
     pub(super) fn find(&self, path: &str, headers: &[(&str, &str)]) -> Result<Option<Value>, Trouble> {
-        let silent = |silence: Silence| Trouble::Unreachable(silence.into_words());
-        let answer = self.sent(Method::Get, path, headers, &[]).map_err(silent)?;
+        let answer = self.look(path, headers)?;
         if answer.status == 404 { Ok(None) } else { json(answer).map(Some) }
     }
 
@@ -76,6 +73,12 @@ impl Rest {
             Silence::Unsent(why) => Trouble::Unreachable(why),
             Silence::Lost(why) => Trouble::Unanswered(why),
         })
+    }
+
+    /// The answer to what changes nothing, so that it does not matter whether it was heard.
+    fn look(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Trouble> {
+        let silent = |silence: Silence| Trouble::Unreachable(silence.into_words());
+        self.sent(Method::Get, path, headers, &[]).map_err(silent)
     }
 
     fn sent(

@@ -180,8 +180,13 @@ mod tests {
             };
             Member { anomaly, because: String::new() }
         };
-        let suspect =
-            |name: &&str| Suspect { entity: entity(name), weight: 1.0, reasons: Vec::new(), change: None };
+        let suspect = |name: &&str| Suspect {
+            entity: entity(name),
+            weight: 1.0,
+            reasons: Vec::new(),
+            change: None,
+            examples: Vec::new(),
+        };
         Incident {
             id: Id(id),
             started_ms: from * 1000,

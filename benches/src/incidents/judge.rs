@@ -117,12 +117,15 @@ impl Judge {
                 let then = then.map_or("before all".to_owned(), |fault| {
                     format!("{:?} of {}, {} s ago", fault.kind, name(fault.at), opened_s - fault.start_s)
                 });
-                let loudest = last.members.iter().take(LOUDEST).map(|member| {
+                let loudest = first.members.iter().take(LOUDEST).map(|member| {
                     let Anomaly { series, value, expected, ticks, .. } = &member.anomaly;
                     format!("\n    {series} {value:.3}, expected {expected:.3}, {ticks} ticks")
                 });
                 let loudest: String = loudest.collect();
-                false_alarms.push(format!("{} [{}] ({then}){loudest}", last.title, first.why));
+                let reasons =
+                    first.suspects.iter().map(|suspect| format!("\n  {}", suspect.reasons.join("; ")));
+                let reasons: String = reasons.collect();
+                false_alarms.push(format!("{} [{}] ({then}){reasons}{loudest}", last.title, first.why));
             }
         }
         Outcome {

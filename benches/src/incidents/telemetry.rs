@@ -30,7 +30,14 @@ const PRODUCER: i32 = 4;
 const CONSUMER: i32 = 5;
 /// Bounds of durations, seconds, as the semantic conventions advise.
 const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-const FEATURES: [&str; 4] = ["age", "distance", "price", "stock"];
+/// What a model is given, and its mean; one value scatters by [`INPUT_SPREAD`].
+const FEATURES: [(&str, f64); 4] = [("age", 10.0), ("distance", 20.0), ("price", 30.0), ("stock", 40.0)];
+const INPUT_SPREAD: f64 = 2.0;
+/// What it answers, and how that scatters.
+const SCORE: f64 = 0.7;
+const SCORE_SPREAD: f64 = 0.1;
+/// Bounds of a model's histograms: so many on either side of the mean, half a spread apart.
+const SIDE: i32 = 6;
 /// Lines of a service in a tick at most.
 const MOST_LINES: f64 = 12.0;
 /// Spread of durations, of the logarithm.
@@ -45,6 +52,15 @@ pub(super) struct Counters {
     done: f64,
     hits: f64,
     misses: f64,
+    /// Of a model: its inputs and its answer.
+    values: [Values; FEATURES.len() + 1],
+}
+
+/// Values of a model, since the start.
+#[derive(Clone, Debug, Default)]
+struct Values {
+    counts: [u64; 2 * SIDE as usize + 2],
+    sum: f64,
 }
 
 /// A tick as it is told.
@@ -141,23 +157,52 @@ impl Moment<'_> {
             _ => metrics.push(self.durations(at, done, counters, [start, time], random)),
         }
         if service.role == Role::Model {
-            let inputs = FEATURES.iter().enumerate().map(|(index, feature)| {
-                let moved = if index < 2 { 1.5 * trouble.drift } else { 0.0 };
-                let mean = 10.0 * (index + 1) as f64 + moved + 0.2 * random.normal();
-                point(mean, vec![text("model.name", &service.name), text("model.feature", feature)])
-            });
-            let inputs = inputs.collect();
-            metrics.push(gauge("model.input.mean", inputs));
-            let score = 0.7 - 0.12 * trouble.drift + 0.01 * random.normal();
-            metrics.push(gauge(
-                "model.prediction.score",
-                vec![point(score, vec![text("model.name", &service.name)])],
-            ));
+            metrics.extend(self.values(at, done, counters, [start, time], random));
         }
         let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
         let of_resource =
             ResourceMetrics { resource: self.resource(at), scope_metrics, ..ResourceMetrics::default() };
         ExportMetricsServiceRequest { resource_metrics: vec![of_resource] }.encode_to_vec()
+    }
+
+    /// What a model was given and what it answered, each as a histogram.
+    fn values(
+        &self,
+        at: usize,
+        done: f64,
+        counters: &mut Counters,
+        [start, time]: [u64; 2],
+        random: &mut Random,
+    ) -> Vec<Metric> {
+        let drift = self.troubles[at].drift;
+        let inputs = FEATURES.iter().enumerate().map(|(index, (feature, mean))| {
+            let moved = if index < 2 { 1.5 * drift } else { 0.0 };
+            (format!("model.input.{feature}"), *mean, moved, INPUT_SPREAD)
+        });
+        let answer = ("model.prediction.score".to_owned(), SCORE, -0.12 * drift, SCORE_SPREAD);
+        let told = inputs.chain([answer]).zip(&mut counters.values);
+        let told = told.map(|((name, mean, moved, spread), values)| {
+            let bounds: Vec<f64> = (-SIDE..=SIDE).map(|step| mean + 0.5 * spread * f64::from(step)).collect();
+            for _ in 0..done as u64 {
+                let value = mean + moved + spread * random.normal();
+                values.counts[bounds.partition_point(|bound| *bound < value)] += 1;
+                values.sum += value;
+            }
+            let point = HistogramDataPoint {
+                attributes: vec![text("model.name", &self.estate.services[at].name)],
+                start_time_unix_nano: start,
+                time_unix_nano: time,
+                count: values.counts.iter().sum(),
+                sum: Some(values.sum),
+                bucket_counts: values.counts.to_vec(),
+                explicit_bounds: bounds,
+                ..HistogramDataPoint::default()
+            };
+            let data =
+                Data::Histogram(Histogram { data_points: vec![point], aggregation_temporality: CUMULATIVE });
+            Metric { name, data: Some(data), ..Metric::default() }
+        });
+        told.collect()
     }
 
     /// `http.server.request.duration`, by outcome.

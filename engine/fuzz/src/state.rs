@@ -29,7 +29,8 @@ pub(crate) fn journals() -> Vec<Vec<u8>> {
 
 pub(crate) fn proposed() -> (Incident, RemediationSignal) {
     let reasons = vec!["first at 14:00".to_string()];
-    let suspect = Suspect { entity: Entity::parse("service/shop/cart"), weight: 0.7, reasons, change: None };
+    let entity = Entity::parse("service/shop/cart");
+    let suspect = Suspect { entity, weight: 0.7, reasons, change: None, examples: Vec::new() };
     let incident =
         Incident { title: "latency: \u{7}slow".to_string(), suspects: vec![suspect], ..Incident::default() };
     let proposal = bus::Proposal {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::run::Topology;
 
-/// Show who needs whom, as a running engine knows it: calls that it has seen in spans, hosts that resources name, and
-/// what its configuration declares.
+/// Show who needs whom, as a running engine knows it: calls that it has seen in spans, hosts and workloads that
+/// resources name, whose trouble came together again and again, and what its configuration declares.
 ///
 /// Calls are counted lately: a count halves in 347 ticks, about an hour of ticks of 10 s.
 ///
@@ -54,11 +54,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
 
 /// Who, whom, and how: one for each arrow.
 fn arrows(topology: &Topology) -> impl Iterator<Item = (&str, &str, String)> {
-    let Topology { calls, runs_on, declared } = topology;
+    let Topology { calls, runs_on, together, declared } = topology;
     let calls = calls.iter().map(|call| (&*call.caller, &*call.callee, format!("{:.0} calls", call.calls)));
-    let runs_on = runs_on.iter().map(|(what, host)| (&**what, &**host, "runs on it".to_string()));
+    let runs_on = runs_on.iter().map(|(what, place)| {
+        let how = if place.starts_with("host/") { "runs on it" } else { "is part of it" };
+        (&**what, &**place, how.to_string())
+    });
+    let together = together.iter().map(|(a, b)| (&**a, &**b, "in trouble together".to_string()));
     let declared = declared.iter().map(|(from, on)| (&**from, &**on, "declared".to_string()));
-    calls.chain(runs_on).chain(declared)
+    calls.chain(runs_on).chain(together).chain(declared)
 }
 
 /// One line per arrow.
@@ -99,6 +103,7 @@ mod tests {
                 call("service/cart", "db/a\"; x\u{1b}", 3.0),
             ],
             runs_on: vec![("service/cart".to_owned(), "host/n1".to_owned())],
+            together: vec![("service/cart".to_owned(), "service/mail".to_owned())],
             declared: Vec::new(),
         }
     }
@@ -106,7 +111,8 @@ mod tests {
     #[test]
     fn calls_are_lines_of_a_table() {
         let expected = "service/web  -> service/cart  120 calls\n\
-            service/cart -> db/a\"; x\\u{1b}  3 calls\nservice/cart -> host/n1  runs on it\n";
+            service/cart -> db/a\"; x\\u{1b}  3 calls\nservice/cart -> host/n1  runs on it\n\
+            service/cart -> service/mail  in trouble together\n";
         assert_eq!(table(&topology()), expected);
     }
 

@@ -5,13 +5,19 @@
 //! other before and after it: those farther away that are near as well are connected with that nearest one already. So a storm
 //! costs its sorting, and not its square.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{Ties, is_host_trouble, lasts};
+use super::{
+    alike,
+    group::{Ties, is_trouble, lasts},
+};
 use crate::types::{Anomaly, AnomalyKind, Entity};
 
 /// The components of anomalies, which are given in order; each in that order, and by their first.
 pub(super) fn components(ordered: &[&Anomaly], ties: Ties<'_>, window_ms: i64) -> Vec<Vec<usize>> {
+    if ordered.is_empty() {
+        return Vec::new();
+    }
     let mut sets = Sets::new(ordered.len());
     for together in by_surge(ordered, ties).values() {
         together.windows(2).for_each(|pair| sets.join(pair[0], pair[1]));
@@ -47,15 +53,21 @@ impl Kin {
     fn of(ordered: &[&Anomaly], ties: Ties<'_>) -> Kin {
         let mut of_entity: BTreeMap<&Entity, Vec<usize>> = BTreeMap::new();
         let mut of_callee: BTreeMap<Entity, Vec<usize>> = BTreeMap::new();
+        // What others run on, or are part of, and that is in trouble.
         let mut hosts: BTreeMap<&Entity, Vec<usize>> = BTreeMap::new();
+        let known_hosts: BTreeSet<&Entity> = ties.graph.placements().map(|(_, host)| host).collect();
+        let mut by_text: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         let mut silent = Vec::new();
         for (at, anomaly) in ordered.iter().enumerate().filter(|(_, anomaly)| lasts(anomaly)) {
             of_entity.entry(&anomaly.entity).or_default().push(at);
             if let Some(callee) = anomaly.callee() {
                 of_callee.entry(callee).or_default().push(at);
             }
-            if is_host_trouble(anomaly) {
+            if known_hosts.contains(&anomaly.entity) && is_trouble(anomaly) {
                 hosts.entry(&anomaly.entity).or_default().push(at);
+            }
+            for band in alike::bands(anomaly).into_iter().flatten() {
+                by_text.entry(band).or_default().push(at);
             }
             if anomaly.kind == AnomalyKind::Absence {
                 silent.push(at);
@@ -65,12 +77,12 @@ impl Kin {
         // The lists of callees come behind those of entities, those of hosts in trouble behind these.
         let begin = of_entity.len();
         let begin_hosts = begin + of_callee.len();
+        let places: BTreeMap<&Entity, usize> = hosts.keys().copied().zip(begin_hosts..).collect();
         let on_hosts = of_entity.keys().enumerate().flat_map(|(runs, entity)| {
-            let own = ties.graph.hosts_of(entity);
-            let places = own.filter_map(|host| hosts.keys().position(|known| *known == host));
-            places.map(move |host| (runs, begin_hosts + host)).collect::<Vec<_>>()
+            let own = ties.graph.hosts_of(entity).filter_map(|host| places.get(host));
+            own.map(move |host| (runs, *host)).collect::<Vec<_>>()
         });
-        let told = ties.lessons.pairs().flat_map(|(a, b)| {
+        let told = ties.lessons.pairs().chain(ties.companions.pairs()).flat_map(|(a, b)| {
             let others = entities.being(b).collect::<Vec<_>>();
             entities
                 .being(a)
@@ -87,7 +99,7 @@ impl Kin {
         let pairs =
             called.chain(alike).chain(on_hosts).chain(told).filter(|(one, other)| one != other).collect();
         let lists = of_entity.into_values().chain(of_callee.into_values()).chain(hosts.into_values());
-        let lists = lists.chain([silent]);
+        let lists = lists.chain(by_text.into_values()).chain([silent]);
         Kin { lists: lists.collect(), pairs }
     }
 
@@ -194,10 +206,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{graph::Graph, group, lessons::Lessons, surge::Surges, tests},
+        super::{companions::Companions, graph::Graph, group, lessons::Lessons, surge::Surges, tests},
         *,
     };
-    use crate::types::{Edge, EntityKind, Id};
+    use crate::types::{Edge, EntityKind, Id, Placement};
 
     const WINDOW_MS: i64 = 30;
 
@@ -227,15 +239,28 @@ mod tests {
         (kind, 0..6_u8).prop_map(|(kind, name)| Entity::new(kind, format!("e{name}")))
     }
 
+    fn placed(runs: &[(Entity, Entity)]) -> Vec<Placement> {
+        let placed = runs.iter().filter(|(entity, host)| !entity.is(host));
+        placed.map(|(entity, host)| Placement { entity: entity.clone(), host: host.clone() }).collect()
+    }
+
+    /// Of traffic, of calls, of memory, a silence, or a line of log.
     fn anomaly() -> impl Strategy<Value = Anomaly> {
-        let callee = prop::option::weighted(0.2, entity());
-        (entity(), 0..300_i64, 0..60_i64, 1..6_u32, any::<bool>(), callee, any::<u64>()).prop_map(
-            |(entity, opened_ms, before, ticks, silent, callee, id)| {
-                let (measure, series) = match callee {
-                    Some(callee) => ("span.edge:rate", format!("{entity} span.edge:rate{{callee={callee}}}")),
-                    None => ("cpu", format!("{entity} cpu")),
+        let callee = entity();
+        (entity(), 0..300_i64, 0..60_i64, 1..6_u32, 0..8_u8, callee, any::<u64>()).prop_map(
+            |(entity, opened_ms, before, ticks, sort, callee, id)| {
+                let line = |word: &str| format!("{entity} log.template no more {word} left for <*> in pool");
+                let (kind, measure, series) = match sort {
+                    0 => {
+                        let series = format!("{entity} span.edge:rate{{callee={callee}}}");
+                        (AnomalyKind::Series, "span.edge:rate", series)
+                    }
+                    1 | 2 => (AnomalyKind::Absence, "cpu", format!("{entity} cpu")),
+                    3 | 4 => (AnomalyKind::Series, "memory", format!("{entity} memory")),
+                    5 => (AnomalyKind::NewTemplate, "log.template:new", line("room")),
+                    6 => (AnomalyKind::NewTemplate, "log.template:new", line("time")),
+                    _ => (AnomalyKind::Series, "cpu", format!("{entity} cpu")),
                 };
-                let kind = if silent { AnomalyKind::Absence } else { AnomalyKind::Series };
                 let (id, onset_ms) = (Id(id), opened_ms - before);
                 let measure = measure.to_string();
                 Anomaly {
@@ -258,6 +283,8 @@ mod tests {
         fn components_are_those_of_every_pair(
             anomalies in prop::collection::vec(anomaly(), 0..40),
             calls in prop::collection::vec((entity(), entity()), 0..8),
+            runs in prop::collection::vec((entity(), entity()), 0..4),
+            past in prop::collection::vec((entity(), entity()), 0..3),
             surge in 0..300_i64,
         ) {
             let edges: Vec<Edge> = calls
@@ -267,8 +294,13 @@ mod tests {
             let (mut graph, mut surges) = (Graph::default(), Surges::default());
             graph.tick(&edges);
             surges.tick(surge, 40, -1000);
-            let lessons = Lessons::default();
-            let ties = Ties { graph: &graph, surges: &surges, lessons: &lessons };
+            let (lessons, mut companions) = (Lessons::default(), Companions::default());
+            let suspects = |pair: &(Entity, Entity)| tests::incident_of(&[&pair.0, &pair.1]);
+            for _ in 0..3 {
+                past.iter().for_each(|pair| companions.learn(&suspects(pair), std::iter::empty(), WINDOW_MS));
+            }
+            graph.place(&placed(&runs), 0);
+            let ties = Ties { graph: &graph, surges: &surges, lessons: &lessons, companions: &companions };
             let mut ordered: Vec<&Anomaly> = anomalies.iter().collect();
             ordered.sort_by_key(|anomaly| (anomaly.onset_ms, anomaly.id));
             prop_assert_eq!(components(&ordered, ties, WINDOW_MS), plain(&ordered, ties));

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
+    alike,
+    companions::Companions,
     connect,
     graph::Graph,
     lessons::Lessons,
@@ -30,6 +32,10 @@ const MOST_NEWS: f64 = 3.0;
 /// Most evidence of one symptom of one entity.
 const MOST: f64 = 12.0;
 
+/// Evidence of a model's drift: its detector tells it once in two million observations by chance, having waited for what it saw to
+/// last; −ln p beyond [`NEWS`].
+const DRIFT: f64 = 7.6;
+
 /// Weight of an entity's joint pattern: it says that something is different, not that it hurts, so that it needs
 /// a sign beside it.
 const JOINT: f64 = 0.5;
@@ -37,15 +43,25 @@ const JOINT: f64 = 0.5;
 /// Weight of one silent series: its measure may have been removed. Every further one of the same entity halves the doubt.
 const SILENT: f64 = 0.5;
 
-/// Errors that rise no more than this times as much as the traffic follow it; times that rise no more than this at all are what
-/// more traffic brings.
+/// Errors that rise no more than this times as much as the traffic follow it; times that rise no more than this times the root of it
+/// are what more traffic brings, and its own root is what more traffic of others brings.
 const FOLLOWS: f64 = 1.5;
 
-/// Whether an anomaly has lasted; a new template, an alert and a forecast is what it is at once.
+/// How far beyond its band what is counted may be on the strongest of many ticks.
+const STRONGEST: f64 = 3.0;
+
+/// Whether an anomaly has lasted; a new template, an alert, a forecast and a drift that is told is what it is at once.
 pub(super) fn lasts(anomaly: &Anomaly) -> bool {
     let at_once =
         matches!(anomaly.kind, AnomalyKind::NewTemplate | AnomalyKind::Alert | AnomalyKind::Forecast);
-    at_once || anomaly.ticks >= LASTING_TICKS
+    at_once || is_drift(anomaly) || anomaly.ticks >= LASTING_TICKS
+}
+
+/// Whether a change of a model's inputs or answers is told.
+fn is_drift(anomaly: &Anomaly) -> bool {
+    anomaly.kind == AnomalyKind::Series
+        && anomaly.measure.ends_with(":drift")
+        && anomaly.value > anomaly.expected
 }
 
 /// Evidence of one anomaly.
@@ -58,6 +74,9 @@ pub(super) fn strength(anomaly: &Anomaly) -> f64 {
         AnomalyKind::Entity => JOINT * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST),
         // A new line that comes with every change may go on for ever.
         AnomalyKind::NewTemplate if anomaly.neg_log_p < TROUBLE => news,
+        AnomalyKind::Series if is_drift(anomaly) => {
+            (DRIFT + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
+        }
         AnomalyKind::Series | AnomalyKind::NewTemplate => {
             (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
         }
@@ -70,6 +89,7 @@ pub(super) struct Ties<'a> {
     pub(super) graph: &'a Graph,
     pub(super) surges: &'a Surges,
     pub(super) lessons: &'a Lessons,
+    pub(super) companions: &'a Companions,
 }
 
 impl Ties<'_> {
@@ -103,23 +123,36 @@ pub(super) fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<S
         let are_told = ties.lessons.together(&from.entity, &to.entity);
         are_told.then(|| format!("{} and {} belong together, people say", from.entity, to.entity))
     };
+    let by_past = || {
+        let (times, all) = ties.companions.times(&from.entity, &to.entity)?;
+        Some(format!(
+            "{} and {} were in trouble together in {times} of {all} incidents",
+            from.entity, to.entity
+        ))
+    };
+    let by_text = || {
+        alike::are_alike(from, to).then(|| format!("{} and {} log about the same", from.entity, to.entity))
+    };
     let together = || format!("{} and {} began in the same tick as many others", from.entity, to.entity);
     by_calls
         .or_else(by_callee)
         .or_else(by_host)
         .or_else(by_word)
+        .or_else(by_past)
+        .or_else(by_text)
         .or_else(|| ties.surge(from, to).then(together))
 }
 
-/// A host in trouble is related to what runs on it; one that only has more to do is not.
+/// A host in trouble is related to what runs on it, a workload or service to what is part of it; one that only has more to do is not.
 fn on_host(runs: &Anomaly, host: &Anomaly, graph: &Graph) -> Option<String> {
-    let is_on_it = is_host_trouble(host) && graph.runs_on(&runs.entity, &host.entity);
-    is_on_it.then(|| format!("{} runs on {}", runs.entity, host.entity))
+    let is_on_it = is_trouble(host) && graph.runs_on(&runs.entity, &host.entity);
+    let how = if host.entity.kind == EntityKind::Host { "runs on" } else { "is part of" };
+    is_on_it.then(|| format!("{} {how} {}", runs.entity, host.entity))
 }
 
-/// Whether an anomaly is of a host, and more than traffic.
-pub(super) fn is_host_trouble(anomaly: &Anomaly) -> bool {
-    anomaly.entity.kind == EntityKind::Host && symptom::of(anomaly) > Symptom::Traffic
+/// Whether an anomaly is more than traffic.
+pub(super) fn is_trouble(anomaly: &Anomaly) -> bool {
+    symptom::of(anomaly) > Symptom::Traffic
 }
 
 fn is_near(a: &Anomaly, onset_ms: i64, opened_ms: i64, window_ms: i64) -> bool {
@@ -174,8 +207,9 @@ pub(super) fn evidence(group: &[Anomaly]) -> f64 {
     evidence_of(|| group.iter())
 }
 
-/// How much speaks for these anomalies together: of each symptom of each entity the strongest sign, added up over those
-/// that have lasted; at least the strongest of all. Traffic that moves without any symptom is no evidence at all.
+/// How much speaks for these anomalies together: of each symptom of each entity in trouble the strongest sign, added up over those
+/// that have lasted; at least the strongest of all. What an entity says of itself and what its callers say of it are the same requests:
+/// the stronger counts. Traffic that moves without any symptom is no evidence at all.
 pub(super) fn evidence_of<'a, I: Iterator<Item = &'a Anomaly>>(group: impl Fn() -> I) -> f64 {
     evidence_amid(group(), group())
 }
@@ -186,7 +220,8 @@ pub(super) fn evidence_amid<'a>(
     all: impl Iterator<Item = &'a Anomaly>,
 ) -> f64 {
     let background = Background::of(all);
-    let mut symptoms: BTreeMap<(&Entity, Symptom, AnomalyKind), f64> = BTreeMap::new();
+    // By who is in trouble, then by who says so.
+    let mut symptoms: BTreeMap<(Entity, Symptom, AnomalyKind), BTreeMap<&Entity, f64>> = BTreeMap::new();
     let mut strongest: f64 = 0.0;
     for anomaly in part {
         let symptom = symptom::of(anomaly);
@@ -194,19 +229,25 @@ pub(super) fn evidence_amid<'a>(
             let strength = strength(anomaly) * background.certainty(anomaly);
             strongest = strongest.max(strength);
             if lasts(anomaly) {
-                let sign = symptoms.entry((&anomaly.entity, symptom, anomaly.kind)).or_insert(0.0);
+                let signs = symptoms.entry((symptom::whose(anomaly), symptom, anomaly.kind)).or_default();
+                let sign = signs.entry(&anomaly.entity).or_insert(0.0);
                 *sign = sign.max(strength);
             }
         }
     }
-    symptoms.values().sum::<f64>().max(strongest)
+    let told = symptoms.iter().map(|((whose, ..), signs)| {
+        let (own, others): (Vec<_>, Vec<_>) = signs.iter().partition(|(says, _)| says.is(whose));
+        let sum = |signs: Vec<(&&Entity, &f64)>| signs.iter().map(|(_, strength)| **strength).sum::<f64>();
+        sum(own).max(sum(others))
+    });
+    told.sum::<f64>().max(strongest)
 }
 
 /// What the anomalies of a group are seen against.
 #[derive(Default)]
 struct Background<'a> {
-    /// How many times as much traffic came in as expected, by entity, and at most.
-    traffic: BTreeMap<&'a Entity, f64>,
+    /// How many times as much traffic came in as expected, by the entity's name, and at most.
+    traffic: BTreeMap<&'a str, f64>,
     most_traffic: f64,
     /// Silent series by entity.
     silent: BTreeMap<&'a Entity, i32>,
@@ -219,7 +260,7 @@ impl<'a> Background<'a> {
             // Calls that it makes itself are not what comes in: it may be trying again and again.
             let comes_in = anomaly.measure.ends_with(":rate") && !anomaly.measure.starts_with(EDGE);
             if comes_in && symptom::of(anomaly) == Symptom::Traffic {
-                let most = background.traffic.entry(&anomaly.entity).or_insert(0.0);
+                let most = background.traffic.entry(&anomaly.entity.name).or_insert(0.0);
                 *most = most.max(rise(anomaly));
                 background.most_traffic = background.most_traffic.max(rise(anomaly));
             }
@@ -230,21 +271,27 @@ impl<'a> Background<'a> {
         background
     }
 
-    /// Whether an anomaly of errors or times is no more than what its entity's traffic brings with it; a cache's misses, which hurt
-    /// nobody by themselves, may follow the traffic of anybody in the group.
+    /// How many times as much as expected comes in, to an entity or to the one that it calls.
+    fn traffic(&self, anomaly: &Anomaly) -> f64 {
+        let of = |entity: &Entity| self.traffic.get(entity.name.as_str()).copied().unwrap_or(0.0);
+        of(&anomaly.entity).max(of(&symptom::whose(anomaly)))
+    }
+
+    /// Whether an anomaly of errors or times is no more than what traffic brings with it; a cache's misses, which hurt nobody by
+    /// themselves, may follow the traffic of anybody in the group.
     fn explains(&self, anomaly: &Anomaly) -> bool {
+        let own = self.traffic(anomaly);
         if symptom::of(anomaly) == Symptom::Slow {
-            let busier = self.traffic.get(&anomaly.entity).is_some_and(|traffic| *traffic > 1.0);
-            return busier && rise(anomaly) <= FOLLOWS;
+            let follows = if own > 1.0 { FOLLOWS * own.sqrt() } else { FOLLOWS.sqrt() };
+            return self.most_traffic > 1.0 && rise(anomaly) <= follows;
         }
         let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
-        let own = || self.traffic.get(&anomaly.entity).copied().unwrap_or(0.0);
-        let most = if is_of_cache { self.most_traffic } else { own() };
+        let most = if is_of_cache { self.most_traffic } else { own };
         if !anomaly.measure.ends_with(":rate") || most <= 1.0 {
             return false;
         }
         // What is counted scatters by the root of how much there is of it.
-        let scatter = (anomaly.upper - anomaly.expected).max(0.0) * most.sqrt();
+        let scatter = STRONGEST * (anomaly.upper - anomaly.expected).max(0.0) * most.sqrt();
         anomaly.value <= FOLLOWS * most * anomaly.expected + scatter
     }
 

@@ -5,11 +5,12 @@
 //! * `graph`: who calls whom, forgetting slowly
 //! * `group`: anomalies that belong together, and why
 //! * `connect`: who hangs together, in a storm too
+//! * `alike`: log templates that say about the same · `companions`: whose trouble came together before
 //! * `budget`: what the false-alarm budget buys on this fleet
 //! * `surge`: ticks in which far more opens than chance brings
 //! * `story`: an incident, and what its next revision depends on
 //! * `family`: incidents that turn out to be one, or two
-//! * `suspects`: who is to blame, and why
+//! * `suspects`: who is to blame, and why · `examples`: requests and lines that show it
 //! * `harm`: what it does to those who use the system
 //! * `quiet`: silences, and what was left out
 //! * `lessons`: what people's judgements teach
@@ -18,8 +19,11 @@
 //! Takes closed ticks and changes in the order of event time; knows neither series values nor controllers.
 
 mod alerts;
+mod alike;
 mod budget;
+mod companions;
 mod connect;
+mod examples;
 mod family;
 mod graph;
 mod group;
@@ -43,6 +47,8 @@ use crate::types::{
 
 use alerts::Alerts;
 use budget::Budget;
+use companions::Companions;
+use examples::Examples;
 use graph::Graph;
 use group::Ties;
 use harm::Users;
@@ -161,6 +167,8 @@ struct State {
     graph: Graph,
     users: Users,
     lessons: Lessons,
+    companions: Companions,
+    examples: Examples,
     quiet: Quiet,
     changes: VecDeque<Change>,
     /// Alerts of others that fire.
@@ -172,14 +180,15 @@ struct State {
     resolved: VecDeque<Story>,
 }
 
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// An anomaly waits for others of its kind this many windows long.
 const PATIENCE: i64 = 6;
 
 impl State {
     fn ties(&self) -> Ties<'_> {
-        Ties { graph: &self.graph, surges: &self.surges, lessons: &self.lessons }
+        let State { graph, surges, lessons, companions, .. } = self;
+        Ties { graph, surges, lessons, companions }
     }
 
     fn new(config: &CorrelatorConfig) -> State {
@@ -191,6 +200,8 @@ impl State {
             graph: Graph::default(),
             users: Users::default(),
             lessons: Lessons::default(),
+            companions: Companions::default(),
+            examples: Examples::default(),
             quiet: Quiet::new(config.keep_resolved),
             changes: VecDeque::new(),
             alerts: Alerts::default(),
@@ -286,6 +297,11 @@ impl Correlator {
         self.state.graph.placements()
     }
 
+    /// Whose trouble comes together as a rule, as past incidents have shown, in order.
+    pub fn companions(&self) -> impl Iterator<Item = (&Entity, &Entity)> {
+        self.state.companions.pairs()
+    }
+
     /// Who depends on whom by declaration, in order.
     pub fn declared(&self) -> impl Iterator<Item = (&Entity, &Entity)> {
         self.state.graph.declared()
@@ -335,6 +351,7 @@ impl Correlator {
         state.graph.tick(&tick.edges);
         state.graph.place(&tick.placements, tick.time_ms);
         state.users.tick(tick.time_ms, &tick.traffic);
+        state.examples.tick(tick.time_ms, tick.examples);
         let opened = tick.anomalies.iter().filter(|anomaly| anomaly.revision == 1).count();
         let oldest_ms = tick.time_ms - PATIENCE * self.config.window_ms;
         state.surges.tick(tick.time_ms, opened, oldest_ms);
@@ -415,8 +432,8 @@ impl Correlator {
         let CorrelatorConfig { window_ms, max_members, .. } = self.config;
         let lasting = self.state.waiting.values().filter(|a| group::lasts(a)).map(|a| a.id);
         for id in lasting.collect::<Vec<Id>>() {
-            let State { open, waiting, graph, surges, lessons, .. } = &mut self.state;
-            let ties = Ties { graph, surges, lessons };
+            let State { open, waiting, graph, surges, lessons, companions, .. } = &mut self.state;
+            let ties = Ties { graph, surges, lessons, companions };
             let found = open.values_mut().find_map(|story| {
                 let because = group::joins(&story.incident, &waiting[&id], ties, window_ms)?;
                 Some((story, because))
@@ -590,10 +607,13 @@ impl Correlator {
     /// Ranks, resolves and gives the revisions of this tick.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let Correlator { config, state } = self;
-        let time_ms = state.time_ms;
-        let facing = state.users.facing(&state.graph);
+        let State { time_ms, users, graph, lessons, companions, examples, changes, open, resolved, .. } =
+            state;
+        let time_ms = *time_ms;
+        let facing = users.facing(graph);
+        let known = suspects::Known { graph, lessons, examples };
         let mut over = Vec::new();
-        for (id, story) in &mut state.open {
+        for (id, story) in &mut *open {
             if story.incident.merged_into.is_some() {
                 over.push(*id);
             } else if story.anomalies().any(|anomaly| anomaly.active) {
@@ -605,20 +625,25 @@ impl Correlator {
                 story.changed = true;
                 over.push(*id);
             }
-            story.attach(&state.changes, config.change_before_ms);
+            story.attach(changes, config.change_before_ms);
             story.hurts(facing.harm(&story.incident, &config.objectives));
             if story.changed {
                 story.weigh();
-                let known = suspects::Known { graph: &state.graph, lessons: &state.lessons };
                 suspects::rank(&mut story.incident, known, config.change_before_ms);
                 effects.push(Effect::Incident(story.revise(time_ms)));
             }
         }
         for id in over {
-            state.resolved.extend(state.open.remove(&id));
+            let Some(story) = open.remove(&id) else { continue };
+            if story.incident.merged_into.is_none() {
+                let before = resolved.iter().map(|story| &story.incident);
+                let before = before.filter(|incident| incident.merged_into.is_none());
+                companions.learn(&story.incident, before, config.window_ms);
+            }
+            resolved.push_back(story);
         }
-        while state.resolved.len() > config.keep_resolved {
-            state.resolved.pop_front();
+        while resolved.len() > config.keep_resolved {
+            resolved.pop_front();
         }
     }
 }

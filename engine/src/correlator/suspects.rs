@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    examples::Examples,
     graph::Graph,
     group,
     lessons::Lessons,
     symptom::{self, Symptom},
 };
-use crate::types::{Anomaly, Change, Entity, Incident, Suspect};
+use crate::types::{
+    Anomaly, Change, Entity, EntityKind, Example, ExampleKind, Incident, IncidentState, Suspect,
+};
 
 /// Weights of the reasons, in units of log odds.
 const CHANGED: f64 = 2.5;
@@ -37,6 +40,9 @@ struct Case {
     strongest: f64,
     symptom: Symptom,
     clearest: (Symptom, f64),
+    /// The clearest sign in words: the measure, what came and what was expected.
+    sign: String,
+    is_slow: bool,
     /// Whether its own series speak.
     speaks: bool,
     /// Whether something speaks that no callee brings about: its own time, its memory, its disk.
@@ -50,6 +56,7 @@ struct Case {
 pub(super) struct Known<'a> {
     pub(super) graph: &'a Graph,
     pub(super) lessons: &'a Lessons,
+    pub(super) examples: &'a Examples,
 }
 
 /// Ranks the entities of an incident.
@@ -89,6 +96,8 @@ impl Case {
             strongest: 0.0,
             symptom: Symptom::Traffic,
             clearest: (Symptom::Traffic, 0.0),
+            sign: String::new(),
+            is_slow: false,
             speaks: false,
             has_own: false,
             accusers: BTreeSet::new(),
@@ -100,7 +109,10 @@ impl Case {
         if sign > self.clearest {
             self.clearest = sign;
             self.onset_ms = anomaly.onset_ms;
+            // What comes behind it is which detector spoke, and with what probability.
+            self.sign = anomaly.explanation.split("; ").next().unwrap_or_default().to_string();
         }
+        self.is_slow |= sign.0 == Symptom::Slow;
         self.strongest = self.strongest.max(anomaly.score);
         self.symptom = self.symptom.max(sign.0);
         if anomaly.entity.is(&self.entity) {
@@ -122,6 +134,8 @@ impl Case {
         match self.symptom {
             // Nobody calls it any more.
             Symptom::Silent => graph.calls(&other.entity, &self.entity),
+            // What a model is given does not depend on how the service does that asks it.
+            Symptom::Drifting if self.entity.kind == EntityKind::Model => false,
             Symptom::Slow | Symptom::Drifting | Symptom::Failing => {
                 let is_certain = other.has_own || other.symptom == Symptom::Silent;
                 graph.calls(&self.entity, &other.entity)
@@ -137,12 +151,16 @@ impl Case {
         let entity = &self.entity;
         let names: Vec<&str> = self.accusers.iter().take(3).map(|accuser| accuser.name.as_str()).collect();
         let (word, names) = (self.symptom.word(), names.join(", "));
+        let sign = if self.sign.is_empty() { String::new() } else { format!(": {}", self.sign) };
         match (self.speaks, self.accusers.len()) {
-            (true, 0) => (format!("{entity} is {word}"), 0.0),
-            (true, _) => (format!("{entity} is {word}, so say the calls of {names}"), 0.0),
+            (true, 0) => (format!("{entity} is {word}{sign}"), 0.0),
+            (true, _) => (format!("{entity} is {word}, so say the calls of {names}{sign}"), 0.0),
             (false, 0) => (format!("{entity} calls what is in trouble"), 0.0),
-            (false, 1) => (format!("{entity} is {word} to {names}, its own series say nothing"), UNCONFIRMED),
-            (false, _) => (format!("{entity} is {word} to {names}"), 0.0),
+            (false, 1) => {
+                let seen = format!("{entity} is {word} to {names}, its own series say nothing{sign}");
+                (seen, UNCONFIRMED)
+            }
+            (false, _) => (format!("{entity} is {word} to {names}{sign}"), 0.0),
         }
     }
 }
@@ -159,12 +177,18 @@ fn judge(
     let mut reasons = vec![seen];
     let mut odds = SYMPTOM * case.symptom as u8 as f64 + case.strongest + weight;
     let others = || cases.iter().filter(|other| other.entity != case.entity);
-    let needs = |other: &Entity| graph.reaches(other, &case.entity) || graph.runs_on(other, &case.entity);
-    let callers: Vec<&Case> = others().filter(|other| needs(&other.entity)).collect();
-    if !callers.is_empty() && case.symptom > Symptom::Traffic {
-        odds += CALLED * callers.len() as f64 / others().count() as f64;
-        let names: Vec<&str> = callers.iter().take(3).map(|caller| caller.entity.name.as_str()).collect();
-        reasons.push(format!("called by {}", names.join(", ")));
+    let calls = |other: &Case| graph.reaches(&other.entity, &case.entity);
+    let is_on = |other: &Case| graph.runs_on(&other.entity, &case.entity);
+    let needing = others().filter(|other| calls(other) || is_on(other)).count();
+    if needing > 0 && case.symptom > Symptom::Traffic {
+        odds += CALLED * needing as f64 / others().count() as f64;
+        let names = |needs: &dyn Fn(&Case) -> bool| {
+            let names = others().filter(|other| needs(other)).take(3).map(|other| other.entity.name.as_str());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let ways = [("called by", names(&calls)), ("below", names(&|other| is_on(other) && !calls(other)))];
+        let ways = ways.into_iter().filter(|(_, names)| !names.is_empty());
+        reasons.extend(ways.map(|(how, names)| format!("{how} {names}")));
     }
     let blamed = latest_change(case, incident, before_ms);
     let explaining: Vec<&str> = others()
@@ -191,7 +215,26 @@ fn judge(
     if times > 0 {
         reasons.push(format!("was the cause of {times} incidents like this, people say"));
     }
-    (odds, Suspect { entity: case.entity.clone(), weight: 0.0, reasons, change: blamed.cloned() })
+    let examples = examples(case, incident, known.examples);
+    (odds, Suspect { entity: case.entity.clone(), weight: 0.0, reasons, change: blamed.cloned(), examples })
+}
+
+/// One example of each kind that shows what is held against it: those that were named before, then the latest.
+fn examples(case: &Case, incident: &Incident, known: &Examples) -> Vec<Example> {
+    let named = incident.suspects.iter().find(|suspect| suspect.entity == case.entity);
+    let named = named.into_iter().flat_map(|suspect| &suspect.examples);
+    // When it is over, what comes is no example of it.
+    let goes_on = incident.state == IncidentState::Open;
+    let fits = |example: &&Example| {
+        let is_told = example.kind != ExampleKind::SlowRequest || case.is_slow;
+        goes_on && is_told && case.symptom > Symptom::Traffic
+    };
+    let latest = known.since(&case.entity, case.onset_ms).filter(fits);
+    let mut by_kind: BTreeMap<ExampleKind, &Example> = BTreeMap::new();
+    for example in named.chain(latest) {
+        by_kind.entry(example.kind).or_insert(example);
+    }
+    by_kind.into_values().cloned().collect()
 }
 
 /// An onset is estimated to some ticks: a change this long after it can still be its cause.

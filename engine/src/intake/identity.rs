@@ -58,6 +58,19 @@ impl Streams {
         self.table.clone()
     }
 
+    /// Whether a stream with this identity is known.
+    pub(super) fn has(&self, identity: &Identity) -> bool {
+        self.by_identity.contains_key(&identity.hash)
+    }
+
+    /// Takes note of the service that a model is part of.
+    pub(super) fn is_part_of(&mut self, model: Arc<Entity>, owner: &Entity) {
+        if owner.kind == EntityKind::Service {
+            let (model, owner) = (self.redactor.entity(model), self.redactor.name(&owner.name));
+            self.seen.push((model, Facet::Service, owner));
+        }
+    }
+
     /// What was seen since the last call.
     pub(super) fn seen(&mut self) -> impl Iterator<Item = (Arc<Entity>, Facet, String)> {
         self.seen.drain(..)
@@ -86,10 +99,14 @@ impl Streams {
         identity: &Identity,
         make: impl FnOnce() -> (SeriesDef, StreamKind),
     ) -> u32 {
-        let Streams { table, redactor, .. } = self;
+        let Streams { table, redactor, seen, .. } = self;
         *self.by_identity.entry(identity.hash).or_insert_with(|| {
             let (series, kind) = make();
             let (series, kind) = (redactor.series(series), redactor.kind(kind));
+            let version = series.attributes.iter().find(|(key, _)| key == "model.version");
+            if let Some((_, version)) = version.filter(|_| series.entity.kind == EntityKind::Model) {
+                seen.push((series.entity.clone(), Facet::Model, version.clone()));
+            }
             let key = identity.hash;
             let defs = &mut Arc::make_mut(table).defs;
             defs.push(Arc::new(StreamDef { key, series: Arc::new(series), kind }));
@@ -138,11 +155,9 @@ impl<'a> Owner<'a> {
         if self.decoded.is_none() {
             let resource = Resource::decode(self.bytes).map_err(malformed)?;
             let entity = streams.redactor.entity(entity(&resource));
-            for (facet, keys) in FACETS {
-                if let Some(value) = text_at(&resource.attributes, keys) {
-                    let value = streams.redactor.name(&value);
-                    streams.seen.push((entity.clone(), facet, value));
-                }
+            for (facet, value) in facets(&resource.attributes) {
+                let value = streams.redactor.name(&value);
+                streams.seen.push((entity.clone(), facet, value));
             }
             self.decoded = Some((entity, Identity::of(&resource.attributes)));
         }
@@ -239,13 +254,44 @@ pub(super) fn find<'a>(attributes: &'a [KeyValue], keys: &[&str]) -> Option<&'a 
     })
 }
 
-/// Attributes of a resource that say how its entity runs.
+/// Attributes of a resource that say how its entity runs; the first that is there counts.
 const FACETS: [(Facet, &[&str]); 4] = [
     (Facet::Version, &["service.version"]),
     (Facet::Image, &["container.image.tags", "container.image.tag"]),
     (Facet::PodTemplate, &["k8s.replicaset.name"]),
     (Facet::Host, &["k8s.node.name", "host.name"]),
 ];
+
+/// Ends of attributes that say which configuration an entity runs with. Charts put the checksum of a pod's configuration into an
+/// annotation, which a Collector copies as `k8s.pod.annotation.checksum/config`.
+const CONFIGS: [&str; 4] = ["checksum/config", "config.hash", "config.checksum", "config.version"];
+
+/// Names of Kubernetes workloads.
+const WORKLOADS: [&str; 4] =
+    ["k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.cronjob.name"];
+
+/// How the entity of a resource with these attributes runs.
+fn facets(attributes: &[KeyValue]) -> Vec<(Facet, String)> {
+    let named = FACETS.iter().filter_map(|(facet, keys)| Some((*facet, text_at(attributes, keys)?)));
+    let says_config = |key: &str| CONFIGS.iter().any(|end| key.ends_with(end));
+    let config = attributes.iter().find(|attribute| says_config(&attribute.key));
+    let config = config.and_then(|attribute| text_at(attributes, &[attribute.key.as_str()]));
+    let config = config.map(|config| (Facet::Config, config));
+    let workload = find(attributes, &WORKLOADS).map(|name| (Facet::Workload, workload(attributes, name)));
+    named.chain(config).chain(workload).collect()
+}
+
+/// A workload by its full name.
+fn workload(attributes: &[KeyValue], name: &str) -> String {
+    with_namespace(attributes, "k8s.namespace.name", name)
+}
+
+fn with_namespace(attributes: &[KeyValue], key: &str, name: &str) -> String {
+    match find(attributes, &[key]) {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_string(),
+    }
+}
 
 /// The first of these attributes that is there, as text; lists too.
 fn text_at(attributes: &[KeyValue], keys: &[&str]) -> Option<String> {
@@ -256,15 +302,10 @@ fn text_at(attributes: &[KeyValue], keys: &[&str]) -> Option<String> {
 /// The entity that a resource describes.
 fn entity(resource: &Resource) -> Arc<Entity> {
     let attributes = &resource.attributes;
-    let with_namespace = |key: &str, name: &str| match find(attributes, &[key]) {
-        Some(namespace) => format!("{namespace}/{name}"),
-        None => name.to_string(),
-    };
-    let workload = ["k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.cronjob.name"];
     let entity = if let Some(name) = find(attributes, &["service.name"]) {
-        Entity::new(EntityKind::Service, with_namespace("service.namespace", name))
-    } else if let Some(name) = find(attributes, &workload) {
-        Entity::new(EntityKind::Workload, with_namespace("k8s.namespace.name", name))
+        Entity::new(EntityKind::Service, with_namespace(attributes, "service.namespace", name))
+    } else if let Some(name) = find(attributes, &WORKLOADS) {
+        Entity::new(EntityKind::Workload, workload(attributes, name))
     } else if let Some(name) = find(attributes, &["host.name"]) {
         Entity::new(EntityKind::Host, name)
     } else if let Some(name) = find(attributes, &["db.system.name"]) {

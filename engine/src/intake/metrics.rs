@@ -287,9 +287,13 @@ impl<'a> Writer<'a, '_> {
             .collect::<Result<Vec<KeyValue>, Refusal>>()?;
         let (owner, identity) = self.owner.decoded(self.streams)?;
         let identity = identity.text(name).text(suffix).text(kind.name()).attributes(&attributes);
+        let (owner, subject) = (owner.clone(), subject(owner, name, &attributes));
+        if subject.kind == EntityKind::Model && !self.streams.has(&identity) {
+            self.streams.is_part_of(subject.clone(), &owner);
+        }
         Ok(self.streams.learn(raw, &identity, || {
             let measure = format!("{name}{suffix}");
-            (SeriesDef::new(subject(owner, name, &attributes), measure, kept(&attributes)), kind.clone())
+            (SeriesDef::new(subject, measure, kept(&attributes)), kind.clone())
         }))
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
-    StringBuilder, UInt8Builder, UInt32Builder, UInt64Builder,
+    ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int32Builder, Int64Builder,
+    ListBuilder, RecordBatch, StringBuilder, UInt8Builder, UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
@@ -32,7 +32,7 @@ pub(super) struct SpanRow {
     pub(super) stream: u32,
     pub(super) duration_ns: u64,
     pub(super) error: bool,
-    pub(super) trace: u64,
+    pub(super) trace: [u8; 16],
     pub(super) span: u64,
     pub(super) parent: u64,
 }
@@ -85,7 +85,7 @@ pub(super) struct Rows {
     spans: Head,
     duration: UInt64Builder,
     error: BooleanBuilder,
-    trace: UInt64Builder,
+    trace: FixedSizeBinaryBuilder,
     span: UInt64Builder,
     parent: UInt64Builder,
     /// Offsets of refused records whose rows must be cut out.
@@ -119,7 +119,7 @@ impl Default for Rows {
             spans: Head::default(),
             duration: UInt64Builder::new(),
             error: BooleanBuilder::new(),
-            trace: UInt64Builder::new(),
+            trace: FixedSizeBinaryBuilder::new(16),
             span: UInt64Builder::new(),
             parent: UInt64Builder::new(),
             refused: Vec::new(),
@@ -178,7 +178,7 @@ impl Rows {
         self.spans.push(self.offset, row.end_ns, row.stream);
         self.duration.append_value(row.duration_ns);
         self.error.append_value(row.error);
-        self.trace.append_value(row.trace);
+        self.trace.append_value(row.trace).expect("as wide as the column");
         self.span.append_value(row.span);
         self.parent.append_value(row.parent);
     }

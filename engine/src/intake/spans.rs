@@ -131,7 +131,7 @@ fn row(span: &Span<'_>, owner: &mut Owner<'_>, streams: &mut Streams) -> Result<
         stream: stream(span, owner, streams)?,
         duration_ns: span.end.saturating_sub(span.start),
         error: span.error,
-        trace: first_bytes(span.trace),
+        trace: trace_id(span.trace),
         span: first_bytes(span.id),
         parent: first_bytes(span.parent),
     })
@@ -179,6 +179,13 @@ fn peer<'a>(attributes: &Attributes<'a>) -> Option<(EntityKind, &'a str)> {
     }
     let destination = attributes.first(&["messaging.destination.name"]).or(queue);
     destination.map(|name| (EntityKind::Queue, name)).or(address.map(|name| (EntityKind::Service, name)))
+}
+
+/// A trace id; a shorter one is followed by zeros.
+fn trace_id(id: &[u8]) -> [u8; 16] {
+    let mut whole = [0; 16];
+    whole.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+    whole
 }
 
 fn first_bytes(id: &[u8]) -> u64 {

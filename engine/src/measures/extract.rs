@@ -90,15 +90,15 @@ fn spans(batch: &Batch, out: &mut Samples) {
     let rows = &batch.rows;
     let durations = column::<UInt64Type>(rows, 3);
     let errors = rows.column(4).as_boolean();
-    let (traces, ids) = (column::<UInt64Type>(rows, 5), column::<UInt64Type>(rows, 6));
-    let parents = column::<UInt64Type>(rows, 7);
+    let traces = rows.column(5).as_fixed_size_binary();
+    let (ids, parents) = (column::<UInt64Type>(rows, 6), column::<UInt64Type>(rows, 7));
     out.spans.extend(heads(batch).enumerate().map(|(row, (offset, time_ns, stream))| SpanSample {
         stream,
         offset,
         time_ns,
         duration_ns: durations[row],
         error: errors.value(row),
-        trace: traces[row],
+        trace: traces.value(row).try_into().expect("16 bytes wide"),
         span: ids[row],
         parent: parents[row],
     }));

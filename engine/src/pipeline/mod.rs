@@ -459,8 +459,13 @@ impl Pipeline {
         let traced = self.traces.close(tick, taken.iter().map(|(_, frames)| frames.shards.as_slice()));
         let measured_by_shard = self.by_shard(&[&traced.values, measured].concat());
         let silences = self.silences.hold(start_ms);
-        let mut told =
-            TickClosed { time_ms: start_ms, edges: traced.edges, silences, ..TickClosed::default() };
+        let mut told = TickClosed {
+            time_ms: start_ms,
+            edges: traced.edges,
+            examples: traced.examples,
+            silences,
+            ..TickClosed::default()
+        };
         let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
         let shows_scores = self.shows_scores;
         let rooms = self.deep_rooms();
@@ -492,6 +497,7 @@ impl Pipeline {
             self.counts.refused += closed.refused;
             told.anomalies.extend(closed.anomalies);
             told.traffic.extend(closed.traffic);
+            told.examples.extend(closed.examples);
             scores.extend(closed.scores);
         }
         if shows_scores {

@@ -6,7 +6,10 @@ use super::scores::SeriesScore;
 use crate::{
     measures::{Fold, FoldConfig, FoldOutput, FrameInput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{Anomaly, Id, Measured, Section, SeriesDef, Silence, StreamDef, Traffic, section::SectionError},
+    types::{
+        Anomaly, Entity, Example, ExampleKind, Id, Measured, Section, SeriesDef, Silence, StreamDef, Traffic,
+        section::SectionError,
+    },
 };
 
 #[derive(Debug)]
@@ -45,6 +48,7 @@ impl Held {
 pub(super) struct Closed {
     pub(super) anomalies: Vec<Anomaly>,
     pub(super) traffic: Vec<Traffic>,
+    pub(super) examples: Vec<(Entity, Example)>,
     pub(super) scored: u64,
     pub(super) refused: u64,
     /// What was said of every series, where that is asked for.
@@ -148,7 +152,12 @@ impl Shard {
         let refused = output.refused_series;
         let scores = if shows_scores { self.scores().collect() } else { Vec::new() };
         let traffic = std::mem::take(&mut self.output.traffic);
-        Closed { anomalies, traffic, scored, refused, scores }
+        let line = |(entity, text): (Arc<Entity>, String)| {
+            let kind = ExampleKind::LogLine;
+            (Entity::clone(&entity), Example { kind, time_ms, trace_id: String::new(), text })
+        };
+        let examples = self.output.errors.drain(..).map(line).collect();
+        Closed { anomalies, traffic, examples, scored, refused, scores }
     }
 
     /// The scores of the tick that was closed last, by slot.

@@ -40,13 +40,15 @@ impl Sightings {
         }
     }
 
-    /// The change that a sighting is, if it is one; where something runs is none.
+    /// The change that a sighting is, if it is one; what something runs on or is part of is none.
     pub(super) fn take(&mut self, sighting: Sighting) -> Option<Change> {
         let Sighting { time_ms, entity, facet, value } = sighting;
         let kind = match facet {
             Facet::Version | Facet::Image => "service.upgraded",
             Facet::PodTemplate => "pod_template.changed",
-            Facet::Host => return None,
+            Facet::Config => "config.changed",
+            Facet::Model => "model.upgraded",
+            Facet::Host | Facet::Workload | Facet::Service => return None,
         };
         if self.0.len() >= MOST && !self.0.contains_key(&entity) {
             return None;
@@ -75,13 +77,15 @@ impl Sightings {
     }
 }
 
-/// Takes out of sightings where entities run.
+/// Takes out of sightings what entities run on, and are part of.
 pub(super) fn placements(sightings: &mut Vec<Sighting>) -> Vec<Placement> {
-    let places = |seen: &mut Sighting| seen.facet == Facet::Host;
-    let placed = sightings.extract_if(.., places).filter(|seen| seen.entity.kind != EntityKind::Host);
-    placed
-        .map(|seen| Placement { entity: seen.entity, host: Entity::new(EntityKind::Host, seen.value) })
-        .collect()
+    let placed = sightings.extract_if(.., |seen| seen.facet.place().is_some());
+    let placements = placed.filter_map(|Sighting { entity, facet, value, .. }| {
+        let host = Entity::new(facet.place()?, value);
+        let is_itself = entity.is(&host) || entity.kind == EntityKind::Host;
+        (!is_itself).then_some(Placement { entity, host })
+    });
+    placements.collect()
 }
 
 #[cfg(test)]
@@ -110,6 +114,40 @@ mod tests {
         assert_eq!(take(&mut sightings, 90, Facet::Version, "v2"), None, "side by side");
         let template = take(&mut sightings, 120, Facet::PodTemplate, "cart-7f");
         assert_eq!(template.as_deref(), Some("pod_template.changed cart-7f"));
+    }
+
+    #[test]
+    fn configurations_and_models_change_too() {
+        let mut sightings = Sightings::default();
+        take(&mut sightings, 0, Facet::Config, "a1");
+        let config = take(&mut sightings, 60, Facet::Config, "b2");
+        assert_eq!(config.as_deref(), Some("config.changed b2"));
+        assert_eq!(take(&mut sightings, 90, Facet::Model, "7").as_deref(), Some("model.upgraded 7"));
+    }
+
+    #[test]
+    fn what_an_entity_is_part_of_is_a_place_unless_it_is_itself() {
+        let seen = |entity: &str, facet, value: &str| {
+            let (entity, value) = (Entity::parse(entity), value.to_string());
+            Sighting { time_ms: 0, entity, facet, value }
+        };
+        let mut seen = vec![
+            seen("service/cart", Facet::Workload, "shop/cart"),
+            seen("workload/shop/cart", Facet::Workload, "shop/cart"),
+            seen("model/ranker", Facet::Service, "recommender"),
+            seen("service/cart", Facet::Host, "n1"),
+            seen("host/n1", Facet::Host, "n1"),
+            seen("service/cart", Facet::Version, "v1"),
+        ];
+        let placed = placements(&mut seen);
+        let placed = placed.iter().map(|Placement { entity, host }| format!("{entity} on {host}"));
+        let expected = [
+            "service/cart on workload/shop/cart",
+            "model/ranker on service/recommender",
+            "service/cart on host/n1",
+        ];
+        assert!(placed.eq(expected));
+        assert_eq!(seen.len(), 1, "the version is left");
     }
 
     #[test]

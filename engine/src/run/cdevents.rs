@@ -61,7 +61,8 @@ mod tests {
 
     fn incident(event: IncidentEvent) -> Incident {
         let entity = Entity::new(EntityKind::Service, "shop/payment");
-        let suspect = Suspect { entity, weight: 0.8, reasons: vec!["began first".to_string()], change: None };
+        let reasons = vec!["began first".to_string()];
+        let suspect = Suspect { entity, weight: 0.8, reasons, change: None, examples: Vec::new() };
         let title = "payment: failing".to_string();
         let updated_ms = 1_772_420_400_000;
         Incident {

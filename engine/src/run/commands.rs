@@ -196,6 +196,7 @@ impl Core {
         Topology {
             calls: correlator.topology().map(call).collect(),
             runs_on: correlator.placements().map(pair).collect(),
+            together: correlator.companions().map(pair).collect(),
             declared: correlator.declared().map(pair).collect(),
         }
     }

@@ -128,9 +128,12 @@ pub enum Unheard {
 pub struct Topology {
     /// The calls that spans have shown, by caller and callee.
     pub calls: Vec<Call>,
-    /// What runs on which host, as resources say.
+    /// What runs on which host, or is part of which workload or service, as resources say.
     #[serde(default)]
     pub runs_on: Vec<(String, String)>,
+    /// Whose trouble comes together as a rule, as past incidents have shown.
+    #[serde(default)]
+    pub together: Vec<(String, String)>,
     /// Who depends on whom by declaration.
     #[serde(default)]
     pub declared: Vec<(String, String)>,

@@ -15,6 +15,10 @@ use crate::types::{Anomaly, AnomalyKind, Entity, Id, SeriesDef};
 /// −ln p that an open anomaly must gain to be worth a new revision.
 const WORSE: f64 = 1.0;
 
+/// Ticks outside from which an anomaly lasts, and up to which each tick more says something more.
+const LASTS: u32 = 3;
+const TELLING: u32 = 9;
+
 /// The anomalies that are open, by slot and by entity.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct OpenAnomalies {
@@ -91,11 +95,16 @@ impl Open {
         Open { anomaly, calm: 0, before, told: 1, patience: 1 }
     }
 
-    /// One more tick outside; worth telling at 3 ticks, 5, 8, 12 and so on.
+    /// One more tick outside. Each of the first counts for the evidence, and is told; later ones at half as many ticks again.
     fn lasts(&mut self, time_ms: i64) -> bool {
         self.calm = 0;
         self.anomaly.ticks += 1;
-        let tell = self.anomaly.ticks > self.told + self.told.div_ceil(2);
+        let (ticks, told) = (self.anomaly.ticks, self.told);
+        let tell = match ticks {
+            ..LASTS => false,
+            LASTS..=TELLING => true,
+            _ => ticks > told + told.div_ceil(2),
+        };
         if tell {
             self.told = self.anomaly.ticks;
             self.anomaly.revision += 1;
@@ -432,11 +441,11 @@ mod tests {
             .filter_map(|tick| open.again(&entity, pattern.template, tick * 10_000))
             .map(|anomaly| (anomaly.ticks, anomaly.revision))
             .collect();
-        assert_eq!(told, [(3, 2), (6, 3), (10, 4)]);
+        assert_eq!(told, [(3, 2), (4, 3), (5, 4), (6, 5), (7, 6), (8, 7), (9, 8)]);
         assert_eq!(open.again(&entity, "another", 100_000), None);
         let mut revisions = Vec::new();
         open.expire_novelties(NOVELTY_MS, &mut revisions);
-        assert_eq!((revisions[0].ticks, revisions[0].active, revisions[0].revision), (10, false, 5));
+        assert_eq!((revisions[0].ticks, revisions[0].active, revisions[0].revision), (10, false, 9));
         assert_eq!(open.again(&entity, pattern.template, NOVELTY_MS), None);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use super::{endpoint::*, words::*, *};
 use crate::{
     config::Target,
-    types::{Change, Entity, EntityKind, Id, IncidentState, Suspect},
+    types::{Change, Entity, EntityKind, Example, ExampleKind, Id, IncidentState, Suspect},
 };
 
 /// Text of telemetry tries to be markup.
@@ -39,6 +39,12 @@ fn incident() -> Incident {
             weight: 0.8,
             reasons: vec!["its errors are <b>up</b>".to_string()],
             change: Some(change.clone()),
+            examples: vec![Example {
+                kind: ExampleKind::FailedRequest,
+                time_ms: 1_000,
+                trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_string(),
+                text: "a request failed after 3.20 s".to_string(),
+            }],
         }],
         changes: vec![change],
         reopened: 0,
@@ -142,7 +148,7 @@ fn templates_fill_in_data_and_never_markup() {
     assert_eq!(text.fill(&incident()).unwrap(), "cart: &lt;!channel&gt; \"failing\" &amp; slow by cart");
     let json = Template::json("s", "{\"t\": {{ incident.title }}, \"n\": {{ lines | length }}}").unwrap();
     let filled: serde_json::Value = serde_json::from_str(&json.fill(&incident()).unwrap()).unwrap();
-    assert_eq!(filled, serde_json::json!({ "t": incident().title, "n": 2 }));
+    assert_eq!(filled, serde_json::json!({ "t": incident().title, "n": 3 }));
     let error = Template::text("ops", "{{ incident.").unwrap_err().to_string();
     assert!(error.contains("\"ops\"") && error.contains("message:1"), "{error}");
     let endless = "{% for i in range(10000) %}{% for j in range(10000) %}x{% endfor %}{% endfor %}";
@@ -156,6 +162,7 @@ fn words_name_suspects_and_changes() {
         lines(&incident()),
         [
             "service/cart (80 %): its errors are <b>up</b>",
+            "for example: a request failed after 3.20 s, trace 4bf92f3577b34da6a3ce929d0e0e4736",
             "changed: service/cart service.upgraded v2 at 2025-11-24T16:00:00.000Z"
         ]
     );

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{hash::Id, series::Entity, silence::Silence};
+use super::{example::Example, hash::Id, series::Entity, silence::Silence};
 
 /// What is abnormal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -127,6 +127,8 @@ pub struct TickClosed {
     pub placements: Vec<Placement>,
     /// Requests that entities answered, by shard.
     pub traffic: Vec<Traffic>,
+    /// Requests and lines of entities that somebody may want to look at.
+    pub examples: Vec<(Entity, Example)>,
     /// Series that are modelled: each is a chance for a false alarm.
     pub warm_series: u64,
     /// Silences that hold, in order of their ids.

@@ -90,7 +90,7 @@ pub static SPANS: LazyLock<SchemaRef> = LazyLock::new(|| {
     schema(vec![
         field("duration", DataType::UInt64),
         field("error", DataType::Boolean),
-        field("trace", DataType::UInt64),
+        field("trace", DataType::FixedSizeBinary(16)),
         field("span", DataType::UInt64),
         field("parent", DataType::UInt64),
     ])

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{anomaly::Anomaly, change::Change, hash::Id, series::Entity};
+use super::{anomaly::Anomaly, change::Change, example::Example, hash::Id, series::Entity};
 
 /// Where an incident stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -134,4 +134,7 @@ pub struct Suspect {
     pub reasons: Vec<String>,
     /// The change that is blamed.
     pub change: Option<Change>,
+    /// Requests and lines that show it, at most one of each kind, from the time of the incident.
+    #[serde(default)]
+    pub examples: Vec<Example>,
 }

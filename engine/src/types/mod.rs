@@ -6,6 +6,7 @@
 //! * `measured`: what measures that are made outside of the shards read and give
 //! * `sample`: the numbers, log lines and spans that measures take out of batches
 //! * `alert`, `change`: what others say
+//! * `example`: requests and lines for people to look at
 //! * `sighting`: what telemetry says in passing of how an entity runs
 //! * `silence`, `schedule`, `word`: what people say · `role`: what somebody may do
 //! * `anomaly`, `incident`, `signal`: what the engine says
@@ -17,6 +18,7 @@ pub mod alert;
 pub mod anomaly;
 pub mod batch;
 pub mod change;
+pub mod example;
 pub mod hash;
 pub mod incident;
 pub mod measured;
@@ -36,6 +38,7 @@ pub use alert::{Alert, AlertSeverity};
 pub use anomaly::{Anomaly, AnomalyKind, Edge, Placement, TickClosed, Traffic};
 pub use batch::{Batch, Signal as BatchSignal};
 pub use change::Change;
+pub use example::{Example, ExampleKind};
 pub use hash::{Id, stable_hash};
 pub use incident::{Harm, Incident, IncidentEvent, IncidentState, Member, Suppressed, Suspect};
 pub use measured::{Measured, TickRows};

@@ -131,8 +131,8 @@ pub struct SpanSample {
     pub duration_ns: u64,
     /// Whether its status is error.
     pub error: bool,
-    /// First 8 bytes of the trace id.
-    pub trace: u64,
+    /// The trace id.
+    pub trace: [u8; 16],
     /// Span id.
     pub span: u64,
     /// Span id of the parent; 0 for a root.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::series::Entity;
+use super::series::{Entity, EntityKind};
 
 /// What of an entity may be another than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -13,8 +13,28 @@ pub enum Facet {
     Image,
     /// `k8s.replicaset.name`: another pod template, be it of the same version.
     PodTemplate,
+    /// The hash or version of its configuration: an annotation like `checksum/config`, an attribute like `config.hash`.
+    Config,
+    /// `model.version` of a model.
+    Model,
     /// `k8s.node.name`, or `host.name`: where it runs. No change: work is moved all the time.
     Host,
+    /// The Kubernetes workload that a service is part of.
+    Workload,
+    /// The service that a model is part of.
+    Service,
+}
+
+impl Facet {
+    /// The kind of the entity on which another runs, or of which it is part; `None` for what can be changed.
+    pub fn place(self) -> Option<EntityKind> {
+        match self {
+            Facet::Host => Some(EntityKind::Host),
+            Facet::Workload => Some(EntityKind::Workload),
+            Facet::Service => Some(EntityKind::Service),
+            Facet::Version | Facet::Image | Facet::PodTemplate | Facet::Config | Facet::Model => None,
+        }
+    }
 }
 
 /// A value of a facet, seen on a resource that is new.

@@ -153,6 +153,12 @@ pub fn incident(id: u64) -> Incident {
         weight: 0.8,
         reasons: vec!["it was changed just before".to_string()],
         change: Some(change.clone()),
+        examples: vec![Example {
+            kind: ExampleKind::FailedRequest,
+            time_ms: change.time_ms + 10_000,
+            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_string(),
+            text: "a request failed after 3.20 s".to_string(),
+        }],
     };
     Incident {
         id: Id(id),

@@ -29,6 +29,7 @@ pub(super) fn incident() -> Incident {
             weight: 0.8,
             reasons: vec!["it was changed just before".to_string()],
             change: Some(change("deploy-2", &payment, 890_000, "v2")),
+            examples: Vec::new(),
         }],
         changes: vec![change("deploy-2", &payment, 890_000, "v2")],
         reopened: 0,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::screen::{Tone, cut, fit, paint, plain, time, wrap};
-use crate::types::{Adjustment, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
+use crate::types::{Adjustment, Example, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
 
 /// Columns from which a table also says who is suspected.
 const WIDE: usize = 110;
@@ -193,6 +193,10 @@ impl Page {
         for reason in &suspect.reasons {
             self.wrapped("     ", reason);
         }
+        for Example { text, trace_id, time_ms, .. } in &suspect.examples {
+            let trace = if trace_id.is_empty() { String::new() } else { format!(", trace {trace_id}") };
+            self.wrapped("     ", &format!("for example at {}: {text}{trace}", time(*time_ms)));
+        }
     }
 
     fn member(&mut self, member: &Member) {
@@ -305,6 +309,7 @@ mod tests {
             weight,
             reasons: reasons.iter().map(|reason| reason.to_string()).collect(),
             change: change.cloned(),
+            examples: change.map(|_| failed_request()).into_iter().collect(),
         };
         Incident {
             id: Id(0x00c0_ffee_0000_0007),
@@ -340,6 +345,15 @@ mod tests {
                   first of its kind today"
                     .to_string(),
             ..Incident::default()
+        }
+    }
+
+    fn failed_request() -> Example {
+        Example {
+            kind: ExampleKind::FailedRequest,
+            time_ms: 1_763_906_750_000,
+            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_string(),
+            text: "a request failed after 3.20 s".to_string(),
         }
     }
 

@@ -3,9 +3,10 @@
 mod family;
 mod load;
 mod people;
+mod ties;
 
 use super::*;
-use crate::types::{AlertSeverity, AnomalyKind, Edge, Entity, EntityKind};
+use crate::types::{AlertSeverity, AnomalyKind, Edge, Entity, EntityKind, Suspect};
 
 fn service(name: &str) -> Entity {
     Entity::new(EntityKind::Service, name)
@@ -46,6 +47,18 @@ pub(super) fn anomaly(text: &str) -> Anomaly {
 pub(super) fn incident(anomalies: Vec<Anomaly>) -> Incident {
     let member = |anomaly| Member { anomaly, because: String::new() };
     Incident { members: anomalies.into_iter().map(member).collect(), ..Incident::default() }
+}
+
+/// An incident of these suspects.
+pub(super) fn incident_of(entities: &[&Entity]) -> Incident {
+    let suspect = |entity: &&Entity| Suspect {
+        entity: Entity::clone(entity),
+        weight: 1.0 / entities.len() as f64,
+        reasons: Vec::new(),
+        change: None,
+        examples: Vec::new(),
+    };
+    Incident { suspects: entities.iter().map(suspect).collect(), ..Incident::default() }
 }
 
 fn edges() -> Vec<Edge> {

@@ -71,6 +71,7 @@ fn page() -> Incident {
             weight: 0.91,
             reasons: reasons.map(str::to_string).to_vec(),
             change: Some(change()),
+            examples: Vec::new(),
         }],
         changes: vec![change()],
         reopened: 0,

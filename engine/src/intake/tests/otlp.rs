@@ -493,13 +493,13 @@ mod plain {
                 let inbound = !is_outbound && (span.kind != 1 || span.parent_span_id.is_empty());
                 let kind = StreamKind::Spans { inbound, peer: peer.map(Arc::new) };
                 let operation = find(&["http.route", "rpc.method"]).unwrap_or(&span.name).to_string();
+                let trace: String = span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
                 let eight = |id: &[u8]| id.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
                 let rest = format!(
-                    "{kind:?} {} {} {} {} {} {}",
+                    "{kind:?} {} {} {} {trace} {} {}",
                     span.end_time_unix_nano,
                     span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano),
                     span.status.as_ref().is_some_and(|status| status.code == 2),
-                    eight(&span.trace_id),
                     eight(&span.span_id),
                     eight(&span.parent_span_id)
                 );

@@ -64,6 +64,20 @@ struct Counted {
     warnings: u64,
     errors: u64,
     templates: BTreeMap<usize, u64>,
+    /// The gravest line that is an error, the first of these, with its severity.
+    gravest: Option<(u8, String)>,
+}
+
+/// Severity from which a line is an error.
+const ERROR: u8 = 17;
+
+/// Longest line that is shown, bytes.
+const LONGEST: usize = 300;
+
+/// The line, cut where it is too long.
+fn shown(line: &str) -> String {
+    let end = line.floor_char_boundary(LONGEST);
+    if end < line.len() { format!("{}…", &line[..end]) } else { line.to_string() }
 }
 
 impl Logs {
@@ -79,10 +93,14 @@ impl Logs {
                 let count = counted.entry(def.series.key).or_default();
                 count.stream = sample.stream;
                 count.lines += 1;
-                count.errors += u64::from(sample.severity >= 17);
+                count.errors += u64::from(sample.severity >= ERROR);
                 count.warnings += u64::from((13..=16).contains(&sample.severity));
                 let known = self.entities.entry(def.series.key).or_insert_with(|| Known::new(self.config));
                 let line = &input.samples.text[sample.body.clone()];
+                let gravest = count.gravest.as_ref().map_or(ERROR - 1, |(severity, _)| *severity);
+                if sample.severity > gravest {
+                    count.gravest = Some((sample.severity, shown(line)));
+                }
                 let Some(found) = known.miner.learn(line) else { continue };
                 *count.templates.entry(found.index).or_insert(0) += 1;
                 if found.is_new && known.ticks >= self.novelty_after_ticks {
@@ -99,7 +117,12 @@ impl Logs {
                 }
             }
         }
-        for (key, count) in counted {
+        for (key, mut count) in counted {
+            if let Some((_, line)) = count.gravest.take()
+                && let Some(def) = frame.stream(count.stream)
+            {
+                frame.out.errors.push((Arc::clone(&def.series.entity), line));
+            }
             if let Some(known) = self.entities.get_mut(&key) {
                 known.publish(&count, frame);
             }

@@ -89,6 +89,8 @@ pub struct FoldOutput {
     pub again: Vec<(Arc<Entity>, String)>,
     /// Requests that entities answered.
     pub traffic: Vec<Traffic>,
+    /// The gravest line of each entity that logged an error.
+    pub errors: Vec<(Arc<Entity>, String)>,
     /// Values without a slot, because the shard is full.
     pub refused_series: u64,
 }
@@ -192,6 +194,7 @@ impl Fold {
         out.novel.clear();
         out.again.clear();
         out.traffic.clear();
+        out.errors.clear();
         self.slots.begin(tick, self.config.series_ttl_ticks, out);
         self.forget(tick);
         let mut frame = Frame {

@@ -1,9 +1,14 @@
-//! What a tick's spans came to: calls by caller and callee, self times by operation and entity.
+//! What a tick's spans came to: calls by caller and callee, self times by operation and entity, and examples to look at.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::super::durations::{Durations, ENOUGH};
-use crate::types::{Edge, Entity, Measured, SeriesDef};
+use hashbrown::HashMap;
+
+use super::{
+    super::durations::{Durations, ENOUGH},
+    window::Node,
+};
+use crate::types::{Edge, Entity, Example, ExampleKind, Measured, SeriesDef, StreamDef, StreamKind};
 
 /// Spans in a tick from which their 95th percentile is not the longest of them. That one grows with their number, so
 /// that more traffic would look like slower answers.
@@ -16,6 +21,53 @@ pub struct TraceOutput {
     pub edges: Vec<Edge>,
     /// Values of the callers' and of the services' own series, in a fixed order.
     pub values: Vec<Measured>,
+    /// The request of each entity that took longest, and one that failed.
+    pub examples: Vec<(Entity, Example)>,
+}
+
+/// Requests that somebody may want to look at: how long they took, and their traces. The longest of each sort.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    slowest: (u64, Trace),
+    failed: (u64, Trace),
+}
+
+type Trace = [u8; 16];
+
+impl Shown {
+    fn add(&mut self, node: &Node) {
+        let request = (node.duration_ns, node.trace);
+        self.slowest = self.slowest.max(request);
+        if node.error {
+            self.failed = self.failed.max(request);
+        }
+    }
+
+    fn join(self, other: Shown) -> Shown {
+        Shown { slowest: self.slowest.max(other.slowest), failed: self.failed.max(other.failed) }
+    }
+
+    /// What is shown of it; a request without a trace cannot be looked up.
+    fn examples(self, time_ms: i64) -> impl Iterator<Item = Example> {
+        let sorts = [(ExampleKind::FailedRequest, self.failed), (ExampleKind::SlowRequest, self.slowest)];
+        sorts.into_iter().filter(|(_, (_, trace))| *trace != Trace::default()).map(
+            move |(kind, (duration_ns, trace))| {
+                let took = words(duration_ns);
+                let text = match kind {
+                    ExampleKind::FailedRequest => format!("a request failed after {took}"),
+                    _ => format!("a request took {took}"),
+                };
+                let trace_id = trace.iter().map(|byte| format!("{byte:02x}")).collect();
+                Example { kind, time_ms, trace_id, text }
+            },
+        )
+    }
+}
+
+/// A duration for people: `3.20 s`, `45.0 ms`.
+fn words(duration_ns: u64) -> String {
+    let seconds = duration_ns as f64 * 1e-9;
+    if seconds < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +101,8 @@ pub(super) struct Found {
     calls: BTreeMap<(Arc<Entity>, Arc<Entity>), Counted>,
     own_by_entity: BTreeMap<Arc<Entity>, Counted>,
     own_by_operation: BTreeMap<u64, (Arc<SeriesDef>, Counted)>,
+    /// By stream.
+    shown: HashMap<u64, Shown>,
     spare: Vec<Durations>,
 }
 
@@ -69,10 +123,43 @@ impl Found {
         by_entity.or_insert_with(|| Counted::with(spare)).add(duration_ns, false);
     }
 
-    /// What was gathered, and begins anew.
-    pub(super) fn output(&mut self, tick_seconds: f64) -> TraceOutput {
-        let Found { calls, own_by_entity, own_by_operation, spare } = self;
-        let mut out = TraceOutput::default();
+    /// A span that came in this tick.
+    pub(super) fn see(&mut self, node: &Node) {
+        self.shown.entry(node.stream).or_default().add(node);
+    }
+
+    /// What was seen of those who answer requests: entities, and peers that are called.
+    fn examples(
+        &mut self,
+        defs: &HashMap<u64, Arc<StreamDef>>,
+        time_ms: i64,
+    ) -> impl Iterator<Item = (Entity, Example)> {
+        let mut by_entity: BTreeMap<Arc<Entity>, Shown> = BTreeMap::new();
+        for (stream, shown) in self.shown.drain() {
+            let Some(def) = defs.get(&stream) else { continue };
+            let answers = match &def.kind {
+                StreamKind::Spans { inbound: true, .. } => &def.series.entity,
+                StreamKind::Spans { peer: Some(peer), .. } => peer,
+                _ => continue,
+            };
+            let known = by_entity.entry(Arc::clone(answers)).or_default();
+            *known = known.join(shown);
+        }
+        by_entity.into_iter().flat_map(move |(entity, shown)| {
+            shown.examples(time_ms).map(move |example| (Entity::clone(&entity), example))
+        })
+    }
+
+    /// What was gathered in the tick that begins then, and begins anew.
+    pub(super) fn output(
+        &mut self,
+        defs: &HashMap<u64, Arc<StreamDef>>,
+        time_ms: i64,
+        tick_seconds: f64,
+    ) -> TraceOutput {
+        let mut out =
+            TraceOutput { examples: self.examples(defs, time_ms).collect(), ..TraceOutput::default() };
+        let Found { calls, own_by_entity, own_by_operation, spare, .. } = self;
         let mut set = |entity: &Arc<Entity>, measure: &str, attributes: Vec<(String, String)>, value: f64| {
             let series = Arc::new(SeriesDef::new(Arc::clone(entity), measure, attributes));
             out.values.push(Measured { series, value });

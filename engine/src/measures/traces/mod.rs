@@ -94,7 +94,7 @@ struct Saved {
     defs: Vec<Arc<StreamDef>>,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl Traces {
     /// A window without spans.
@@ -146,7 +146,8 @@ impl Traces {
         while self.window.get(self.window.first()).is_some_and(|oldest| self.is_over(oldest, tick)) {
             self.leave(&mut found);
         }
-        let output = found.output(self.config.tick_ns as f64 * 1e-9);
+        let tick_ns = self.config.tick_ns;
+        let output = found.output(&self.defs, tick * tick_ns / 1_000_000, tick_ns as f64 * 1e-9);
         self.found = found;
         output
     }
@@ -197,6 +198,7 @@ impl Traces {
             self.counts.repeated += 1;
             return;
         };
+        found.see(&node);
         if let Some(parent) = self.window.parent(&node) {
             self.join(parent, number, found);
         }

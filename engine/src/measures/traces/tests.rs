@@ -6,7 +6,7 @@ use crate::types::{Edge, Entity, Measured, SeriesDef, stable_hash};
 const TICK_NS: i64 = 10_000_000_000;
 
 /// Spans of one line, each in a trace of its own: as many as ratios and quantiles need.
-const TRACES: u64 = 20;
+const TRACES: u8 = 20;
 
 /// `tick entity kind span<parent ms`, and `!` for an error; the kind is `in`, `out` or `out:kind/name` with the name
 /// of a peer. The span ends `ms` milliseconds, or what is written after `@`, after the beginning of its tick.
@@ -24,13 +24,13 @@ fn spans(line: &str) -> Vec<(i64, Arc<StreamDef>, SpanSample)> {
         kind: StreamKind::Spans { inbound: direction == "in", peer: peer.map(|peer| Arc::new(entity(peer))) },
     };
     let id = |name: &str| if name == "-" { 0 } else { stable_hash(name.as_bytes()) };
-    let sample = |trace| SpanSample {
+    let sample = |trace: u8| SpanSample {
         stream: def.key,
         offset: 0,
         time_ns: tick * TICK_NS + end.parse::<i64>().unwrap() * 1_000_000,
         duration_ns: duration.parse::<u64>().unwrap() * 1_000_000,
         error: line.ends_with('!'),
-        trace,
+        trace: [trace; 16],
         span: id(span),
         parent: id(parent),
     };

@@ -10,7 +10,7 @@ use crate::types::SpanSample;
 /// A span in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Node {
-    trace: u64,
+    pub(super) trace: [u8; 16],
     span: u64,
     parent: u64,
     /// Key of its stream.
@@ -42,6 +42,12 @@ pub(super) struct Window {
 }
 
 impl Node {
+    /// Where a span of its trace is found.
+    fn key(&self, span: u64) -> Key {
+        let first = self.trace.first_chunk().expect("16 bytes are 8 and more");
+        (u64::from_be_bytes(*first), span)
+    }
+
     pub(super) fn start_ns(&self) -> i64 {
         self.end_ns.saturating_sub_unsigned(self.duration_ns)
     }
@@ -100,11 +106,11 @@ impl Window {
     /// Adds a span and gives its number; `None` when its id is already here. An id of zero is none.
     pub(super) fn push(&mut self, mut node: Node) -> Option<u64> {
         let number = self.first + self.spans.len() as u64;
-        if node.span != 0 && self.by_id.try_insert((node.trace, node.span), number).is_err() {
+        if node.span != 0 && self.by_id.try_insert(node.key(node.span), number).is_err() {
             return None;
         }
         if node.parent != 0 {
-            node.sibling = self.latest_child.insert((node.trace, node.parent), number).unwrap_or(0);
+            node.sibling = self.latest_child.insert(node.key(node.parent), number).unwrap_or(0);
         }
         self.spans.push_back(node);
         Some(number)
@@ -116,10 +122,10 @@ impl Window {
         let number = self.first;
         self.first += 1;
         if node.span != 0 {
-            self.by_id.remove(&(node.trace, node.span));
+            self.by_id.remove(&node.key(node.span));
         }
         // Its siblings came later: it is the last of them when it is the latest.
-        let siblings = (node.trace, node.parent);
+        let siblings = node.key(node.parent);
         if node.parent != 0 && self.latest_child.get(&siblings) == Some(&number) {
             self.latest_child.remove(&siblings);
         }
@@ -128,13 +134,13 @@ impl Window {
 
     /// The parent of a span, where it is here.
     pub(super) fn parent(&self, node: &Node) -> Option<u64> {
-        let known = || self.by_id.get(&(node.trace, node.parent)).copied();
+        let known = || self.by_id.get(&node.key(node.parent)).copied();
         if node.parent == 0 { None } else { known() }
     }
 
     /// The children of a span that are here, latest first.
     pub(super) fn children(&self, node: &Node) -> impl Iterator<Item = (u64, &Node)> {
-        let latest = self.latest_child.get(&(node.trace, node.span)).copied();
+        let latest = self.latest_child.get(&node.key(node.span)).copied();
         let mut next = latest.filter(|_| node.span != 0).unwrap_or(0);
         std::iter::from_fn(move || {
             let (number, child) = (next, self.get(next)?);

@@ -4,7 +4,8 @@ use foreshock_proto::v1;
 
 use super::{Invalid, entity, id, some};
 use crate::types::{
-    Anomaly, AnomalyKind, Change, Harm, Incident, IncidentEvent, IncidentState, Member, Suspect,
+    Anomaly, AnomalyKind, Change, Example, ExampleKind, Harm, Incident, IncidentEvent, IncidentState, Member,
+    Suspect,
 };
 
 /// An incident as a message.
@@ -200,7 +201,32 @@ fn suspect(suspect: &Suspect) -> v1::Suspect {
         weight: suspect.weight,
         reasons: suspect.reasons.clone(),
         change_id: suspect.change.as_ref().map(|change| change.id.clone()).unwrap_or_default(),
+        examples: suspect.examples.iter().map(example).collect(),
     }
+}
+
+fn example(example: &Example) -> v1::Example {
+    let kind = match example.kind {
+        ExampleKind::FailedRequest => v1::ExampleKind::FailedRequest,
+        ExampleKind::SlowRequest => v1::ExampleKind::SlowRequest,
+        ExampleKind::LogLine => v1::ExampleKind::LogLine,
+    };
+    v1::Example {
+        kind: kind.into(),
+        time_unix_ms: example.time_ms,
+        trace_id: example.trace_id.clone(),
+        text: example.text.clone(),
+    }
+}
+
+fn example_from(message: v1::Example) -> Result<Example, Invalid> {
+    let kind = match v1::ExampleKind::try_from(message.kind) {
+        Ok(v1::ExampleKind::FailedRequest) => ExampleKind::FailedRequest,
+        Ok(v1::ExampleKind::SlowRequest) => ExampleKind::SlowRequest,
+        Ok(v1::ExampleKind::LogLine) => ExampleKind::LogLine,
+        Ok(v1::ExampleKind::Unspecified) | Err(_) => return Err(Invalid::Enum("kind", message.kind)),
+    };
+    Ok(Example { kind, time_ms: message.time_unix_ms, trace_id: message.trace_id, text: message.text })
 }
 
 /// The change that is blamed is one of the incident's.
@@ -211,6 +237,7 @@ fn suspect_from(message: v1::Suspect, changes: &[Change]) -> Result<Suspect, Inv
         weight: message.weight,
         change: changes.iter().find(blamed).cloned(),
         reasons: message.reasons,
+        examples: message.examples.into_iter().map(example_from).collect::<Result<_, _>>()?,
     })
 }
 

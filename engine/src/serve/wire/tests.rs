@@ -74,6 +74,16 @@ fn a_change() -> impl Strategy<Value = Change> {
     )
 }
 
+fn an_example() -> impl Strategy<Value = Example> {
+    let kind = prop_oneof![
+        Just(ExampleKind::FailedRequest),
+        Just(ExampleKind::SlowRequest),
+        Just(ExampleKind::LogLine)
+    ];
+    (kind, any::<i64>(), prop::array::uniform2(".{0,9}"))
+        .prop_map(|(kind, time_ms, [trace_id, text])| Example { kind, time_ms, trace_id, text })
+}
+
 fn an_incident() -> impl Strategy<Value = Incident> {
     let state = prop_oneof![Just(IncidentState::Open), Just(IncidentState::Resolved)];
     let member = (an_anomaly(), ".{0,9}").prop_map(|(anomaly, because)| Member { anomaly, because });
@@ -93,14 +103,19 @@ fn an_incident() -> impl Strategy<Value = Incident> {
     (
         (an_id(), any::<u64>(), state, prop::array::uniform2(".{0,9}"), prop::array::uniform3(any::<i64>())),
         (prop::option::of(1..i64::MAX), 0.0..1.0, prop::collection::vec(member, 0..3)),
-        (an_entity(), prop::collection::vec(".{0,9}", 0..3), prop::option::of(a_change())),
+        (
+            an_entity(),
+            prop::collection::vec(".{0,9}", 0..3),
+            prop::option::of(a_change()),
+            prop::collection::vec(an_example(), 0..3),
+        ),
         (any::<u32>(), who.clone(), who, any::<bool>(), event),
         family,
     )
         .prop_map(|(first, second, suspect, last, (harm, merged_into, split_from))| {
             let (id, revision, state, [title, why], [started_ms, opened_ms, updated_ms]) = first;
             let (resolved_ms, severity, members) = second;
-            let (entity, reasons, change) = suspect;
+            let (entity, reasons, change, examples) = suspect;
             let (reopened, acknowledged_by, remediation, page, event) = last;
             Incident {
                 id,
@@ -116,7 +131,7 @@ fn an_incident() -> impl Strategy<Value = Incident> {
                 harm,
                 members,
                 changes: change.iter().cloned().collect(),
-                suspects: vec![Suspect { entity, weight: 1.0, reasons, change }],
+                suspects: vec![Suspect { entity, weight: 1.0, reasons, change, examples }],
                 reopened,
                 merged_into,
                 split_from,

@@ -1,0 +1,29 @@
+//! What shows an anomaly to a person: a request by its trace, a line of log.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an example is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExampleKind {
+    /// A request that failed.
+    FailedRequest,
+    /// The request of its tick that took longest.
+    SlowRequest,
+    /// A line of log that is an error.
+    LogLine,
+}
+
+/// One request or line of an entity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Example {
+    /// What it is of.
+    pub kind: ExampleKind,
+    /// Event time of its tick, unix milliseconds.
+    pub time_ms: i64,
+    /// The trace of a request, 32 hexadecimal digits; empty for a line.
+    pub trace_id: String,
+    /// What happened in words, or the line, redacted.
+    pub text: String,
+}

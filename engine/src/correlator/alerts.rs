@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::NEWS;
+use super::evidence::NEWS;
 use crate::types::{Alert, AlertSeverity, Anomaly, AnomalyKind, Id};
 
 /// Most alerts that fire at once; beyond it new ones are left out until some have ended.

@@ -24,11 +24,8 @@ const PRIOR: f64 = 10.0;
 const PRIOR_MEAN: f64 = 1.3;
 /// From fewer episodes than this a share is not read off: the tail takes over.
 const ENOUGH: f64 = 30.0;
-/// The slope before the tail is that up to this many times as many episodes, and the tail is at most so many times as flat. What passes at
-/// once and what lasts are two populations, and in the first day the slope before may be that of the former alone: there the slope
-/// within the tail, down to so few times as many, counts too, less with every hour, since real incidents come.
+/// The slope before the tail is that up to this many times as many episodes, and the tail is at most so many times as flat.
 const WIDER: f64 = 4.0;
-const WITHIN: f64 = 1.5;
 const STRETCH: f64 = 1.3;
 /// Shape of a tail that was learnt: the farther it goes beyond what was seen, the less it is believed to fall off as it did; ten times
 /// rarer is 1.2 times as far as in an exponential tail, a thousand times 1.8 times. The prior's tail is exponential.
@@ -49,8 +46,7 @@ pub(super) struct Budget {
     /// Values that were scored: series times ticks.
     scored: f64,
     counts: Vec<f64>,
-    /// Time of the first and of the latest tick, and usual distance of two, milliseconds.
-    begun_ms: Option<i64>,
+    /// Time of the latest tick, and usual distance of two, milliseconds.
     time_ms: Option<i64>,
     step_ms: f64,
 }
@@ -60,20 +56,12 @@ impl Budget {
     pub(super) fn new(open: f64) -> Budget {
         let beyond = |bin: usize| if bin < BINS { (-BIN * bin as f64 / PRIOR_MEAN).exp() } else { 0.0 };
         let counts = (0..BINS).map(|bin| PRIOR * (beyond(bin) - beyond(bin + 1))).collect();
-        Budget {
-            peaks: BTreeMap::new(),
-            scored: PRIOR * open.exp(),
-            counts,
-            begun_ms: None,
-            time_ms: None,
-            step_ms: 0.0,
-        }
+        Budget { peaks: BTreeMap::new(), scored: PRIOR * open.exp(), counts, time_ms: None, step_ms: 0.0 }
     }
 
     /// One more tick of this many series.
     pub(super) fn tick(&mut self, time_ms: i64, series: u64) {
         let since = self.time_ms.map_or(0.0, |last_ms| (time_ms - last_ms).max(0) as f64);
-        self.begun_ms = self.begun_ms.or(Some(time_ms));
         self.time_ms = Some(time_ms);
         if since > 0.0 {
             // A median, tracked by factors: a gap is no long tick.
@@ -116,10 +104,9 @@ impl Budget {
         if wanted >= ENOUGH {
             return at;
         }
-        // Real incidents stretch the tail: the slopes before and within it say how far to believe it.
-        let (before, within) = (self.read(WIDER * ENOUGH).0, self.read(ENOUGH / WITHIN).0);
-        let (before, within) = ((at - before) / WIDER.ln(), (within - at) / WITHIN.ln());
-        let slope = before + self.youth() * (within - before).max(0.0);
+        // Real incidents stretch the tail: the slope before it says how far to believe it.
+        let (before, _) = self.read(WIDER * ENOUGH);
+        let slope = (at - before) / WIDER.ln();
         let mean = if slope > 0.0 { mean.min(STRETCH * slope) } else { mean };
         // The fewer were learnt from, the less is known of how the tail goes on.
         let learnt = (self.counts.iter().sum::<f64>() - PRIOR).max(0.0);
@@ -128,12 +115,6 @@ impl Budget {
         let shape = SHAPE * learnt / (learnt + ENOUGH);
         let beyond = if shape > 0.0 { (shape * rarer).exp_m1() / shape } else { rarer };
         at + doubt * mean.max(0.5 * BIN) * beyond
-    }
-
-    /// 1 at the beginning, 0 after a day.
-    fn youth(&self) -> f64 {
-        let since_ms = self.begun_ms.zip(self.time_ms).map_or(0, |(begun_ms, now_ms)| now_ms - begun_ms);
-        (1.0 - since_ms as f64 / DAY_MS).max(0.0)
     }
 
     /// The evidence that this many episodes reached, and by how much they exceeded it in the mean.

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     alike,
-    group::{Ties, is_trouble, lasts},
+    evidence::lasts,
+    group::{Ties, is_trouble},
 };
 use crate::types::{Anomaly, AnomalyKind, Entity};
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{
     connect,
+    evidence::{Evidence, lasts},
     group::{self, Ties},
     story::{Story, onset},
 };
@@ -43,8 +44,7 @@ fn are_one(older: &Story, younger: &Story, ties: Ties<'_>, window_ms: i64) -> bo
     {
         return true;
     }
-    let mut lasting =
-        younger.anomalies().filter(|anomaly| anomaly.active && group::lasts(anomaly)).peekable();
+    let mut lasting = younger.anomalies().filter(|anomaly| anomaly.active && lasts(anomaly)).peekable();
     lasting.peek().is_some()
         && lasting.all(|anomaly| group::joins(&older.incident, anomaly, ties, window_ms).is_some())
 }
@@ -72,7 +72,7 @@ pub(super) fn merge(older: &mut Story, younger: &mut Story, time_ms: i64, room: 
 /// The parts of an incident that have become stories of their own: each has evidence enough by itself.
 pub(super) fn parts(story: &Story, ties: Ties<'_>, opens_at: f64, window_ms: i64) -> Vec<Vec<Anomaly>> {
     let mut lasting: Vec<&Anomaly> =
-        story.anomalies().filter(|anomaly| anomaly.active && group::lasts(anomaly)).collect();
+        story.anomalies().filter(|anomaly| anomaly.active && lasts(anomaly)).collect();
     if lasting.len() < 2 {
         return Vec::new();
     }
@@ -94,5 +94,5 @@ pub(super) fn parts(story: &Story, ties: Ties<'_>, opens_at: f64, window_ms: i64
     };
     let parts = components.iter().filter(far);
     let parts = parts.map(|component| component.iter().map(|at| lasting[*at].clone()).collect::<Vec<_>>());
-    parts.filter(|part| group::evidence_amid(part.iter(), story.anomalies()) >= opens_at).collect()
+    parts.filter(|part| Evidence::amid(part.iter(), story.anomalies()).total >= opens_at).collect()
 }

@@ -143,7 +143,7 @@ pub(super) fn taught(feedback: &Feedback, about: Option<&Incident>, of: Option<&
 
 /// The loudest sign of these anomalies: whose, and of what.
 pub(super) fn sign<'a>(anomalies: impl Iterator<Item = &'a Anomaly>) -> Option<(Entity, Symptom)> {
-    let loudness = |anomaly: &Anomaly| (symptom::of(anomaly), super::group::strength(anomaly));
+    let loudness = |anomaly: &Anomaly| (symptom::of(anomaly), super::evidence::strength(anomaly));
     let louder = |a: &&Anomaly, b: &&Anomaly| {
         let ((a_symptom, a_strength), (b_symptom, b_strength)) = (loudness(a), loudness(b));
         let is_sign = |symptom| symptom > Symptom::Traffic;

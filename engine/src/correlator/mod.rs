@@ -3,7 +3,7 @@
 //! * `alerts`: somebody else's alerts as anomalies
 //! * `symptom`: which measures hurt somebody, and which only follow traffic
 //! * `graph`: who calls whom, forgetting slowly
-//! * `group`: anomalies that belong together, and why
+//! * `group`: anomalies that belong together, and why · `evidence`: how much speaks for them
 //! * `connect`: who hangs together, in a storm too
 //! * `alike`: log templates that say about the same · `companions`: whose trouble came together before
 //! * `budget`: what the false-alarm budget buys on this fleet
@@ -23,6 +23,7 @@ mod alike;
 mod budget;
 mod companions;
 mod connect;
+mod evidence;
 mod examples;
 mod family;
 mod graph;
@@ -48,6 +49,7 @@ use crate::types::{
 use alerts::Alerts;
 use budget::Budget;
 use companions::Companions;
+use evidence::Evidence;
 use examples::Examples;
 use graph::Graph;
 use group::Ties;
@@ -430,7 +432,7 @@ impl Correlator {
     /// Adds what waits, and has lasted, to the open incidents that it is related to.
     fn join_incidents(&mut self, effects: &mut Vec<Effect>) {
         let CorrelatorConfig { window_ms, max_members, .. } = self.config;
-        let lasting = self.state.waiting.values().filter(|a| group::lasts(a)).map(|a| a.id);
+        let lasting = self.state.waiting.values().filter(|a| evidence::lasts(a)).map(|a| a.id);
         for id in lasting.collect::<Vec<Id>>() {
             let State { open, waiting, graph, surges, lessons, companions, .. } = &mut self.state;
             let ties = Ties { graph, surges, lessons, companions };
@@ -460,9 +462,9 @@ impl Correlator {
         let groups = group::groups(&self.state.waiting, self.state.ties(), self.config.window_ms);
         self.count_episodes(&groups);
         for found in groups {
-            let evidence = group::evidence(&found);
+            let evidence = Evidence::of(found.iter());
             let opens_at = self.opens_at_for(found.iter());
-            if evidence < opens_at || evidence <= 0.0 {
+            if evidence.total < opens_at || evidence.total <= 0.0 {
                 continue;
             }
             let (found, beyond) = group::founders(found, self.config.max_members);
@@ -478,7 +480,7 @@ impl Correlator {
                 continue;
             }
             found.iter().for_each(|anomaly| drop(self.state.waiting.remove(&anomaly.id)));
-            self.open_story(found, evidence, opens_at);
+            self.open_story(found, &evidence, opens_at);
         }
     }
 
@@ -489,13 +491,13 @@ impl Correlator {
         let waiting = groups
             .iter()
             .filter(|group| !group.iter().any(is_alert))
-            .filter_map(|group| Some((group::first(group)?, group::evidence(group))));
+            .filter_map(|group| Some((group::first(group)?, Evidence::of(group.iter()).total)));
         let ours = open.values().filter(|story| !story.anomalies().any(is_alert));
         let told = ours.map(|story| (story.first, story.evidence));
         budget.episodes(waiting.chain(told));
     }
 
-    fn open_story(&mut self, found: Vec<Anomaly>, evidence: f64, opens_at: f64) {
+    fn open_story(&mut self, found: Vec<Anomaly>, evidence: &Evidence, opens_at: f64) {
         if let Some(mut story) = self.reopened(&found) {
             for anomaly in found {
                 story.add(anomaly, "the incident flares up again".to_string(), self.config.window_ms);
@@ -506,10 +508,12 @@ impl Correlator {
         let because = group::reasons(&found, self.state.ties());
         let members = found.into_iter().zip(because).map(|(anomaly, because)| Member { anomaly, because });
         let why = format!(
-            "evidence {evidence:.1}, opens at {opens_at:.1}: {} series, {} false alarms per day",
-            self.state.warm_series, self.config.false_alarms_per_day
+            "evidence {}, opens at {opens_at:.1}: {} series, {} false alarms per day",
+            evidence.words(),
+            self.state.warm_series,
+            self.config.false_alarms_per_day
         );
-        self.begin(members.collect(), evidence, why, None);
+        self.begin(members.collect(), evidence.total, why, None);
     }
 
     /// A new story of these members.
@@ -601,7 +605,7 @@ impl Correlator {
         let members: Vec<Member> = story.incident.members.extract_if(.., is_part).collect();
         story.changed = true;
         let why = format!("was part of incident {from}: nothing ties them together any more");
-        self.begin(members, group::evidence(part), why, Some(from));
+        self.begin(members, Evidence::of(part.iter()).total, why, Some(from));
     }
 
     /// Ranks, resolves and gives the revisions of this tick.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{group, symptom, words};
+use super::{evidence::Evidence, symptom, words};
 use crate::types::{Anomaly, Change, Harm, Id, Incident, IncidentEvent, IncidentState, Member};
 
 /// An incident and what its next revision depends on.
@@ -83,9 +83,8 @@ impl Story {
 
     /// Counts what speaks for it now.
     pub(super) fn weigh(&mut self) {
-        self.evidence = self
-            .evidence
-            .max(group::evidence_of(|| self.incident.members.iter().map(|member| &member.anomaly)));
+        let now = Evidence::of(self.incident.members.iter().map(|member| &member.anomaly)).total;
+        self.evidence = self.evidence.max(now);
     }
 
     /// Its next revision, where it has one.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    evidence,
     examples::Examples,
     graph::Graph,
-    group,
     lessons::Lessons,
     symptom::{self, Symptom},
 };
@@ -105,7 +105,7 @@ impl Case {
     }
 
     fn add(&mut self, anomaly: &Anomaly) {
-        let sign = (symptom::of(anomaly), group::strength(anomaly));
+        let sign = (symptom::of(anomaly), evidence::strength(anomaly));
         if sign > self.clearest {
             self.clearest = sign;
             self.onset_ms = anomaly.onset_ms;

@@ -1,7 +1,7 @@
 //! Which measures hurt somebody, and which only follow traffic. By the words of the semantic conventions; a
 //! measure of unknown words counts as a symptom: it is better to say too much about what nobody named.
 
-use super::group::NEWS;
+use super::evidence::NEWS;
 use crate::types::{Anomaly, AnomalyKind, Entity};
 
 /// What an anomaly says.

@@ -220,3 +220,58 @@ impl<'a> Background<'a> {
 fn rise(anomaly: &Anomaly) -> f64 {
     anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::anomaly, *};
+
+    fn evidence(lines: &[&str]) -> Evidence {
+        let anomalies: Vec<Anomaly> = lines.iter().map(|line| anomaly(line)).collect();
+        Evidence::of(anomalies.iter())
+    }
+
+    const OWN: &str = "0 payment span.errors:ratio 20 50";
+
+    #[test]
+    fn requests_that_are_told_of_twice_count_once() {
+        let edge =
+            |caller: &str| format!("0 {caller} span.edge.errors:ratio{{callee=service/payment}} 20 50");
+        let alone = evidence(&[OWN]);
+        assert_eq!(alone.signs.len(), 1);
+        assert!((alone.total - (2.96 + 7.0 * PER_TICK)).abs() < 0.01, "{alone:?}");
+        assert_eq!(evidence(&[OWN, &edge("checkout")]), alone);
+        // Two callers who say so are more than it says itself.
+        let both = evidence(&[OWN, &edge("checkout"), &edge("user")]);
+        assert!((both.total - 2.0 * alone.total).abs() < 1e-9, "{both:?}");
+        let other = evidence(&[OWN, "0 payment span.duration:p95 20 50"]);
+        assert!((other.total - 2.0 * alone.total).abs() < 1e-9, "another symptom: {other:?}");
+        assert_eq!(alone.words(), "11.4 (service/payment failing 11.4)");
+    }
+
+    #[test]
+    fn what_traffic_brings_with_it_is_no_evidence() {
+        let traffic = "0 cart http.server.request.count:rate 20 2";
+        let cases = [
+            ("0 cart http.server.request.errors:rate 20 4", 0.0),
+            ("0 cart span.duration:p95 20 2", 0.0),
+            ("0 user span.duration:p95 20 1.2", 0.0),
+            ("0 cart span.duration:p95 20 4", 11.4),
+            ("0 user span.duration:p95 20 2", 11.4),
+            ("0 cart http.server.request.errors:rate 20 40", 11.4),
+        ];
+        for (line, expected) in cases {
+            let found = evidence(&[traffic, line]).total;
+            assert!((found - expected).abs() < 0.1, "{line}: {found}");
+        }
+        assert!(evidence(&["0 user span.duration:p95 20 1.2"]).total > 11.0, "nobody is busy");
+    }
+
+    #[test]
+    fn a_drift_that_is_told_has_lasted() {
+        let drift = Anomaly { ticks: 1, ..anomaly("0 ranker model.input.age:drift 20 50") };
+        let gauge = Anomaly { ticks: 1, ..anomaly("0 ranker model.input.age:mean 20 50") };
+        assert!(lasts(&drift) && !lasts(&gauge));
+        assert_eq!(Evidence::of([&drift].into_iter()).total, DRIFT);
+        assert!(Evidence::of([&gauge].into_iter()).total < MOST_NEWS);
+    }
+}

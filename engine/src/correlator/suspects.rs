@@ -10,7 +10,7 @@ use super::{
     symptom::{self, Symptom},
 };
 use crate::types::{
-    Anomaly, Change, Entity, EntityKind, Example, ExampleKind, Incident, IncidentState, Suspect,
+    Anomaly, AnomalyKind, Change, Entity, EntityKind, Example, ExampleKind, Incident, IncidentState, Suspect,
 };
 
 /// Weights of the reasons, in units of log odds.
@@ -109,8 +109,7 @@ impl Case {
         if sign > self.clearest {
             self.clearest = sign;
             self.onset_ms = anomaly.onset_ms;
-            // What comes behind it is which detector spoke, and with what probability.
-            self.sign = anomaly.explanation.split("; ").next().unwrap_or_default().to_string();
+            self.sign = in_short(anomaly).to_string();
         }
         self.is_slow |= sign.0 == Symptom::Slow;
         self.strongest = self.strongest.max(anomaly.score);
@@ -163,6 +162,13 @@ impl Case {
             (false, _) => (format!("{entity} is {word} to {names}{sign}"), 0.0),
         }
     }
+}
+
+/// What came and what was expected, without which detector spoke and with what probability, and without the names of all series that are
+/// unusual together.
+fn in_short(anomaly: &Anomaly) -> &str {
+    let end = if anomaly.kind == AnomalyKind::Entity { ": " } else { "; " };
+    anomaly.explanation.split(end).next().unwrap_or_default()
 }
 
 fn judge(

@@ -75,7 +75,7 @@ fn a_week_takes_no_more_room_than_two_days() {
             sizes.push(correlator.save("c").unwrap().bytes.len());
         }
     }
-    assert!(correlator.list().len() > 20, "{} incidents", correlator.list().len());
+    assert!(correlator.list().len() > 40, "{} incidents", correlator.list().len());
     let (second, last) = (sizes[1] as f64, sizes[6] as f64);
     assert!((last / second - 1.0).abs() < 0.05, "{sizes:?} bytes at the end of each day");
 }

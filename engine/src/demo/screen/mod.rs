@@ -224,16 +224,23 @@ impl<W: Write> Screen<W> {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     let mut lines = vec![String::new()];
-    for word in clean.split(' ') {
+    for word in clean.split(' ').flat_map(|word| broken(word, width)) {
         let last = lines.last_mut().expect("there is always a line");
         if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_string());
+            lines.push(word);
         } else {
             if !last.is_empty() {
                 last.push(' ');
             }
-            last.push_str(word);
+            last.push_str(&word);
         }
     }
     lines
+}
+
+/// A word in parts that are no wider than a line: names of series know no spaces.
+fn broken(word: &str, width: usize) -> Vec<String> {
+    let letters: Vec<char> = word.chars().collect();
+    let parts = letters.chunks(width.max(1)).map(|part| part.iter().collect());
+    if letters.is_empty() { vec![String::new()] } else { parts.collect() }
 }

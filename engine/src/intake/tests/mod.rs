@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 mod inferences;
 mod otlp;
+mod sightings;
 mod webhooks;
 
 use super::*;

@@ -47,7 +47,7 @@ impl Shown {
         Shown { slowest: self.slowest.max(other.slowest), failed: self.failed.max(other.failed) }
     }
 
-    /// What is shown of it; a request without a trace cannot be looked up.
+    /// What is shown of it.
     fn examples(self, time_ms: i64) -> impl Iterator<Item = Example> {
         let sorts = [(ExampleKind::FailedRequest, self.failed), (ExampleKind::SlowRequest, self.slowest)];
         sorts.into_iter().filter(|(_, (_, trace))| *trace != Trace::default()).map(
@@ -123,9 +123,11 @@ impl Found {
         by_entity.or_insert_with(|| Counted::with(spare)).add(duration_ns, false);
     }
 
-    /// A span that came in this tick.
+    /// A span that came in this tick. One without a trace cannot be looked up.
     pub(super) fn see(&mut self, node: &Node) {
-        self.shown.entry(node.stream).or_default().add(node);
+        if node.trace != Trace::default() {
+            self.shown.entry(node.stream).or_default().add(node);
+        }
     }
 
     /// What was seen of those who answer requests: entities, and peers that are called.

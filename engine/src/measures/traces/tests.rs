@@ -239,3 +239,30 @@ fn the_union_of_intervals() {
         assert_eq!(union(&mut intervals.to_vec()), expected, "{intervals:?}");
     }
 }
+
+#[test]
+fn the_slowest_request_and_one_that_failed_are_shown_by_their_traces() {
+    let mut traces = Traces::new(config());
+    let mut samples = Samples::default();
+    let lines =
+        ["3 shop in a<- 50", "3 shop in b<- 90", "3 shop in c<- 70!", "3 shop out:database/sql q<a 20"];
+    for (trace, line) in (1..).zip(lines) {
+        let (_, def, sample) = spans(line).swap_remove(0);
+        traces.define(&def);
+        samples.spans.push(SpanSample { trace: [trace; 16], ..sample });
+    }
+    // Without a trace there is nothing to look up.
+    samples.spans.push(SpanSample { trace: [0; 16], duration_ns: 10_000_000_000, ..samples.spans[3] });
+    let found = traces.close(3, [[samples].as_slice()]);
+    let shown = found.examples.iter().map(|(entity, example)| {
+        assert_eq!(example.time_ms, 30_000);
+        format!("{entity} {}: {}", &example.trace_id[..4], example.text)
+    });
+    let expected = [
+        "service/shop 0303: a request failed after 70.0 ms",
+        "service/shop 0202: a request took 90.0 ms",
+        "database/sql 0404: a request took 20.0 ms",
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    assert!(traces.close(4, [[Samples::default()].as_slice()]).examples.is_empty());
+}

@@ -245,7 +245,7 @@ fn the_slowest_request_and_one_that_failed_are_shown_by_their_traces() {
     let mut traces = Traces::new(config());
     let mut samples = Samples::default();
     let lines =
-        ["3 shop in a<- 50", "3 shop in b<- 90", "3 shop in c<- 70!", "3 shop out:database/sql q<a 20"];
+        ["3 shop in a<- 50", "3 shop in b<- 90", "3 shop in c<- 70 !", "3 shop out:database/sql q<a 20"];
     for (trace, line) in (1..).zip(lines) {
         let (_, def, sample) = spans(line).swap_remove(0);
         traces.define(&def);

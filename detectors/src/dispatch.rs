@@ -5,7 +5,7 @@
 
 use crate::core::{self, Block, Tick, Work};
 use crate::forest::{self, Reached, Rows, Tree};
-use crate::segment::{self, Pass};
+use crate::segment::{self, Pass, Search};
 
 /// An instruction set that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,31 @@ fn correlate_avx2(pass: &mut Pass<'_>) {
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 fn correlate_avx512(pass: &mut Pass<'_>) {
     segment::correlate(pass);
+}
+
+/// Finds the neighbours that a new subsequence of the deep tier has and becomes.
+pub(crate) fn search(isa: Isa, search: &mut Search<'_>) {
+    match isa {
+        Isa::Baseline => segment::search(search),
+        // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { search_avx2(search) },
+        // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { search_avx512(search) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn search_avx2(search: &mut Search<'_>) {
+    segment::search(search);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+fn search_avx512(search: &mut Search<'_>) {
+    segment::search(search);
 }
 
 /// Takes a block of rows down the top levels of every tree of a forest.

@@ -79,6 +79,31 @@ fn text(key: &str, text: &str) -> KeyValue {
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
 
+/// What was counted from the start to a time.
+fn counted(
+    [start, time]: [u64; 2],
+    attributes: Vec<KeyValue>,
+    counts: &[u64],
+    sum: f64,
+    explicit_bounds: Vec<f64>,
+) -> HistogramDataPoint {
+    HistogramDataPoint {
+        attributes,
+        start_time_unix_nano: start,
+        time_unix_nano: time,
+        count: counts.iter().sum(),
+        sum: Some(sum),
+        bucket_counts: counts.to_vec(),
+        explicit_bounds,
+        ..HistogramDataPoint::default()
+    }
+}
+
+fn histogram(name: String, unit: &str, data_points: Vec<HistogramDataPoint>) -> Metric {
+    let data = Data::Histogram(Histogram { data_points, aggregation_temporality: CUMULATIVE });
+    Metric { name, unit: unit.to_owned(), data: Some(data), ..Metric::default() }
+}
+
 impl Moment<'_> {
     fn nanos(&self, offset_ms: f64) -> u64 {
         self.now_s as u64 * 1_000_000_000 + (offset_ms * 1e6) as u64
@@ -171,7 +196,7 @@ impl Moment<'_> {
         at: usize,
         done: f64,
         counters: &mut Counters,
-        [start, time]: [u64; 2],
+        times: [u64; 2],
         random: &mut Random,
     ) -> Vec<Metric> {
         let drift = self.troubles[at].drift;
@@ -188,19 +213,9 @@ impl Moment<'_> {
                 values.counts[bounds.partition_point(|bound| *bound < value)] += 1;
                 values.sum += value;
             }
-            let point = HistogramDataPoint {
-                attributes: vec![text("model.name", &self.estate.services[at].name)],
-                start_time_unix_nano: start,
-                time_unix_nano: time,
-                count: values.counts.iter().sum(),
-                sum: Some(values.sum),
-                bucket_counts: values.counts.to_vec(),
-                explicit_bounds: bounds,
-                ..HistogramDataPoint::default()
-            };
-            let data =
-                Data::Histogram(Histogram { data_points: vec![point], aggregation_temporality: CUMULATIVE });
-            Metric { name, data: Some(data), ..Metric::default() }
+            let attributes = vec![text("model.name", &self.estate.services[at].name)];
+            let point = counted(times, attributes, &values.counts, values.sum, bounds);
+            histogram(name, "", vec![point])
         });
         told.collect()
     }
@@ -211,7 +226,7 @@ impl Moment<'_> {
         at: usize,
         done: f64,
         counters: &mut Counters,
-        [start, time]: [u64; 2],
+        times: [u64; 2],
         random: &mut Random,
     ) -> Metric {
         let (service, state) = (&self.estate.services[at], &self.states[at]);
@@ -241,21 +256,11 @@ impl Moment<'_> {
             if outcome == 1 {
                 attributes.push(text("error.type", "500"));
             }
-            HistogramDataPoint {
-                attributes,
-                start_time_unix_nano: start,
-                time_unix_nano: time,
-                count: counters.durations[outcome].iter().sum(),
-                sum: Some(counters.sums[outcome]),
-                bucket_counts: counters.durations[outcome].to_vec(),
-                explicit_bounds: BOUNDS.to_vec(),
-                ..HistogramDataPoint::default()
-            }
+            let (counts, sum) = (&counters.durations[outcome], counters.sums[outcome]);
+            counted(times, attributes, counts, sum, BOUNDS.to_vec())
         });
-        let data_points = data_points.collect();
         let name = if is_http { "http.server.request.duration" } else { "messaging.process.duration" };
-        let data = Data::Histogram(Histogram { data_points, aggregation_temporality: CUMULATIVE });
-        Metric { name: name.to_owned(), data: Some(data), unit: "s".to_owned(), ..Metric::default() }
+        histogram(name.to_owned(), "s", data_points.collect())
     }
 
     /// The lines of every service that is there.

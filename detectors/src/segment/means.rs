@@ -30,6 +30,8 @@ pub(super) struct Shift {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Means {
     derived: Vec<f64>,
+    /// 1 / i, by i.
+    inverse: Vec<f64>,
 }
 
 impl Means {
@@ -38,6 +40,9 @@ impl Means {
     pub(super) fn strongest(&mut self, window: &Window, seen: u64) -> Option<Shift> {
         let values = &window.standard;
         let mut best: Option<Shift> = None;
+        for i in self.inverse.len()..=values.len() {
+            self.inverse.push(1.0 / i as f64);
+        }
         for kind in 0..3 {
             let lag = if kind == 2 { window.width } else { kind };
             let count = values.len().saturating_sub(lag);
@@ -45,7 +50,7 @@ impl Means {
             while stretch <= count {
                 if stretch >= WIDTHS * window.width && seen.is_multiple_of((stretch / NEW) as u64) {
                     self.derive(kind, &values[values.len() - stretch - lag..], lag);
-                    let found = test(&self.derived);
+                    let found = test(&self.derived, &self.inverse);
                     if best.is_none_or(|best| found.strength > best.strength) {
                         best = Some(Shift { at: found.at + values.len() - stretch, ..found });
                     }
@@ -70,10 +75,11 @@ impl Means {
     }
 }
 
-/// The largest self-normalised CUSUM of a stretch and where it is.
-fn test(values: &[f64]) -> Shift {
+/// The largest self-normalised CUSUM of a stretch and where it is. Nothing is divided until a larger one is found.
+fn test(values: &[f64], inverse: &[f64]) -> Shift {
     let n = values.len();
     let count = n as f64;
+    let inverse = &inverse[..n];
     let mean = values.iter().sum::<f64>() / count;
     // Sums over the whole: of S², i·S and S, with S the running sum of deviations, which ends at zero.
     let (mut running, mut total, mut whole_squares, mut whole_moments) = (0.0, 0.0, 0.0, 0.0);
@@ -95,28 +101,27 @@ fn test(values: &[f64]) -> Shift {
         if k < edge {
             continue;
         }
-        let slope = s / i;
-        let before = square - 2.0 * slope * moment + slope * slope * cubes(i);
+        let slope = s * inverse[k];
+        let before = square - 2.0 * slope * moment + s * s * squares(i, inverse[k]);
         // Behind k the sums run from S(k) to zero: S(i) − S(k)·(n − i)/(n − k).
-        let (rest, m) = (count - i, count - i);
+        let rest = count - i;
         let tail_squares = whole_squares - square;
         // Σ S(i)·(n − i) over i > k.
         let tail_moments = count * (total - sum) - (whole_moments - moment);
-        let slope = s / rest;
-        let after = tail_squares - 2.0 * slope * tail_moments + slope * slope * cubes(m - 1.0);
-        let spread = (before + after).max(0.0) / (count * count);
-        let shift = s * s / count;
-        let strength = if shift > 0.0 { (shift / spread.max(shift / LIMIT)).min(LIMIT) } else { 0.0 };
-        if strength > best.strength {
-            best = Shift { at: k, strength };
+        let slope = s * inverse[n - k];
+        let after = tail_squares - 2.0 * slope * tail_moments + s * s * (squares(rest, inverse[n - k]) - 1.0);
+        let shift = s * s * count;
+        let spread = (before + after).max(shift / LIMIT);
+        if best.strength < LIMIT && shift > best.strength * spread {
+            best = Shift { at: k, strength: (shift / spread).min(LIMIT) };
         }
     }
     best
 }
 
-/// 1² + 2² + … + n².
-fn cubes(n: f64) -> f64 {
-    n * (n + 1.0) * (2.0 * n + 1.0) / 6.0
+/// (1² + 2² + … + n²) / n².
+fn squares(n: f64, inverse: f64) -> f64 {
+    n / 3.0 + 0.5 + inverse / 6.0
 }
 
 #[cfg(test)]
@@ -143,12 +148,16 @@ mod tests {
         d * d / ((part(a) + part(b)) / (n * n))
     }
 
+    fn inverse(most: usize) -> Vec<f64> {
+        (0..=most).map(|i| 1.0 / i as f64).collect()
+    }
+
     #[test]
     fn the_quick_sums_are_the_papers() {
         let values: Vec<f64> = (0..160_u32)
             .map(|t| f64::from(t.wrapping_mul(2_654_435_761) >> 8) / 1e6 + if t >= 97 { 9.0 } else { 0.0 })
             .collect();
-        let found = test(&values);
+        let found = test(&values, &inverse(160));
         let want = (20..140).map(|k| (k, plain(&values, k))).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
         assert_eq!(found.at, want.0);
         assert!((found.strength / want.1 - 1.0).abs() < 1e-9, "{} not {}", found.strength, want.1);
@@ -157,11 +166,11 @@ mod tests {
     #[test]
     fn a_straight_line_is_no_change_and_a_step_is() {
         let line: Vec<f64> = (0..256).map(f64::from).collect();
-        let found = test(&line);
+        let found = test(&line, &inverse(256));
         assert!((found.strength - 30.0).abs() < 1.0, "{}", found.strength);
         let step: Vec<f64> = (0..256).map(|t| if t < 100 { 1.0 } else { 2.0 }).collect();
-        let found = test(&step);
+        let found = test(&step, &inverse(256));
         assert_eq!((found.at, found.strength), (100, LIMIT));
-        assert_eq!(test(&[4.0; 256]).strength, 0.0);
+        assert_eq!(test(&[4.0; 256], &inverse(256)).strength, 0.0);
     }
 }

@@ -15,7 +15,7 @@
 //! | `state.rs` | save and load |
 //!
 //! Bounds, per series, with a window of n values: 68 bytes of state per value kept (279 kB at the default 4,096). A value costs at
-//! most [`CATCH_UP`] passes over the window and, spread over the values between two looks, two fifths of one for the profile
+//! most [`PUT_OFF`] passes over the window and, spread over the values between two looks, two fifths of one for the profile
 //! at most and a fiftieth per mean and stretch; a change point, and each of the four times that the width is found, a sort of it.
 
 mod means;
@@ -25,7 +25,7 @@ mod state;
 mod width;
 mod window;
 
-pub(crate) use window::{Pass, correlate};
+pub(crate) use window::{Pass, Search, correlate, search};
 
 use crate::bank::{Frame, Scores, SeriesBank, Speaker, score_of};
 use crate::columns::{Columns, LoadError};
@@ -33,15 +33,15 @@ use crate::dispatch::Isa;
 use means::Means;
 use profile::Profile;
 use shape::{Said, Shape};
-use window::Window;
+use window::{Scratch, Window};
 
 /// Values are held within this magnitude.
 const LIMIT: f64 = 1e30;
 /// The width is found after this many values, and again at every doubling up to the last.
 const FIRST_WIDTH: u64 = 128;
 const LAST_WIDTH: u64 = 1024;
-/// Subsequences that are compared per value while neighbours have to be found again.
-const CATCH_UP: usize = 8;
+/// Subsequences whose neighbours may be found later; as many are found per value while all have to be found again.
+const PUT_OFF: usize = 8;
 /// The splits are looked at again when one in so many of a subsequence's values is new: every fifth value for the shortest width.
 const NEW: usize = 2;
 /// Shortest segment, in widths.
@@ -73,8 +73,8 @@ pub struct SegmentBank {
     config: SegmentConfig,
     isa: Isa,
     series: Vec<Series>,
-    /// Scratch of one series.
-    likeness: Vec<f32>,
+    /// Of one series at a time.
+    scratch: Scratch,
     profile: Profile,
     means: Means,
 }
@@ -101,7 +101,7 @@ impl SegmentBank {
             config,
             isa: Isa::best(),
             series: Vec::new(),
-            likeness: Vec::new(),
+            scratch: Scratch::default(),
             profile: Profile::default(),
             means: Means::default(),
         };
@@ -115,22 +115,17 @@ impl SegmentBank {
         series.seen += 1;
         series.window.push(time, value);
         series.find_width();
-        let window = &mut series.window;
-        if window.width == 0 {
+        if series.window.width == 0 {
             return (false, Said::NOTHING);
         }
-        for _ in 0..CATCH_UP {
-            if window.caught_up() {
-                break;
-            }
-            window.step(self.isa, &mut self.likeness);
-        }
-        let said = series.shape.judge(window);
-        if !window.caught_up() {
+        let look = series.seen.is_multiple_of((series.window.width / NEW) as u64);
+        let said = series.follow(look, self.isa, &mut self.scratch);
+        let window = &mut series.window;
+        if window.behind() > PUT_OFF {
             return (false, said);
         }
-        let look = series.seen.is_multiple_of((window.width / NEW) as u64);
-        let split = look.then(|| self.profile.best(window, SHORTEST * window.width)).flatten();
+        let is_split = look && window.behind() == 0;
+        let split = is_split.then(|| self.profile.best(window, SHORTEST * window.width)).flatten();
         let split = split.filter(|split| split.z >= self.config.split).map(|split| split.at);
         let means = &mut self.means;
         let at = split.or_else(|| {
@@ -140,6 +135,7 @@ impl SegmentBank {
         if let Some(at) = at {
             series.onset = window.times[at] as f64;
             window.cut(at);
+            series.shape.expected = f64::NAN;
         }
         (at.is_some(), said)
     }
@@ -148,6 +144,28 @@ impl SegmentBank {
 impl Series {
     fn cold(capacity: usize) -> Self {
         Self { window: Window::new(capacity), seen: 0, onset: f64::NAN, shape: Shape::cold() }
+    }
+
+    /// Finds the neighbours of the newest subsequences and judges their last values, unless that can wait for the next `look`
+    /// at the splits: of a shape that has no say, nobody asks before. One pass after the other over the same window is cheaper
+    /// than a window after the other. Gives what is said of the newest value.
+    fn follow(&mut self, look: bool, isa: Isa, scratch: &mut Scratch) -> Said {
+        let Self { window, shape, .. } = self;
+        let behind = window.behind();
+        if behind > PUT_OFF {
+            (0..PUT_OFF).for_each(|_| window.step(isa, scratch));
+            shape.expected = f64::NAN;
+            return Said::NOTHING;
+        }
+        if behind < PUT_OFF && !look && !shape.has_say() {
+            return Said::NOTHING;
+        }
+        let mut said = Said::NOTHING;
+        for _ in 0..behind {
+            window.step(isa, scratch);
+            said = shape.judge(window);
+        }
+        said
     }
 
     /// Finds the width when it is time to. A constant series has the shortest.

@@ -63,11 +63,17 @@ impl Shape {
         Self { expected: f64::NAN, errors: [0.0; 3], surprise: Peaks::default(), discord: Peaks::default() }
     }
 
-    /// Judges the newest value of a window whose neighbours are all found, and makes the next forecast.
+    /// Whether the forecast has been better than the latest value and the usual level.
+    pub(super) fn has_say(&self) -> bool {
+        let [own, latest, level] = self.errors;
+        self.surprise.seen >= COMPARED && own < latest.min(BETTER * level)
+    }
+
+    /// Judges the last value of the newest subsequence that has its neighbours, and makes the next forecast.
     pub(super) fn judge(&mut self, window: &Window) -> Said {
-        let count = window.values.len();
+        let count = window.done() + window.width - 1;
         let expected = std::mem::replace(&mut self.expected, f64::NAN);
-        let known = window.caught_up() && window.done() > HISTORY * window.width;
+        let known = window.done() > HISTORY * window.width;
         if known {
             self.expected = forecast(window);
         }
@@ -76,9 +82,8 @@ impl Shape {
         }
         let (value, before) = (window.values[count - 1], window.values[count - 2]);
         let floor = NEGLIGIBLE * window.scale;
-        let [own, latest, level] = self.errors;
-        let has_say = self.surprise.seen >= COMPARED && own < latest.min(BETTER * level);
-        let deviation = NORMAL * larger(own, floor);
+        let has_say = self.has_say();
+        let deviation = NORMAL * larger(self.errors[0], floor);
         let mut said = Said::NOTHING;
         if has_say {
             said.expected = expected;
@@ -144,7 +149,7 @@ fn forecast(window: &Window) -> f64 {
     for rank in 0..NEIGHBOURS {
         let like = f64::from(window.like[rank][newest]);
         let near = window.near[rank][newest] as usize;
-        if like <= 0.0 || near + width >= window.standard.len() {
+        if like <= 0.0 {
             continue;
         }
         let (there, own) = (window.inverse[near], inverse);

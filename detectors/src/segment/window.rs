@@ -13,7 +13,7 @@ const LIMIT: f64 = 1e3;
 /// A subsequence whose deviation is below this share of the segment's is flat.
 const FLAT: f64 = 1e-3;
 /// Positions that are looked at together.
-const TOGETHER: usize = 16;
+pub(crate) const TOGETHER: usize = 16;
 
 /// The values of the current segment and the neighbourhoods of its subsequences.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +77,41 @@ pub(crate) fn correlate(pass: &mut Pass<'_>) {
     }
 }
 
+/// What is looked for among the likenesses of one new subsequence to all before it.
+pub(crate) struct Search<'a> {
+    pub likeness: &'a [f32],
+    /// The farthest neighbour's likeness of each earlier subsequence.
+    pub worst: &'a [f32],
+    /// What a neighbour of the new one is at least like.
+    pub bar: f32,
+    /// Out: a bit for each position that is a neighbour of the new one or gets it for a neighbour, [`TOGETHER`] of them together.
+    pub found: &'a mut [u16],
+}
+
+/// The body that `dispatch` compiles for each instruction set.
+#[inline(always)]
+pub(crate) fn search(search: &mut Search<'_>) {
+    let Search { likeness, worst, bar, found } = search;
+    let bit = |at: usize, new: f32, old: f32| u16::from((new > old) | (new >= *bar)) << at;
+    let (news, rest) = likeness.as_chunks::<TOGETHER>();
+    let (olds, _) = worst.as_chunks::<TOGETHER>();
+    for ((new, old), found) in news.iter().zip(olds).zip(found.iter_mut()) {
+        *found = (0..TOGETHER).fold(0, |bits, at| bits | bit(at, new[at], old[at]));
+    }
+    if let Some(found) = found.get_mut(news.len()) {
+        let old = &worst[news.len() * TOGETHER..];
+        *found =
+            rest.iter().zip(old).enumerate().fold(0, |bits, (at, (new, old))| bits | bit(at, *new, *old));
+    }
+}
+
+/// Scratch for the search of neighbours.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scratch {
+    likeness: Vec<f32>,
+    found: Vec<u16>,
+}
+
 impl Window {
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, ..Self::default() }
@@ -87,9 +122,9 @@ impl Window {
         self.mean.len()
     }
 
-    /// Whether every complete subsequence has its neighbours.
-    pub(super) fn caught_up(&self) -> bool {
-        self.done() + self.width > self.values.len()
+    /// Complete subsequences that have no neighbours yet.
+    pub(super) fn behind(&self) -> usize {
+        (self.values.len() + 1).saturating_sub(self.done() + self.width)
     }
 
     /// Subsequences nearer than this overlap too much to be neighbours.
@@ -149,7 +184,7 @@ impl Window {
     }
 
     /// Finds the neighbours of the next subsequence, which must be complete.
-    pub(super) fn step(&mut self, isa: Isa, likeness: &mut Vec<f32>) {
+    pub(super) fn step(&mut self, isa: Isa, scratch: &mut Scratch) {
         let (at, width) = (self.done(), self.width);
         let (mean, inverse) = shape(&self.standard[at..at + width]);
         let from = self.capacity - at;
@@ -158,7 +193,9 @@ impl Window {
         let mut best = Best::default();
         if at >= first {
             let count = at - first + 1;
-            likeness.resize(likeness.len().max(count), 0.0);
+            let Scratch { likeness, found } = scratch;
+            likeness.resize(count, 0.0);
+            found.resize(count.div_ceil(TOGETHER), 0);
             let previous = if at > 0 { self.standard[at - 1] } else { 0.0 };
             let afresh = (self.turn % count as u64) as usize;
             dispatch::correlate(
@@ -180,7 +217,9 @@ impl Window {
                 },
             );
             self.dots[from + afresh] = self.dot(afresh, at);
-            best = self.compare(&likeness[..count], at as u32);
+            let worst = &self.like[NEIGHBOURS - 1][..count];
+            dispatch::search(isa, &mut Search { likeness, worst, bar: self.bar(likeness), found });
+            best = self.compare(likeness, found, at as u32);
         }
         self.mean.push(mean);
         self.inverse.push(inverse);
@@ -228,22 +267,26 @@ impl Window {
         left.iter().zip(right).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
     }
 
+    /// What a neighbour of the next subsequence is at least like: those of the one before it have moved on together with it.
+    fn bar(&self, likeness: &[f32]) -> f32 {
+        let next = |column: &Vec<u32>| Some(likeness.get(*column.last()? as usize + 1).copied()?);
+        let likely: [Option<f32>; NEIGHBOURS] = std::array::from_fn(|rank| next(&self.near[rank]));
+        let distinct = (1..NEIGHBOURS).all(|rank| self.near[rank].last() != self.near[rank - 1].last());
+        let lowest = likely.iter().try_fold(f32::INFINITY, |lowest, like| Some(lowest.min((*like)?)));
+        lowest.filter(|_| distinct).unwrap_or(f32::NEG_INFINITY)
+    }
+
     /// Gives the new subsequence its neighbours, and itself to those for which it is one.
-    fn compare(&mut self, likeness: &[f32], at: u32) -> Best {
+    fn compare(&mut self, likeness: &[f32], found: &[u16], at: u32) -> Best {
         let mut best = Best::default();
-        let mut start = 0;
-        for chunk in likeness.chunks(TOGETHER) {
-            let worst = &self.like[NEIGHBOURS - 1][start..start + chunk.len()];
-            let bar = best.like[NEIGHBOURS - 1];
-            let news =
-                chunk.iter().zip(worst).fold(false, |any, (new, old)| any | (new > old) | (*new > bar));
-            if news {
-                for (offset, &like) in chunk.iter().enumerate() {
-                    best.take(like, (start + offset) as u32);
-                    self.offer(start + offset, like, at);
-                }
+        for (chunk, bits) in found.iter().enumerate() {
+            let mut left = *bits;
+            while left != 0 {
+                let position = chunk * TOGETHER + left.trailing_zeros() as usize;
+                best.take(likeness[position], position as u32);
+                self.offer(position, likeness[position], at);
+                left &= left - 1;
             }
-            start += chunk.len();
         }
         best
     }
@@ -340,13 +383,13 @@ mod tests {
     #[test]
     fn streaming_neighbours_are_those_of_a_full_search() {
         let mut window = Window::new(2_000);
-        let mut likeness = Vec::new();
+        let mut scratch = Scratch::default();
         (0..128).for_each(|t| window.push(t as i64, value(t)));
         window.restart(30);
         for t in 128..700 {
             window.push(t as i64, value(t));
-            while !window.caught_up() {
-                window.step(Isa::best(), &mut likeness);
+            while window.behind() > 0 {
+                window.step(Isa::best(), &mut scratch);
             }
         }
         assert_eq!(window.done(), 671);
@@ -370,14 +413,14 @@ mod tests {
     #[test]
     fn rounding_does_not_pile_up() {
         let mut window = Window::new(512);
-        let mut likeness = Vec::new();
+        let mut scratch = Scratch::default();
         (0..128).for_each(|t| window.push(t as i64, value(t)));
         window.restart(20);
         for t in 128..20_000 {
             // Wild values now and then: products of a million come and go.
             window.push(t as i64, if t % 701 == 0 { 1e9 } else { value(t) });
-            while !window.caught_up() {
-                window.step(Isa::best(), &mut likeness);
+            while window.behind() > 0 {
+                window.step(Isa::best(), &mut scratch);
             }
         }
         let last = window.done() - 1;

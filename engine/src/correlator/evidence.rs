@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::symptom::{self, Symptom};
-use crate::types::{Anomaly, AnomalyKind, Entity, anomaly::EDGE};
+use super::{
+    load::Load,
+    symptom::{self, Symptom},
+};
+use crate::types::{Anomaly, AnomalyKind, Entity};
 
 /// −ln p from which the core tier calls something news.
 pub(super) const NEWS: f64 = 6.9;
@@ -28,8 +31,8 @@ const MOST: f64 = 12.0;
 /// last; −ln p beyond [`NEWS`].
 const DRIFT: f64 = 7.6;
 
-/// Weight of an entity's joint pattern: it says that something is different, not that it hurts, so that it needs
-/// a sign beside it.
+/// Weight of an entity's joint pattern: it says that something is different, not that it hurts, so that it counts for no more than
+/// the other signs beside it.
 const JOINT: f64 = 0.5;
 
 /// Weight of one silent series: its measure may have been removed. Every further one of the same entity halves the doubt.
@@ -95,9 +98,9 @@ pub(super) struct Evidence {
 const NAMED: usize = 3;
 
 impl Evidence {
-    /// The evidence of a group.
-    pub(super) fn of<'a>(group: impl Iterator<Item = &'a Anomaly> + Clone) -> Evidence {
-        Evidence::amid(group.clone(), group)
+    /// The evidence of a group, under a load everywhere.
+    pub(super) fn of<'a>(group: impl Iterator<Item = &'a Anomaly> + Clone, load: Load) -> Evidence {
+        Evidence::amid(group.clone(), group, load)
     }
 
     /// The evidence of some of the anomalies of a story, seen against all of it: what more traffic explains there, it explains in a part.
@@ -108,29 +111,35 @@ impl Evidence {
     pub(super) fn amid<'a>(
         part: impl Iterator<Item = &'a Anomaly>,
         all: impl Iterator<Item = &'a Anomaly>,
+        load: Load,
     ) -> Evidence {
-        let background = Background::of(all);
+        let background = Background::of(all, load.times());
         // By who is in trouble, then by who says so.
         let mut symptoms: BTreeMap<(Entity, Symptom, AnomalyKind), BTreeMap<&Entity, f64>> = BTreeMap::new();
         let mut strongest: f64 = 0.0;
         for anomaly in part.filter(|anomaly| !background.explains(anomaly)) {
             let strength = strength(anomaly) * background.certainty(anomaly);
-            strongest = strongest.max(strength);
+            if anomaly.kind != AnomalyKind::Entity {
+                strongest = strongest.max(strength);
+            }
             if lasts(anomaly) {
                 let sign = (symptom::whose(anomaly), symptom::of(anomaly), anomaly.kind);
                 let told = symptoms.entry(sign).or_default().entry(&anomaly.entity).or_insert(0.0);
                 *told = told.max(strength);
             }
         }
-        let signs = symptoms.into_iter().map(|((whose, symptom, _), told)| {
+        let (mut known, mut joint) = (0.0, 0.0);
+        let signs = symptoms.into_iter().map(|((whose, symptom, kind), told)| {
             let (mut own, mut others) = (0.0, 0.0);
             for (says, strength) in told {
                 *if says.is(&whose) { &mut own } else { &mut others } += strength;
             }
-            Sign { whose, symptom, strength: f64::max(own, others) }
+            let strength = f64::max(own, others);
+            *if kind == AnomalyKind::Entity { &mut joint } else { &mut known } += strength;
+            Sign { whose, symptom, strength }
         });
         let mut signs: Vec<Sign> = signs.collect();
-        let total = signs.iter().map(|sign| sign.strength).sum::<f64>().max(strongest);
+        let total = f64::max(known + f64::min(joint, known), strongest);
         signs.sort_by(|a, b| b.strength.total_cmp(&a.strength));
         Evidence { total, signs }
     }
@@ -155,6 +164,8 @@ struct Background<'a> {
     /// How many times as much traffic came in as expected, by the entity's name, and at most.
     traffic: BTreeMap<&'a str, f64>,
     most_traffic: f64,
+    /// How many times as much as usual comes in everywhere.
+    load: f64,
     /// Whether anybody has more to do than usual.
     is_busy: bool,
     /// Silent series by entity.
@@ -162,15 +173,13 @@ struct Background<'a> {
 }
 
 impl<'a> Background<'a> {
-    fn of(group: impl Iterator<Item = &'a Anomaly>) -> Background<'a> {
-        let mut background = Background::default();
+    fn of(group: impl Iterator<Item = &'a Anomaly>, load: f64) -> Background<'a> {
+        let mut background = Background { load, most_traffic: load, ..Background::default() };
         for anomaly in group {
-            // Calls that it makes itself are not what comes in: it may be trying again and again.
-            let comes_in = anomaly.measure.ends_with(":rate") && !anomaly.measure.starts_with(EDGE);
-            if comes_in && symptom::of(anomaly) == Symptom::Traffic {
+            if symptom::comes_in(anomaly) {
                 let most = background.traffic.entry(&anomaly.entity.name).or_insert(0.0);
-                *most = most.max(rise(anomaly));
-                background.most_traffic = background.most_traffic.max(rise(anomaly));
+                *most = most.max(symptom::rise(anomaly));
+                background.most_traffic = background.most_traffic.max(symptom::rise(anomaly));
             }
             let rises = anomaly.kind == AnomalyKind::Series && anomaly.value > anomaly.expected;
             background.is_busy |= rises && symptom::of(anomaly) == Symptom::Traffic;
@@ -181,10 +190,10 @@ impl<'a> Background<'a> {
         background
     }
 
-    /// How many times as much as expected comes in, to an entity or to the one that it calls.
+    /// How many times as much as expected comes in, to an entity, to the one that it calls, or everywhere.
     fn traffic(&self, anomaly: &Anomaly) -> f64 {
         let of = |entity: &Entity| self.traffic.get(entity.name.as_str()).copied().unwrap_or(0.0);
-        of(&anomaly.entity).max(of(&symptom::whose(anomaly)))
+        of(&anomaly.entity).max(of(&symptom::whose(anomaly))).max(self.load)
     }
 
     /// Whether an anomaly is traffic, or errors or times that are no more than what traffic brings with it; a cache's misses, which
@@ -193,8 +202,8 @@ impl<'a> Background<'a> {
         let own = self.traffic(anomaly);
         match symptom::of(anomaly) {
             Symptom::Traffic => return true,
-            Symptom::Slow if own > 1.0 => return rise(anomaly) <= FOLLOWS * own.sqrt(),
-            Symptom::Slow => return self.is_busy && rise(anomaly) <= FOLLOWS.sqrt(),
+            Symptom::Slow if own > 1.0 => return symptom::rise(anomaly) <= FOLLOWS * own.sqrt(),
+            Symptom::Slow => return self.is_busy && symptom::rise(anomaly) <= FOLLOWS.sqrt(),
             _ => {}
         }
         let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
@@ -216,18 +225,13 @@ impl<'a> Background<'a> {
     }
 }
 
-/// How many times as much came as was expected.
-fn rise(anomaly: &Anomaly) -> f64 {
-    anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::tests::anomaly, *};
 
     fn evidence(lines: &[&str]) -> Evidence {
         let anomalies: Vec<Anomaly> = lines.iter().map(|line| anomaly(line)).collect();
-        Evidence::of(anomalies.iter())
+        Evidence::of(anomalies.iter(), Load::default())
     }
 
     const OWN: &str = "0 payment span.errors:ratio 20 50";
@@ -267,11 +271,37 @@ mod tests {
     }
 
     #[test]
+    fn more_traffic_everywhere_brings_what_ones_own_would() {
+        let up = |name: usize| anomaly(&format!("0 app{name} http.server.requests:rate 20 2"));
+        let everybody: Vec<Anomaly> = (0..5).map(up).collect();
+        let mut load = Load::default();
+        load.tick(everybody.iter(), 0, 0);
+        let under = |line: &str| Evidence::of([&anomaly(line)].into_iter(), load).total;
+        for line in ["0 cart http.server.request.errors:rate 20 4", "0 cart span.duration:p95 20 2"] {
+            assert!(evidence(&[line]).total > 11.0 && under(line) == 0.0, "{line}");
+        }
+        assert!(under("0 cart http.server.request.errors:rate 20 40") > 11.0);
+    }
+
+    #[test]
+    fn a_joint_pattern_needs_signs_beside_it() {
+        let attribution = vec![("queries:mean".to_string(), 1.0)];
+        let kind = AnomalyKind::Entity;
+        let joint = Anomaly { kind, attribution, ..anomaly("0 payment entity 20 50") };
+        let sign = |ticks| Anomaly { ticks, ..anomaly(OWN) };
+        let total = |signs: &[&Anomaly]| Evidence::of(signs.iter().copied(), Load::default()).total;
+        let (strong, weak) = (sign(8), sign(3));
+        assert_eq!(total(&[&joint]), 0.0);
+        assert_eq!(total(&[&joint, &weak]), total(&[&weak]) + f64::min(strength(&joint), strength(&weak)));
+        assert_eq!(total(&[&joint, &strong]), total(&[&strong]) + strength(&joint));
+    }
+
+    #[test]
     fn a_drift_that_is_told_has_lasted() {
         let drift = Anomaly { ticks: 1, ..anomaly("0 ranker model.input.age:drift 20 50") };
         let gauge = Anomaly { ticks: 1, ..anomaly("0 ranker model.input.age:mean 20 50") };
         assert!(lasts(&drift) && !lasts(&gauge));
-        assert_eq!(Evidence::of([&drift].into_iter()).total, DRIFT);
-        assert!(Evidence::of([&gauge].into_iter()).total < MOST_NEWS);
+        assert_eq!(Evidence::of([&drift].into_iter(), Load::default()).total, DRIFT);
+        assert!(Evidence::of([&gauge].into_iter(), Load::default()).total < MOST_NEWS);
     }
 }

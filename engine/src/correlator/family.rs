@@ -10,6 +10,7 @@ use super::{
     connect,
     evidence::{Evidence, lasts},
     group::{self, Ties},
+    load::Load,
     story::{Story, onset},
 };
 use crate::types::{Anomaly, Entity, Id, IncidentEvent, IncidentState, Member};
@@ -69,8 +70,17 @@ pub(super) fn merge(older: &mut Story, younger: &mut Story, time_ms: i64, room: 
     older.changed = true;
 }
 
+/// What a part of an incident must meet to be one of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) opens_at: f64,
+    pub(super) load: Load,
+    pub(super) window_ms: i64,
+}
+
 /// The parts of an incident that have become stories of their own: each has evidence enough by itself.
-pub(super) fn parts(story: &Story, ties: Ties<'_>, opens_at: f64, window_ms: i64) -> Vec<Vec<Anomaly>> {
+pub(super) fn parts(story: &Story, ties: Ties<'_>, terms: Terms) -> Vec<Vec<Anomaly>> {
+    let Terms { opens_at, load, window_ms } = terms;
     let mut lasting: Vec<&Anomaly> =
         story.anomalies().filter(|anomaly| anomaly.active && lasts(anomaly)).collect();
     if lasting.len() < 2 {
@@ -94,5 +104,5 @@ pub(super) fn parts(story: &Story, ties: Ties<'_>, opens_at: f64, window_ms: i64
     };
     let parts = components.iter().filter(far);
     let parts = parts.map(|component| component.iter().map(|at| lasting[*at].clone()).collect::<Vec<_>>());
-    parts.filter(|part| Evidence::amid(part.iter(), story.anomalies()).total >= opens_at).collect()
+    parts.filter(|part| Evidence::amid(part.iter(), story.anomalies(), load).total >= opens_at).collect()
 }

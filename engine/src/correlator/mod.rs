@@ -7,7 +7,7 @@
 //! * `connect`: who hangs together, in a storm too
 //! * `alike`: log templates that say about the same · `companions`: whose trouble came together before
 //! * `budget`: what the false-alarm budget buys on this fleet
-//! * `surge`: ticks in which far more opens than chance brings
+//! * `surge`: ticks in which far more opens than chance brings · `load`: more traffic everywhere
 //! * `story`: an incident, and what its next revision depends on
 //! * `family`: incidents that turn out to be one, or two
 //! * `suspects`: who is to blame, and why · `examples`: requests and lines that show it
@@ -30,6 +30,7 @@ mod graph;
 mod group;
 mod harm;
 mod lessons;
+mod load;
 mod quiet;
 mod story;
 mod surge;
@@ -55,6 +56,7 @@ use graph::Graph;
 use group::Ties;
 use harm::Users;
 use lessons::Lessons;
+use load::Load;
 use quiet::{Hushed, Quiet};
 use story::{Story, onset};
 use surge::Surges;
@@ -166,6 +168,7 @@ struct State {
     warm_series: u64,
     budget: Budget,
     surges: Surges,
+    load: Load,
     graph: Graph,
     users: Users,
     lessons: Lessons,
@@ -182,7 +185,7 @@ struct State {
     resolved: VecDeque<Story>,
 }
 
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// An anomaly waits for others of its kind this many windows long.
 const PATIENCE: i64 = 6;
@@ -199,6 +202,7 @@ impl State {
             warm_series: 0,
             budget: Budget::new(config.open),
             surges: Surges::default(),
+            load: Load::default(),
             graph: Graph::default(),
             users: Users::default(),
             lessons: Lessons::default(),
@@ -364,6 +368,9 @@ impl Correlator {
             self.place(anomaly, &mut effects);
         }
         self.hush(&mut effects);
+        let State { load, waiting, open, .. } = &mut self.state;
+        let all = waiting.values().chain(open.values().flat_map(Story::anomalies));
+        load.tick(all, tick.time_ms, self.config.window_ms);
         self.join_incidents(&mut effects);
         self.open_incidents(&mut effects);
         self.merge_and_split();
@@ -462,9 +469,9 @@ impl Correlator {
         let groups = group::groups(&self.state.waiting, self.state.ties(), self.config.window_ms);
         self.count_episodes(&groups);
         for found in groups {
-            let evidence = Evidence::of(found.iter());
+            let evidence = Evidence::of(found.iter(), self.state.load);
             let opens_at = self.opens_at_for(found.iter());
-            if evidence.total < opens_at || evidence.total <= 0.0 {
+            if evidence.total < opens_at || evidence.signs.is_empty() {
                 continue;
             }
             let (found, beyond) = group::founders(found, self.config.max_members);
@@ -486,12 +493,12 @@ impl Correlator {
 
     /// Tells the budget of what waits and of what is open. Alerts of others are no work of chance.
     fn count_episodes(&mut self, groups: &[Vec<Anomaly>]) {
-        let State { open, budget, .. } = &mut self.state;
+        let State { open, budget, load, .. } = &mut self.state;
         let is_alert = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::Alert;
         let waiting = groups
             .iter()
             .filter(|group| !group.iter().any(is_alert))
-            .filter_map(|group| Some((group::first(group)?, Evidence::of(group.iter()).total)));
+            .filter_map(|group| Some((group::first(group)?, Evidence::of(group.iter(), *load).total)));
         let ours = open.values().filter(|story| !story.anomalies().any(is_alert));
         let told = ours.map(|story| (story.first, story.evidence));
         budget.episodes(waiting.chain(told));
@@ -584,11 +591,11 @@ impl Correlator {
             }
             self.state.open.insert(younger, merged);
         }
-        let opens_at = self.opens_at();
+        let terms = family::Terms { opens_at: self.opens_at(), load: self.state.load, window_ms };
         let changed =
             self.state.open.values().filter(|story| story.changed && story.incident.resolved_ms.is_none());
         let parts = changed.flat_map(|story| {
-            let parts = family::parts(story, self.state.ties(), opens_at, window_ms);
+            let parts = family::parts(story, self.state.ties(), terms);
             parts.into_iter().map(move |part| (story.incident.id, part))
         });
         for (from, part) in parts.collect::<Vec<_>>() {
@@ -605,14 +612,15 @@ impl Correlator {
         let members: Vec<Member> = story.incident.members.extract_if(.., is_part).collect();
         story.changed = true;
         let why = format!("was part of incident {from}: nothing ties them together any more");
-        self.begin(members, Evidence::of(part.iter()).total, why, Some(from));
+        self.begin(members, Evidence::of(part.iter(), self.state.load).total, why, Some(from));
     }
 
     /// Ranks, resolves and gives the revisions of this tick.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let Correlator { config, state } = self;
-        let State { time_ms, users, graph, lessons, companions, examples, changes, open, resolved, .. } =
-            state;
+        let State {
+            time_ms, load, users, graph, lessons, companions, examples, changes, open, resolved, ..
+        } = state;
         let time_ms = *time_ms;
         let facing = users.facing(graph);
         let known = suspects::Known { graph, lessons, examples };
@@ -632,7 +640,7 @@ impl Correlator {
             story.attach(changes, config.change_before_ms);
             story.hurts(facing.harm(&story.incident, &config.objectives));
             if story.changed {
-                story.weigh();
+                story.weigh(*load);
                 suspects::rank(&mut story.incident, known, config.change_before_ms);
                 effects.push(Effect::Incident(story.revise(time_ms)));
             }

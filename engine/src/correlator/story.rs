@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{evidence::Evidence, symptom, words};
+use super::{evidence::Evidence, load::Load, symptom, words};
 use crate::types::{Anomaly, Change, Harm, Id, Incident, IncidentEvent, IncidentState, Member};
 
 /// An incident and what its next revision depends on.
@@ -49,7 +49,7 @@ impl Story {
         self.changed = true;
     }
 
-    pub(super) fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
+    pub(super) fn anomalies(&self) -> impl Iterator<Item = &Anomaly> + Clone {
         self.incident.members.iter().map(|member| &member.anomaly)
     }
 
@@ -81,9 +81,9 @@ impl Story {
         }
     }
 
-    /// Counts what speaks for it now.
-    pub(super) fn weigh(&mut self) {
-        let now = Evidence::of(self.incident.members.iter().map(|member| &member.anomaly)).total;
+    /// Counts what speaks for it now, under this load.
+    pub(super) fn weigh(&mut self, load: Load) {
+        let now = Evidence::of(self.anomalies(), load).total;
         self.evidence = self.evidence.max(now);
     }
 

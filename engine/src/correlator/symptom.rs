@@ -2,7 +2,7 @@
 //! measure of unknown words counts as a symptom: it is better to say too much about what nobody named.
 
 use super::evidence::NEWS;
-use crate::types::{Anomaly, AnomalyKind, Entity};
+use crate::types::{Anomaly, AnomalyKind, Entity, anomaly::EDGE};
 
 /// What an anomaly says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +101,17 @@ fn is_of_failures(series: &str) -> bool {
 pub(super) fn whose(anomaly: &Anomaly) -> Entity {
     let callee = anomaly.callee().filter(|_| of(anomaly) > Symptom::Traffic);
     callee.unwrap_or_else(|| anomaly.entity.clone())
+}
+
+/// Whether more requests than usual come in. Calls that an entity makes itself do not: it may be trying again and again.
+pub(super) fn comes_in(anomaly: &Anomaly) -> bool {
+    let is_incoming = anomaly.measure.ends_with(":rate") && !anomaly.measure.starts_with(EDGE);
+    is_incoming && of(anomaly) == Symptom::Traffic && anomaly.value > anomaly.expected
+}
+
+/// How many times as much came as was expected.
+pub(super) fn rise(anomaly: &Anomaly) -> f64 {
+    anomaly.value / anomaly.expected.max(f64::MIN_POSITIVE)
 }
 
 /// A pattern that is carried by measures of traffic for the most part is traffic; of others it is not known

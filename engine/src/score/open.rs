@@ -19,6 +19,10 @@ const WORSE: f64 = 1.0;
 const LASTS: u32 = 3;
 const TELLING: u32 = 9;
 
+/// What a tick within, between two outside, takes from the count of these. By chance one tick in three after one outside is outside too,
+/// in trouble nine of ten: ln(0.9 · 3) ≈ 1 speaks for it, ln(0.1 · 3 / 2) ≈ −2 against.
+const CALM: u32 = 2;
+
 /// The anomalies that are open, by slot and by entity.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct OpenAnomalies {
@@ -95,14 +99,15 @@ impl Open {
         Open { anomaly, calm: 0, before, told: 1, patience: 1 }
     }
 
-    /// One more tick outside. Each of the first counts for the evidence, and is told; later ones at half as many ticks again.
+    /// One more tick outside; each within since the latest one speaks against [`CALM`] of them. Each of the first counts for the
+    /// evidence, and is told; later ones at half as many ticks again.
     fn lasts(&mut self, time_ms: i64) -> bool {
+        self.anomaly.ticks = self.anomaly.ticks.saturating_sub(CALM * self.calm) + 1;
         self.calm = 0;
-        self.anomaly.ticks += 1;
         let (ticks, told) = (self.anomaly.ticks, self.told);
         let tell = match ticks {
             ..LASTS => false,
-            LASTS..=TELLING => true,
+            LASTS..=TELLING => ticks > told,
             _ => ticks > told + told.div_ceil(2),
         };
         if tell {
@@ -423,6 +428,26 @@ fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
 mod tests {
     use super::*;
     use crate::types::EntityKind;
+
+    #[test]
+    fn what_comes_and_goes_does_not_last() {
+        let entity = Entity::new(EntityKind::Service, "cart");
+        let pattern = NewPattern { entity: &entity, template: "", example: "", severity: 17, neg_log_p: 8.0 };
+        let ticks = |outside: &str| {
+            let mut open = Open::new(open_novelty(&pattern, 0), Before::Within);
+            for (tick, is_outside) in outside.chars().zip(1..).map(|(mark, tick)| (tick, mark == '#')) {
+                if is_outside {
+                    open.lasts(tick * 10_000);
+                } else {
+                    open.calm += 1;
+                }
+            }
+            open.anomaly.ticks
+        };
+        for (outside, expected) in [("###", 4), ("#.#.#.#.", 1), ("#####.####", 8), ("##..#", 1)] {
+            assert_eq!(ticks(outside), expected, "{outside}");
+        }
+    }
 
     #[test]
     fn a_new_template_that_keeps_coming_lasts_until_it_is_new_no_more() {

@@ -3,7 +3,7 @@
 use minijinja::{AutoEscape, Environment, Output, State, Value, context};
 
 use super::{Failure, TemplateError};
-use crate::types::{Entity, Example, Incident, IncidentEvent};
+use crate::types::{Entity, Incident, IncidentEvent};
 
 /// Suspects and reasons that a message names.
 const SUSPECTS: usize = 3;
@@ -50,10 +50,7 @@ pub(super) fn lines(incident: &Incident) -> Vec<String> {
         lines.push(format!("{} ({:.0} %): {reasons}", suspect.entity, 100.0 * suspect.weight));
     }
     let examples = incident.suspects.first().into_iter().flat_map(|suspect| &suspect.examples);
-    lines.extend(examples.map(|Example { text, trace_id, .. }| match trace_id.as_str() {
-        "" => format!("for example: {text}"),
-        trace => format!("for example: {text}, trace {trace}"),
-    }));
+    lines.extend(examples.map(|example| format!("for example: {example}")));
     for change in &incident.changes {
         let at = time(change.time_ms);
         lines.push(format!("changed: {} {} {} at {at}", change.entity, change.kind, change.version));

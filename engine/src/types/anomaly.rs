@@ -48,7 +48,7 @@ pub struct Anomaly {
     pub updated_ms: i64,
     /// Strongest score so far, 0..1.
     pub score: f64,
-    /// Ticks so far on which it lay outside what was expected before it began, the first included.
+    /// Ticks so far on which it lay outside what was expected before it began, the first included, less two for each within between them.
     pub ticks: u32,
     /// −ln p of the strongest tick.
     pub neg_log_p: f64,

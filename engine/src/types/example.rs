@@ -1,5 +1,7 @@
 //! What shows an anomaly to a person: a request by its trace, a line of log.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,4 +28,14 @@ pub struct Example {
     pub trace_id: String,
     /// What happened in words, or the line, redacted.
     pub text: String,
+}
+
+/// `a request failed after 3.20 s, trace 4bf92f3577b34da6a3ce929d0e0e4736`; a line alone.
+impl fmt::Display for Example {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.trace_id.as_str() {
+            "" => f.write_str(&self.text),
+            trace => write!(f, "{}, trace {trace}", self.text),
+        }
+    }
 }

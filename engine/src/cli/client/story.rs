@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::screen::{Tone, cut, fit, paint, plain, time, wrap};
-use crate::types::{Adjustment, Example, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
+use crate::types::{Adjustment, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
 
 /// Columns from which a table also says who is suspected.
 const WIDE: usize = 110;
@@ -193,9 +193,8 @@ impl Page {
         for reason in &suspect.reasons {
             self.wrapped("     ", reason);
         }
-        for Example { text, trace_id, time_ms, .. } in &suspect.examples {
-            let trace = if trace_id.is_empty() { String::new() } else { format!(", trace {trace_id}") };
-            self.wrapped("     ", &format!("for example at {}: {text}{trace}", time(*time_ms)));
+        for example in &suspect.examples {
+            self.wrapped("     ", &format!("for example at {}: {example}", time(example.time_ms)));
         }
     }
 

@@ -105,12 +105,11 @@ fn what_waits_when_a_silence_begins_is_silenced_too() {
 
 #[test]
 fn false_alarms_raise_the_bar_for_their_like_alone_and_that_can_be_undone() {
-    let weak = |name: &str| format!("110 {name} http.server.request.errors:rate 20 5");
     let opens = |judged: usize, undone: bool, name: &str| {
         let mut tale = Tale::new(CorrelatorConfig::default());
         for _ in 0..judged {
             tale.second = 0;
-            let effects = tale.until(110, &[&weak("payment")]);
+            let effects = tale.until(110, &["110 payment http.server.request.errors:rate 20 5"]);
             let id = opened(&effects).first().map(|incident| incident.id);
             tale.judge(id, Verdict::False, None, None);
         }
@@ -120,8 +119,8 @@ fn false_alarms_raise_the_bar_for_their_like_alone_and_that_can_be_undone() {
         }
         // What was open is over by then.
         tale.until(9_990, &["200 payment http.server.request.errors:rate 0 1"]);
-        let late = weak(name).replace("110", "10000");
-        opened(&tale.until(10_000, &[&late])).len()
+        let weak = format!("10000 {name} http.server.request.errors:rate 6.95 5");
+        opened(&tale.until(10_000, &[&weak])).len()
     };
     assert_eq!(opens(0, false, "payment"), 1);
     assert_eq!(opens(1, false, "payment"), 0);

@@ -23,15 +23,14 @@ const PRIOR: f64 = 10.0;
 const PRIOR_MEAN: f64 = 1.3;
 /// From fewer episodes than this a share is not read off: the tail takes over.
 const ENOUGH: f64 = 30.0;
-/// The slope before the tail is that up to this many times as many episodes, and the tail is at most so many times as flat.
-const WIDER: f64 = 4.0;
-const STRETCH: f64 = 1.3;
 /// A tail that was learnt from n episodes is taken to be longer by this times √n / (n + [`ENOUGH`]).
 const DOUBT: f64 = 2.5;
 /// What reaches the evidence that chance brings this often within the memory is not counted.
 const RAREST: f64 = 0.01;
+/// What one series reaches that wanders outside for five ticks is never too far out for chance.
+const POSSIBLE: f64 = 8.0;
 /// Share of the budget that is aimed at: it is a limit, and what was learnt is never quite what comes.
-const AIM: f64 = 0.75;
+const AIM: f64 = 0.6;
 const DAY_MS: f64 = 86_400_000.0;
 
 /// Episodes of the fleet by their evidence, faded.
@@ -80,7 +79,7 @@ impl Budget {
             let known = self.peaks.entry(first).or_insert(peak);
             *known = known.max(peak);
         }
-        let farthest = self.reached(RAREST);
+        let farthest = self.reached(RAREST).max(POSSIBLE);
         for peak in before.into_values().filter(|peak| *peak < farthest) {
             self.counts[((peak / BIN) as usize).min(BINS - 1)] += 1.0;
         }
@@ -99,10 +98,6 @@ impl Budget {
         if wanted >= ENOUGH {
             return at;
         }
-        // Real incidents stretch the tail: the slope before it says how far to believe it.
-        let (before, _) = self.read(WIDER * ENOUGH);
-        let slope = (at - before) / WIDER.ln();
-        let mean = if slope > 0.0 { mean.min(STRETCH * slope) } else { mean };
         // The fewer were learnt from, the less is known of how the tail goes on.
         let learnt = (self.counts.iter().sum::<f64>() - PRIOR).max(0.0);
         let doubt = 1.0 + DOUBT * learnt.sqrt() / (learnt + ENOUGH);

@@ -471,7 +471,7 @@ impl Correlator {
         for found in groups {
             let evidence = Evidence::of(found.iter(), self.state.load);
             let opens_at = self.opens_at_for(found.iter());
-            if evidence.total < opens_at || evidence.signs.is_empty() {
+            if evidence.total < opens_at || evidence.total <= 0.0 {
                 continue;
             }
             let (found, beyond) = group::founders(found, self.config.max_members);

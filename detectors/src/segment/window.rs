@@ -269,11 +269,10 @@ impl Window {
 
     /// What a neighbour of the next subsequence is at least like: those of the one before it have moved on together with it.
     fn bar(&self, likeness: &[f32]) -> f32 {
-        let next = |column: &Vec<u32>| Some(likeness.get(*column.last()? as usize + 1).copied()?);
-        let likely: [Option<f32>; NEIGHBOURS] = std::array::from_fn(|rank| next(&self.near[rank]));
-        let distinct = (1..NEIGHBOURS).all(|rank| self.near[rank].last() != self.near[rank - 1].last());
-        let lowest = likely.iter().try_fold(f32::INFINITY, |lowest, like| Some(lowest.min((*like)?)));
-        lowest.filter(|_| distinct).unwrap_or(f32::NEG_INFINITY)
+        let before = self.near.each_ref().map(|column| column.last().map(|at| *at as usize + 1));
+        let like = before.map(|at| at.and_then(|at| likeness.get(at)));
+        let ([Some(a), Some(b), Some(c)], [x, y, z]) = (like, before) else { return f32::NEG_INFINITY };
+        if x == y || y == z || x == z { f32::NEG_INFINITY } else { a.min(*b).min(*c) }
     }
 
     /// Gives the new subsequence its neighbours, and itself to those for which it is one.

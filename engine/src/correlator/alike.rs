@@ -4,13 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::types::{Anomaly, AnomalyKind, stable_hash};
+use crate::types::{Anomaly, stable_hash};
 
 const BANDS: usize = 12;
 const ROWS: usize = 6;
-
-/// What stands before the template in the name of its series.
-const TEMPLATE: &str = " log.template ";
 
 /// Fewest different words that a template is known by, and the shortest word.
 const WORDS: usize = 3;
@@ -18,11 +15,8 @@ const LETTERS: usize = 3;
 
 /// The bands of a new template; `None` for anything else, and for a template of too few words.
 pub(super) fn bands(anomaly: &Anomaly) -> Option<[u64; BANDS]> {
-    if anomaly.kind != AnomalyKind::NewTemplate {
-        return None;
-    }
-    let (_, template) = anomaly.series.split_once(TEMPLATE)?;
-    let words: BTreeSet<u64> = template
+    let words: BTreeSet<u64> = anomaly
+        .template()?
         .split(|letter: char| !letter.is_alphabetic())
         .filter(|word| word.chars().count() >= LETTERS)
         .map(|word| stable_hash(word.to_lowercase().as_bytes()))
@@ -55,9 +49,10 @@ fn shuffled(hash: u64, row: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{super::tests, *};
+    use crate::types::{AnomalyKind, Entity, EntityKind, anomaly::template_series};
 
     fn new_template(service: &str, template: &str) -> Anomaly {
-        let series = format!("service/{service} log.template {template}");
+        let series = template_series(&Entity::new(EntityKind::Service, service), template);
         Anomaly { kind: AnomalyKind::NewTemplate, series, ..tests::anomaly("0 e log 10 1") }
     }
 

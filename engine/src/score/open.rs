@@ -10,7 +10,7 @@ use super::{
     entities::{Entities, Judged},
     words,
 };
-use crate::types::{Anomaly, AnomalyKind, Entity, Id, SeriesDef};
+use crate::types::{Anomaly, AnomalyKind, Entity, Id, SeriesDef, anomaly::template_series};
 
 /// −ln p that an open anomaly must gain to be worth a new revision.
 const WORSE: f64 = 1.0;
@@ -320,10 +320,6 @@ fn mildness(severity: u8) -> f64 {
         13..=16 => 4.0,
         _ => 6.0,
     }
-}
-
-fn template_series(entity: &Entity, template: &str) -> String {
-    format!("{entity} log.template {template}")
 }
 
 fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {

@@ -76,7 +76,22 @@ impl Anomaly {
             self.series.split_once("{callee=").filter(|_| self.measure.starts_with(EDGE))?;
         attributes.strip_suffix('}').map(Entity::parse)
     }
+
+    /// The log template, where one is new: `service/cart log.template disk <*> is full`.
+    pub fn template(&self) -> Option<&str> {
+        let (_, template) =
+            self.series.split_once(TEMPLATE).filter(|_| self.kind == AnomalyKind::NewTemplate)?;
+        Some(template)
+    }
 }
+
+/// The name of the series that a template is.
+pub fn template_series(entity: &Entity, template: &str) -> String {
+    format!("{entity}{TEMPLATE}{template}")
+}
+
+/// What stands before the template in that name.
+const TEMPLATE: &str = " log.template ";
 
 /// How the measures of calls from one entity to another begin.
 pub const EDGE: &str = "span.edge";

@@ -1,7 +1,7 @@
 //! What ties trouble together that no span shows: the words of log lines, past incidents, parts of a whole; and what shows it to people.
 
 use super::*;
-use crate::types::{Example, ExampleKind, Placement};
+use crate::types::{Example, ExampleKind, Placement, anomaly::template_series};
 
 /// A budget that is not exhausted by what these stories bring.
 fn correlator() -> Correlator {
@@ -44,7 +44,7 @@ fn new_line(name: &str, second: i64, template: &str) -> Anomaly {
     let entity = service(name);
     Anomaly {
         kind: AnomalyKind::NewTemplate,
-        series: format!("{entity} log.template {template}"),
+        series: template_series(&entity, template),
         measure: "log.template:new".to_string(),
         ..anomaly(&format!("{second} {name} log.template:new 12 1"))
     }

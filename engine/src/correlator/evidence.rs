@@ -106,7 +106,7 @@ impl Evidence {
     /// The evidence of some of the anomalies of a story, seen against all of it: what more traffic explains there, it explains in a part.
     ///
     /// Of each symptom of each entity in trouble the strongest sign, added up over those that have lasted; at least the strongest of
-    /// all. What an entity says of itself and what its callers say of it are the same requests: the stronger counts. Traffic that
+    /// all but joint patterns, which count for no more than the other signs. What an entity says of itself and what its callers say of it are the same requests: the stronger counts. Traffic that
     /// moves without any symptom is no evidence at all.
     pub(super) fn amid<'a>(
         part: impl Iterator<Item = &'a Anomaly>,

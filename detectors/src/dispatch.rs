@@ -5,7 +5,7 @@
 
 use crate::core::{self, Block, Tick, Work};
 use crate::forest::{self, Reached, Rows, Tree};
-use crate::segment::{self, Pass, Search};
+use crate::segment::{self, Pass, Search, Splits, Stretch};
 
 /// An instruction set that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,79 +45,57 @@ impl Isa {
     }
 }
 
-/// Advances one block of the core tier by one tick.
-pub(crate) fn core_step(isa: Isa, b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
-    match isa {
-        Isa::Baseline => core::step(b, w, tick, config),
-        // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { core_step_avx2(b, w, tick, config) },
-        // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { core_step_avx512(b, w, tick, config) },
-    }
+/// One body, compiled once per instruction set.
+macro_rules! kernel {
+    ($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) = $body:path) => {
+        $(#[$doc])*
+        pub(crate) fn $name(isa: Isa, $($argument: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($argument: $type),*) {
+                $body($($argument),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+            fn avx512($($argument: $type),*) {
+                $body($($argument),*);
+            }
+            match isa {
+                Isa::Baseline => $body($($argument),*),
+                // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => unsafe { avx2($($argument),*) },
+                // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => unsafe { avx512($($argument),*) },
+            }
+        }
+    };
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn core_step_avx2(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
-    core::step(b, w, tick, config);
+kernel! {
+    /// Advances one block of the core tier by one tick.
+    core_step(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) = core::step
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-fn core_step_avx512(b: &mut Block, w: &mut Work, tick: &Tick, config: &core::CoreConfig) {
-    core::step(b, w, tick, config);
+kernel! {
+    /// Compares one subsequence of the deep tier with all before it.
+    correlate(pass: &mut Pass<'_>) = segment::correlate
 }
 
-/// Compares one subsequence of the deep tier with all before it.
-pub(crate) fn correlate(isa: Isa, pass: &mut Pass<'_>) {
-    match isa {
-        Isa::Baseline => segment::correlate(pass),
-        // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { correlate_avx2(pass) },
-        // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { correlate_avx512(pass) },
-    }
+kernel! {
+    /// Finds the neighbours that a new subsequence of the deep tier has and becomes.
+    search(search: &mut Search<'_>) = segment::search
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn correlate_avx2(pass: &mut Pass<'_>) {
-    segment::correlate(pass);
+kernel! {
+    /// Judges every split of a window of the deep tier.
+    splits(splits: &mut Splits<'_>) = segment::judge
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-fn correlate_avx512(pass: &mut Pass<'_>) {
-    segment::correlate(pass);
-}
-
-/// Finds the neighbours that a new subsequence of the deep tier has and becomes.
-pub(crate) fn search(isa: Isa, search: &mut Search<'_>) {
-    match isa {
-        Isa::Baseline => segment::search(search),
-        // SAFETY: `Isa::Avx2` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { search_avx2(search) },
-        // SAFETY: `Isa::Avx512` comes only from `Isa::available`, which asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { search_avx512(search) },
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn search_avx2(search: &mut Search<'_>) {
-    segment::search(search);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-fn search_avx512(search: &mut Search<'_>) {
-    segment::search(search);
+kernel! {
+    /// Tests whether means have moved within a stretch.
+    means(stretch: &mut Stretch<'_>) = segment::test
 }
 
 /// Takes a block of rows down the top levels of every tree of a forest.

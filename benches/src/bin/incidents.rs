@@ -1,16 +1,18 @@
 //! Incidents of generated estates: `cargo run --release -p foreshock-benches --bin incidents`.
 //!
 //! `--seeds N` (30) and `--services N` (12, 50 and 200) make it shorter; `--tell` shows every fault and false alarm;
-//! `--record DATE` writes what is printed to `benches/record/DATE-incidents.md` too.
+//! `--record DATE` writes what is printed to `benches/record/DATE-incidents.md` too. `--keep FOLDER` writes down there what
+//! the correlator is told, and where that is there already tells it the correlator alone: a run that was cut short goes
+//! on, and another correlator is tried in seconds.
 
 use std::{fmt::Write, path::Path, time::Instant};
 
-use foreshock_benches::incidents::{Kind, Outcome, Report, run};
+use foreshock_benches::incidents::{KeepError, Kind, Outcome, Report, run, run_kept};
 use rayon::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    const KNOWN: [&str; 4] = ["--seeds", "--services", "--tell", "--record"];
+    const KNOWN: [&str; 5] = ["--seeds", "--services", "--tell", "--record", "--keep"];
     if let Some(unknown) =
         arguments.iter().skip(1).find(|a| a.starts_with("--") && !KNOWN.contains(&a.as_str()))
     {
@@ -20,6 +22,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seeds: u64 = after("--seeds").map_or(Ok(30), |seeds| seeds.parse())?;
     let sizes =
         after("--services").map_or(Ok(vec![12, 50, 200]), |size| size.parse().map(|size| vec![size]))?;
+    let keep = after("--keep").map(Path::new);
+    if let Some(folder) = keep {
+        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
     let tells = arguments.iter().any(|argument| argument == "--tell");
     let mut text = format!(
         "{seeds} seeds each: estate, story and noise differ. Ticks of 10 s, from the fault's beginning to the incident that calls \
@@ -27,7 +33,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     for services in sizes {
         let began = Instant::now();
-        let outcomes: Vec<Outcome> = (1..=seeds).into_par_iter().map(|seed| run(services, seed)).collect();
+        let outcomes: Vec<Outcome> = (1..=seeds)
+            .into_par_iter()
+            .map(|seed| match keep {
+                Some(folder) => run_kept(services, seed, folder),
+                None => Ok(run(services, seed)),
+            })
+            .collect::<Result<_, KeepError>>()?;
         eprintln!("{services} services: {:.0} s", began.elapsed().as_secs_f64());
         if tells {
             outcomes.iter().zip(1..).for_each(|(outcome, seed)| tell(seed, outcome));

@@ -8,8 +8,7 @@ use std::{
 use foreshock::types::{Anomaly, Id, Incident};
 
 use super::{
-    TICK_S,
-    estate::Estate,
+    START_S, TICK_S, WARM_UP_S, World,
     story::{Fault, Kind},
 };
 
@@ -21,7 +20,7 @@ const AFTERMATH_S: i64 = 300;
 pub(super) struct Judge {
     /// First and last revision of every incident.
     incidents: BTreeMap<Id, (Incident, Incident)>,
-    pub anomalies: usize,
+    anomalies: usize,
 }
 
 /// What came of one fault.
@@ -67,7 +66,12 @@ impl Judge {
             .or_insert_with(|| (incident.clone(), incident));
     }
 
-    pub(super) fn verdict(self, estate: &Estate, faults: &[Fault], length_s: i64, series: usize) -> Outcome {
+    pub(super) fn anomaly(&mut self, anomaly: &Anomaly) {
+        self.anomalies += usize::from(anomaly.revision == 1);
+    }
+
+    pub(super) fn verdict(self, world: &World, series: usize) -> Outcome {
+        let World { estate, faults, end_s, .. } = world;
         let name = |at: usize| estate.services[at].name.as_str();
         let mut pages: Vec<&(Incident, Incident)> =
             self.incidents.values().filter(|(first, _)| first.page).collect();
@@ -132,7 +136,7 @@ impl Judge {
             size: (estate.services.len(), series),
             verdicts,
             false_alarms,
-            days: length_s as f64 / 86_400.0,
+            days: (end_s - START_S - WARM_UP_S) as f64 / 86_400.0,
             counts: (self.anomalies, pages.len()),
         }
     }

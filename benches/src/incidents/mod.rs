@@ -3,6 +3,7 @@
 //! * `estate`: services and who calls whom · `story`: what goes wrong and when
 //! * `flow`: how the estate does in a tick · `telemetry`: what it tells of itself, as bytes
 //! * `judge`: what was found beside what was wrong
+//! * `kept`: what the correlator was told, in a file
 //!
 //! The engine gets records as from Kafka, and the shipped default configuration. An estate's shape, its story and its noise
 //! depend on the seed. A tick is 10 s; a day is an hour long, so that three of them can be seen before the story begins.
@@ -10,25 +11,29 @@
 mod estate;
 mod flow;
 mod judge;
+mod kept;
 mod story;
 mod telemetry;
 
-use std::sync::Arc;
+use std::{convert::Infallible, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use foreshock::{
     config::Config,
-    pipeline::{Effect, Event, Pipeline, ThreadsConfig},
+    correlator::{self, Correlator},
+    pipeline::{Effect, Event, Pipeline, PipelineConfig, ThreadsConfig},
     types::{Record, Source},
 };
 
 use crate::generated::random::Random;
 use estate::{Estate, Role};
 use judge::Judge;
+use kept::Kept;
 use story::Fault;
 use telemetry::{Counters, Moment};
 
 pub use judge::{Outcome, Report, Verdict};
+pub use kept::KeepError;
 pub use story::Kind;
 
 const TICK_S: i64 = 10;
@@ -163,17 +168,80 @@ impl World {
 
 /// Lets an engine live through the story of an estate.
 pub fn run(services: usize, seed: u64) -> Outcome {
+    let mut world = World::new(services, seed);
+    let mut judge = Judge::default();
+    let mut pipeline = pipeline();
+    live(&mut world, &mut pipeline, |effect| {
+        match effect {
+            Effect::Incident(incident) => judge.incident(incident),
+            Effect::Anomaly(anomaly) => judge.anomaly(&anomaly),
+            _ => {}
+        }
+        Ok::<(), Infallible>(())
+    })
+    .unwrap_or_else(|never| match never {});
+    judge.verdict(&world, pipeline.series())
+}
+
+/// The same, from what the correlator is told: it is written down in the folder, unless a run before has done it.
+pub fn run_kept(services: usize, seed: u64, folder: &Path) -> Result<Outcome, KeepError> {
+    let mut world = World::new(services, seed);
+    let path = folder.join(format!("{services}-{seed}.told"));
+    if !path.exists() {
+        let mut kept = Kept::create(&path)?;
+        let mut pipeline = pipeline();
+        pipeline.show_told();
+        live(&mut world, &mut pipeline, |effect| match effect {
+            Effect::Told(event) => kept.event(*event),
+            _ => Ok(()),
+        })?;
+        kept.end(pipeline.series())?;
+    }
+    let mut judge = Judge::default();
+    let mut correlator = Correlator::new(config().correlator);
+    let series = kept::events(&path, |event| {
+        if let correlator::Event::Tick(tick) = &event {
+            tick.anomalies.iter().for_each(|anomaly| judge.anomaly(anomaly));
+        }
+        for effect in correlator.on_event(event) {
+            if let correlator::Effect::Incident(incident) = effect {
+                judge.incident(incident);
+            }
+        }
+    })?;
+    Ok(judge.verdict(&world, series))
+}
+
+/// As shipped, but on one thread and without policies.
+fn config() -> PipelineConfig {
     let mut config = Config::default().pipeline();
     config.threads = ThreadsConfig { count: 1, ..config.threads };
     config.bus.policies = Vec::new();
-    let mut pipeline = Pipeline::new(config).expect("the default configuration is valid");
+    config
+}
+
+fn pipeline() -> Pipeline {
+    let mut pipeline = Pipeline::new(config()).expect("the default configuration is valid");
     pipeline.on_event(Event::Backlog(false));
+    pipeline
+}
+
+/// Gives the pipeline all that a world tells, and `take` what comes of it.
+fn live<E>(
+    world: &mut World,
+    pipeline: &mut Pipeline,
+    mut take: impl FnMut(Effect) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut take = |effects: Vec<Effect>| {
+        effects.into_iter().try_for_each(|effect| match effect {
+            Effect::DeadLetter { reject, .. } => panic!("the engine refuses a record: {reject:?}"),
+            effect => take(effect),
+        })
+    };
     let sources = TOPICS.map(|topic| Source { topic: Arc::from(topic), partition: 0 });
     for source in &sources[1..] {
         pipeline.on_event(Event::Assign(source.clone()));
     }
-    let mut world = World::new(services, seed);
-    let mut judge = Judge::default();
     let mut offsets = [0; 4];
     while let Some((now_s, told)) = world.step() {
         for ((source, messages), offset) in sources.iter().zip(told).zip(&mut offsets) {
@@ -187,22 +255,8 @@ pub fn run(services: usize, seed: u64) -> Outcome {
                     Record { offset: *offset, time_ms, key: None, headers: Vec::new(), payload }
                 })
                 .collect();
-            judge.take(pipeline.on_event(Event::Records { source, records: &records }));
+            take(pipeline.on_event(Event::Records { source, records: &records }))?;
         }
     }
-    judge.take(pipeline.on_event(Event::Flush));
-    judge.verdict(&world.estate, &world.faults, world.end_s - START_S - WARM_UP_S, pipeline.series())
-}
-
-impl Judge {
-    fn take(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Incident(incident) => self.incident(incident),
-                Effect::Anomaly(anomaly) if anomaly.revision == 1 => self.anomalies += 1,
-                Effect::DeadLetter { reject, .. } => panic!("the engine refuses a record: {reject:?}"),
-                _ => {}
-            }
-        }
-    }
+    take(pipeline.on_event(Event::Flush))
 }

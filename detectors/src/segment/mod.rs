@@ -25,6 +25,8 @@ mod state;
 mod width;
 mod window;
 
+pub(crate) use means::{Stretch, test};
+pub(crate) use profile::{Splits, judge};
 pub(crate) use window::{Pass, Search, correlate, search};
 
 use crate::bank::{Frame, Scores, SeriesBank, Speaker, score_of};
@@ -125,11 +127,11 @@ impl SegmentBank {
             return (false, said);
         }
         let is_split = look && window.behind() == 0;
-        let split = is_split.then(|| self.profile.best(window, SHORTEST * window.width)).flatten();
+        let split = is_split.then(|| self.profile.best(window, SHORTEST * window.width, self.isa)).flatten();
         let split = split.filter(|split| split.z >= self.config.split).map(|split| split.at);
-        let means = &mut self.means;
+        let (means, isa) = (&mut self.means, self.isa);
         let at = split.or_else(|| {
-            let shift = means.strongest(window, series.seen)?;
+            let shift = means.strongest(window, series.seen, isa)?;
             (shift.strength >= self.config.shift).then_some(shift.at)
         });
         if let Some(at) = at {

@@ -5,6 +5,7 @@
 //! "before" exactly when its middle neighbour is: all splits are counted in one pass over the window.
 
 use super::window::{NEIGHBOURS, Window};
+use crate::dispatch::{self, Isa};
 
 /// A split of the window and what speaks for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,6 +16,9 @@ pub(super) struct Split {
     pub z: f64,
 }
 
+/// Splits that are judged together.
+const TOGETHER: usize = 16;
+
 /// Counts per split, kept so that nothing is allocated.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Profile {
@@ -22,31 +26,42 @@ pub(super) struct Profile {
     after: Vec<u32>,
 }
 
+/// What the kernel works on: counts of the votes that are right at each split that can be.
+pub(crate) struct Splits<'a> {
+    /// Told "before" and before; told "after" and after, those that straddle the split left out.
+    pub right_before: &'a [u32],
+    pub right_after: &'a [u32],
+    /// Subsequences before the first split, and after it.
+    pub sides: [f64; 2],
+    /// Out: the first of the splits with the largest score.
+    pub best: usize,
+}
+
 impl Profile {
     /// The best split that leaves `margin` subsequences on both sides.
-    pub(super) fn best(&mut self, window: &Window, margin: usize) -> Option<Split> {
+    pub(super) fn best(&mut self, window: &Window, margin: usize, isa: Isa) -> Option<Split> {
         let (count, width) = (window.done(), window.width);
         if count < 2 * margin + width {
             return None;
         }
         self.count(window);
-        // Told "before" and before; told "after" and after, those that straddle the split left out.
         let (mut right_before, mut right_after) = (0, self.after.iter().sum::<u32>());
-        let mut best: Option<(usize, f64, f64)> = None;
-        for split in 1..count - margin {
-            right_before += self.before[split - 1];
-            right_after -= self.after[split - 1];
-            if split < margin {
-                continue;
-            }
-            let (before, after) = (split as f64, (count - split - width.min(count - split)) as f64);
-            let (tp, tn) = (f64::from(right_before), f64::from(right_after));
-            let score = macro_f1(tp, before, tn, after);
-            if best.is_none_or(|(_, old, _)| score > old) {
-                best = Some((split, score, rank_sum(tp, before, tn, after)));
-            }
+        for (before, after) in self.before.iter_mut().zip(&mut self.after) {
+            right_before += std::mem::replace(before, right_before);
+            right_after -= std::mem::replace(after, right_after);
         }
-        best.map(|(split, _, z)| Split { at: split + width, z })
+        let sides = |split: usize| [split as f64, (count - split - width) as f64];
+        let mut splits = Splits {
+            right_before: &self.before[margin..count - margin],
+            right_after: &self.after[margin..count - margin],
+            sides: sides(margin),
+            best: 0,
+        };
+        dispatch::splits(isa, &mut splits);
+        let split = margin + splits.best;
+        let [before, after] = sides(split);
+        let z = rank_sum(f64::from(self.before[split]), before, f64::from(self.after[split]), after);
+        Some(Split { at: split + width, z })
     }
 
     /// Histograms over splits: from which split on a subsequence is rightly told "before", and the last at which it is
@@ -68,7 +83,43 @@ impl Profile {
     }
 }
 
+/// The body that `dispatch` compiles for each instruction set.
+#[inline(always)]
+pub(crate) fn judge(splits: &mut Splits<'_>) {
+    let [before, after] = splits.sides;
+    let score = |at: usize, tp: u32, tn: u32| {
+        macro_f1(f64::from(tp), before + at as f64, f64::from(tn), after - at as f64)
+    };
+    let (tps, rest) = splits.right_before.as_chunks::<TOGETHER>();
+    let (tns, rest_after) = splits.right_after.as_chunks::<TOGETHER>();
+    let mut best = (0, f64::NEG_INFINITY);
+    for (chunk, (tps, tns)) in tps.iter().zip(tns).enumerate() {
+        let from = chunk * TOGETHER;
+        let mut scores = [0.0; TOGETHER];
+        let mut is_better = false;
+        for at in 0..TOGETHER {
+            scores[at] = score(from + at, tps[at], tns[at]);
+            is_better |= scores[at] > best.1;
+        }
+        if is_better {
+            for (at, score) in scores.into_iter().enumerate() {
+                if score > best.1 {
+                    best = (from + at, score);
+                }
+            }
+        }
+    }
+    for (at, (tp, tn)) in (tps.len() * TOGETHER..).zip(rest.iter().zip(rest_after)) {
+        let score = score(at, *tp, *tn);
+        if score > best.1 {
+            best = (at, score);
+        }
+    }
+    splits.best = best.0;
+}
+
 /// Mean of the two classes' F1.
+#[inline(always)]
 fn macro_f1(tp: f64, before: f64, tn: f64, after: f64) -> f64 {
     let (fp, missed) = (after - tn, before - tp);
     0.5 * (2.0 * tp / (2.0 * tp + fp + missed) + 2.0 * tn / (2.0 * tn + fp + missed))
@@ -115,12 +166,12 @@ mod tests {
                 })
                 .collect();
         }
-        let found = Profile::default().best(&window, margin).unwrap();
+        let found = Profile::default().best(&window, margin, Isa::best()).unwrap();
         let want = (margin..count - margin).map(|split| (split, plain(&window, split)));
         let (at, score) = want.fold((0, 0.0), |best, this| if this.1 > best.1 { this } else { best });
         assert_eq!(found.at, at + width, "score {score}");
         assert!(found.z > 10.0, "{}", found.z);
-        assert_eq!(Profile::default().best(&window, 200), None);
+        assert_eq!(Profile::default().best(&window, 200, Isa::best()), None);
     }
 
     #[test]

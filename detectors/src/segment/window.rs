@@ -63,17 +63,22 @@ pub(crate) struct Pass<'a> {
 #[inline(always)]
 pub(crate) fn correlate(pass: &mut Pass<'_>) {
     let [before, last, mean, inverse, width] = pass.new;
-    let count = pass.dots.len();
-    let (olds, ends) = (&pass.before[..count - 1], &pass.last[1..count]);
-    for ((dot, old), end) in pass.dots[1..].iter_mut().zip(olds).zip(ends) {
-        *dot += f64::from(*end) * last - f64::from(*old) * before;
-    }
     let share = 1.0 / width;
     let flat = inverse == 0.0;
-    let (means, inverses) = (&pass.mean[..count], &pass.inverse[..count]);
-    for (((like, dot), m), i) in pass.likeness[..count].iter_mut().zip(&*pass.dots).zip(means).zip(inverses) {
+    let like = |dot: f64, m: f64, i: f64| {
         let correlation = (dot * share - m * mean) * (i * inverse);
-        *like = if flat & (*i == 0.0) { 1.0 } else { correlation as f32 };
+        if flat & (i == 0.0) { 1.0 } else { correlation as f32 }
+    };
+    let count = pass.dots.len();
+    pass.likeness[0] = like(pass.dots[0], pass.mean[0], pass.inverse[0]);
+    let dots = &mut pass.dots[1..];
+    let likeness = &mut pass.likeness[1..count];
+    let (olds, ends) = (&pass.before[..count - 1], &pass.last[1..count]);
+    let (means, inverses) = (&pass.mean[1..count], &pass.inverse[1..count]);
+    for at in 0..count - 1 {
+        let dot = dots[at] + (f64::from(ends[at]) * last - f64::from(olds[at]) * before);
+        dots[at] = dot;
+        likeness[at] = like(dot, means[at], inverses[at]);
     }
 }
 
@@ -92,16 +97,21 @@ pub(crate) struct Search<'a> {
 #[inline(always)]
 pub(crate) fn search(search: &mut Search<'_>) {
     let Search { likeness, worst, bar, found } = search;
-    let bit = |at: usize, new: f32, old: f32| u16::from((new > old) | (new >= *bar)) << at;
+    let bar = *bar;
+    let bits = |news: &[f32], olds: &[f32]| {
+        let mut bits = 0;
+        for (at, (new, old)) in news.iter().zip(olds).enumerate() {
+            bits |= u16::from((new > old) | (*new >= bar)) << at;
+        }
+        bits
+    };
     let (news, rest) = likeness.as_chunks::<TOGETHER>();
     let (olds, _) = worst.as_chunks::<TOGETHER>();
     for ((new, old), found) in news.iter().zip(olds).zip(found.iter_mut()) {
-        *found = (0..TOGETHER).fold(0, |bits, at| bits | bit(at, new[at], old[at]));
+        *found = bits(new, old);
     }
     if let Some(found) = found.get_mut(news.len()) {
-        let old = &worst[news.len() * TOGETHER..];
-        *found =
-            rest.iter().zip(old).enumerate().fold(0, |bits, (at, (new, old))| bits | bit(at, *new, *old));
+        *found = bits(rest, &worst[news.len() * TOGETHER..]);
     }
 }
 
@@ -186,18 +196,18 @@ impl Window {
     /// Finds the neighbours of the next subsequence, which must be complete.
     pub(super) fn step(&mut self, isa: Isa, scratch: &mut Scratch) {
         let (at, width) = (self.done(), self.width);
-        let (mean, inverse) = shape(&self.standard[at..at + width]);
         let from = self.capacity - at;
-        self.dots[from] = self.dot(0, at);
         let first = self.exclusion();
+        let count = (at + 1).saturating_sub(first);
+        let afresh = (self.turn % count.max(1) as u64) as usize;
+        let Sums { mean, inverse, dots: [to_first, to_afresh] } = self.sums(at, [0, afresh]);
+        self.dots[from] = to_first;
         let mut best = Best::default();
-        if at >= first {
-            let count = at - first + 1;
+        if count > 0 {
             let Scratch { likeness, found } = scratch;
             likeness.resize(count, 0.0);
             found.resize(count.div_ceil(TOGETHER), 0);
             let previous = if at > 0 { self.standard[at - 1] } else { 0.0 };
-            let afresh = (self.turn % count as u64) as usize;
             dispatch::correlate(
                 isa,
                 &mut Pass {
@@ -216,7 +226,7 @@ impl Window {
                     likeness,
                 },
             );
-            self.dots[from + afresh] = self.dot(afresh, at);
+            self.dots[from + afresh] = to_afresh;
             let worst = &self.like[NEIGHBOURS - 1][..count];
             dispatch::search(isa, &mut Search { likeness, worst, bar: self.bar(likeness), found });
             best = self.compare(likeness, found, at as u32);
@@ -252,7 +262,7 @@ impl Window {
             self.dots.resize(self.capacity + 1, 0.0);
         }
         for at in 0..done {
-            let (mean, inverse) = shape(&self.standard[at..at + self.width]);
+            let Sums { mean, inverse, .. } = self.sums(at, [at, at]);
             self.mean.push(mean);
             self.inverse.push(inverse);
         }
@@ -262,9 +272,21 @@ impl Window {
         }
     }
 
-    fn dot(&self, a: usize, b: usize) -> f64 {
-        let (left, right) = (&self.standard[a..a + self.width], &self.standard[b..b + self.width]);
-        left.iter().zip(right).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+    /// What a subsequence adds up to, and its dot products with two others: one pass, since each sum waits for itself only.
+    fn sums(&self, at: usize, others: [usize; 2]) -> Sums {
+        let of = |at: usize| &self.standard[at..at + self.width];
+        let (own, [one, two]) = (of(at), others.map(of));
+        let (mut sum, mut dots) = (0.0, [0.0; 2]);
+        for ((value, one), two) in own.iter().zip(one).zip(two) {
+            let value = f64::from(*value);
+            sum += value;
+            dots[0] += f64::from(*one) * value;
+            dots[1] += f64::from(*two) * value;
+        }
+        let mean = sum / self.width as f64;
+        let squares = own.iter().map(|value| (f64::from(*value) - mean) * (f64::from(*value) - mean));
+        let deviation = (squares.sum::<f64>() / self.width as f64).sqrt();
+        Sums { mean, inverse: if deviation > FLAT { 1.0 / deviation } else { 0.0 }, dots }
     }
 
     /// What a neighbour of the next subsequence is at least like: those of the one before it have moved on together with it.
@@ -338,14 +360,11 @@ impl Best {
     }
 }
 
-/// Mean and inverse deviation of a subsequence.
-fn shape(values: &[f32]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / n;
-    let square =
-        values.iter().map(|value| (f64::from(*value) - mean) * (f64::from(*value) - mean)).sum::<f64>() / n;
-    let deviation = square.sqrt();
-    (mean, if deviation > FLAT { 1.0 / deviation } else { 0.0 })
+/// Mean and inverse deviation of a subsequence, and its dot products with two others.
+struct Sums {
+    mean: f64,
+    inverse: f64,
+    dots: [f64; 2],
 }
 
 /// Median and deviation of the values; the deviation is never zero.
@@ -374,9 +393,14 @@ mod tests {
     }
 
     fn correlation(a: &[f32], b: &[f32]) -> f64 {
-        let ((mean_a, inverse_a), (mean_b, inverse_b)) = (shape(a), shape(b));
-        let products = a.iter().zip(b).map(|(x, y)| (f64::from(*x) - mean_a) * (f64::from(*y) - mean_b));
-        products.sum::<f64>() / a.len() as f64 * inverse_a * inverse_b
+        let n = a.len() as f64;
+        let mean = |of: &[f32]| of.iter().map(|value| f64::from(*value)).sum::<f64>() / n;
+        let (mean_a, mean_b) = (mean(a), mean(b));
+        let product = |a: &[f32], mean_a: f64, b: &[f32], mean_b: f64| {
+            a.iter().zip(b).map(|(x, y)| (f64::from(*x) - mean_a) * (f64::from(*y) - mean_b)).sum::<f64>()
+        };
+        let of_itself = product(a, mean_a, a, mean_a) * product(b, mean_b, b, mean_b);
+        product(a, mean_a, b, mean_b) / of_itself.sqrt()
     }
 
     #[test]
@@ -424,7 +448,7 @@ mod tests {
         }
         let last = window.done() - 1;
         for at in 0..=last - window.exclusion() {
-            let (got, want) = (window.dots[window.capacity - last + at], window.dot(at, last));
+            let (got, want) = (window.dots[window.capacity - last + at], window.sums(last, [at, at]).dots[0]);
             assert!((got - want).abs() < 1e-6, "lag {}: {got} not {want}", last - at);
         }
     }

@@ -158,6 +158,8 @@ pub enum Effect {
         /// The series that had a value.
         series: Vec<SeriesScore>,
     },
+    /// What the correlator is about to be told; only after [`Pipeline::show_told`].
+    Told(Box<correlator::Event>),
     /// A tick is about to close and waits for [`Event::Measured`]; always the last effect of an event.
     Query(TickRows),
     /// A tick is closed in every shard; its end, unix milliseconds.
@@ -205,6 +207,7 @@ pub struct Pipeline {
     awaited: Option<Awaited>,
     catching_up: bool,
     shows_scores: bool,
+    shows_told: bool,
     counts: Counts,
 }
 
@@ -234,6 +237,7 @@ impl Pipeline {
             awaited: None,
             catching_up: true,
             shows_scores: false,
+            shows_told: false,
             counts: Counts::default(),
             config,
         })
@@ -283,6 +287,11 @@ impl Pipeline {
     /// From now on every tick gives its scores.
     pub fn show_scores(&mut self) {
         self.shows_scores = true;
+    }
+
+    /// From now on everything that the correlator is told is given too: another one can be told the same.
+    pub fn show_told(&mut self) {
+        self.shows_told = true;
     }
 
     /// Takes an event and lets `measure` answer every query that comes of it.
@@ -561,6 +570,9 @@ impl Pipeline {
 
     /// Tells the correlator, and the bus what came of it.
     fn tell_correlator(&mut self, event: correlator::Event, effects: &mut Vec<Effect>) {
+        if self.shows_told {
+            effects.push(Effect::Told(Box::new(event.clone())));
+        }
         for effect in self.correlator.on_event(event) {
             match effect {
                 correlator::Effect::Incident(incident) => {

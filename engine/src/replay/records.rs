@@ -160,6 +160,7 @@ fn take(
             | Effect::Change(_)
             | Effect::Bus(_)
             | Effect::Query(_)
+            | Effect::Told(_)
             | Effect::TickClosed { .. } => {}
         }
     }

@@ -286,7 +286,7 @@ impl Core {
                 Ok(())
             }
             // A query is answered where the event came from.
-            Effect::Change(_) | Effect::Scores { .. } | Effect::Query(_) => Ok(()),
+            Effect::Change(_) | Effect::Scores { .. } | Effect::Told(_) | Effect::Query(_) => Ok(()),
         }
     }
 

@@ -18,8 +18,8 @@ const AFTERMATH_S: i64 = 300;
 /// What the engine said during a run.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
-    /// First and last revision of every incident.
-    incidents: BTreeMap<Id, (Incident, Incident)>,
+    /// Of every incident, the revisions that called people, each with the last one before it called them again.
+    incidents: BTreeMap<Id, Vec<(Incident, Incident)>>,
     anomalies: usize,
 }
 
@@ -60,10 +60,12 @@ const LOUDEST: usize = 12;
 
 impl Judge {
     pub(super) fn incident(&mut self, incident: Incident) {
-        let known = self.incidents.entry(incident.id);
-        known
-            .and_modify(|(_, last)| last.clone_from(&incident))
-            .or_insert_with(|| (incident.clone(), incident));
+        let calls = self.incidents.entry(incident.id).or_default();
+        match calls.last_mut() {
+            Some((_, last)) if !incident.page => *last = incident,
+            _ if incident.page => calls.push((incident.clone(), incident)),
+            _ => {}
+        }
     }
 
     pub(super) fn anomaly(&mut self, anomaly: &Anomaly) {
@@ -73,16 +75,21 @@ impl Judge {
     pub(super) fn verdict(self, world: &World, series: usize) -> Outcome {
         let World { estate, faults, end_s, .. } = world;
         let name = |at: usize| estate.services[at].name.as_str();
-        let mut pages: Vec<&(Incident, Incident)> =
-            self.incidents.values().filter(|(first, _)| first.page).collect();
-        pages.sort_by_key(|(first, _)| (first.opened_ms, first.id));
+        let mut pages: Vec<&(Incident, Incident)> = self.incidents.values().flatten().collect();
+        pages.sort_by_key(|(first, _)| (first.updated_ms, first.id));
         let mut verdicts: Vec<Verdict> =
             faults.iter().map(|fault| Verdict::none(fault, name(fault.at))).collect();
         let mut false_alarms = Vec::new();
         for (first, last) in &pages {
-            let opened_s = first.opened_ms / 1000;
-            let told: BTreeSet<&str> =
-                last.members.iter().map(|member| member.anomaly.entity.name.as_str()).collect();
+            let opened_s = first.updated_ms / 1000;
+            // What an incident that flares up was about before does not count.
+            let is_news = |anomaly: &Anomaly| anomaly.updated_ms >= first.updated_ms - 1000 * AFTERMATH_S;
+            let told: BTreeSet<&str> = last
+                .members
+                .iter()
+                .filter(|member| is_news(&member.anomaly))
+                .map(|member| member.anomaly.entity.name.as_str())
+                .collect();
             let place_of = |fault: &Fault| {
                 let is_cause = |suspect: &str| {
                     let is_its_queue = fault.kind == Kind::QueueBacklog && suspect == name(fault.at - 1);

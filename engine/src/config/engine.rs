@@ -78,7 +78,7 @@ pub struct DetectConfig {
     pub open: f64,
     /// −ln p below which a series counts as normal again, 0 up to `open`.
     pub close: f64,
-    /// Scored ticks within the old band after which an anomaly ends.
+    /// Scored ticks within the old band after which an anomaly ends. One of which nothing is heard for five minutes ends too.
     pub calm_ticks: u32,
     /// Values that a series must have had before an anomaly of it opens.
     pub learn_ticks: u32,
@@ -99,7 +99,7 @@ pub struct IncidentsConfig {
     pub false_alarms_per_day: f64,
     /// Quiet time after which an incident is resolved.
     pub resolve_after: Duration,
-    /// A resolved incident whose entities speak again within this time is reopened and does not page.
+    /// A resolved incident whose entities speak again within this time is reopened. It pages again unless it did so within this time.
     pub reopen_within: Duration,
     /// How long before an onset a change can be its cause.
     pub change_before: Duration,

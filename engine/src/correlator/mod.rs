@@ -1,5 +1,6 @@
 //! Correlator: anomalies become incidents with ranked suspects.
 //!
+//! * `placing`: where a revision of an anomaly belongs · `opening`: groups become incidents · `settling`: what becomes of them
 //! * `alerts`: somebody else's alerts as anomalies
 //! * `symptom`: which measures hurt somebody, and which only follow traffic
 //! * `graph`: who calls whom, forgetting slowly
@@ -31,34 +32,37 @@ mod group;
 mod harm;
 mod lessons;
 mod load;
+mod opening;
+mod placing;
 mod quiet;
+mod settling;
 mod story;
 mod surge;
 mod suspects;
 mod symptom;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    Adjustment, Alert, Anomaly, AnomalyKind, Change, Entity, Feedback, Id, Incident, IncidentEvent,
-    IncidentState, Member, Section, Suppressed, TickClosed, Word, section::SectionError,
+    Adjustment, Alert, Anomaly, Change, Entity, Feedback, Id, Incident, IncidentEvent, Section, Suppressed,
+    TickClosed, Word, section::SectionError,
 };
 
 use alerts::Alerts;
 use budget::Budget;
 use companions::Companions;
-use evidence::Evidence;
 use examples::Examples;
 use graph::Graph;
 use group::Ties;
 use harm::Users;
 use lessons::Lessons;
 use load::Load;
-use quiet::{Hushed, Quiet};
-use story::{Story, onset};
+use opening::PATIENCE;
+use quiet::Quiet;
+use story::Story;
 use surge::Surges;
 
 /// Settings of the correlator. Times are event time, milliseconds.
@@ -68,7 +72,8 @@ pub struct CorrelatorConfig {
     pub window_ms: i64,
     /// Quiet time after which an incident is resolved.
     pub resolve_after_ms: i64,
-    /// A resolved incident whose entities speak again within this time is reopened.
+    /// A resolved incident whose entities speak again within this time is reopened. It calls people again unless it called them within
+    /// this time.
     pub reopen_within_ms: i64,
     /// How long before an onset a change can be its cause.
     pub change_before_ms: i64,
@@ -185,10 +190,7 @@ struct State {
     resolved: VecDeque<Story>,
 }
 
-const VERSION: u32 = 6;
-
-/// An anomaly waits for others of its kind this many windows long.
-const PATIENCE: i64 = 6;
+const VERSION: u32 = 7;
 
 impl State {
     fn ties(&self) -> Ties<'_> {
@@ -381,282 +383,6 @@ impl Correlator {
     fn forget_changes(&mut self) {
         let oldest = self.state.time_ms - 2 * self.config.change_before_ms;
         self.state.changes.retain(|change| change.time_ms >= oldest);
-    }
-
-    /// Evidence at which an incident opens: chance alone is not to open more than the budget allows.
-    fn opens_at(&self) -> f64 {
-        self.state.budget.opens_at(self.state.warm_series, self.config.false_alarms_per_day)
-    }
-
-    /// The same for these anomalies: what people said of their like counts too.
-    fn opens_at_for<'a>(&self, anomalies: impl Iterator<Item = &'a Anomaly>) -> f64 {
-        let more = lessons::sign(anomalies).map_or(0.0, |sign| self.state.lessons.evidence(&sign));
-        self.opens_at() + more
-    }
-
-    /// Puts a revision of an anomaly where it belongs: into the incident that has it, or among those that wait.
-    fn place(&mut self, anomaly: Anomaly, effects: &mut Vec<Effect>) {
-        let State { open, waiting, quiet, time_ms, .. } = &mut self.state;
-        let holder = open.values_mut().find(|story| story.has(anomaly.id));
-        if let Some(story) = holder {
-            story.update(anomaly);
-            return;
-        }
-        match quiet.hush(&anomaly) {
-            Hushed::Now(why) => {
-                waiting.remove(&anomaly.id);
-                effects.push(quiet.leave_out(*time_ms, anomaly, why));
-            }
-            Hushed::Already => drop(waiting.remove(&anomaly.id)),
-            Hushed::Not if anomaly.active => drop(waiting.insert(anomaly.id, anomaly)),
-            Hushed::Not if waiting.remove(&anomaly.id).is_some() => {
-                let why =
-                    format!("passed by itself after {} ticks, and nothing related lasted", anomaly.ticks);
-                effects.push(quiet.leave_out(*time_ms, anomaly, why));
-            }
-            Hushed::Not => {}
-        }
-    }
-
-    /// Takes out of what waits what is silenced from now on.
-    fn hush(&mut self, effects: &mut Vec<Effect>) {
-        let State { waiting, quiet, time_ms, .. } = &mut self.state;
-        let hushed = waiting.values().filter_map(|anomaly| match quiet.hush(anomaly) {
-            Hushed::Now(why) => Some((anomaly.id, why)),
-            Hushed::Already | Hushed::Not => None,
-        });
-        for (id, why) in hushed.collect::<Vec<_>>() {
-            effects.extend(waiting.remove(&id).map(|anomaly| quiet.leave_out(*time_ms, anomaly, why)));
-        }
-    }
-
-    /// Lets an anomaly that waits open no incident.
-    fn leave_out(&mut self, id: Id, why: String, effects: &mut Vec<Effect>) {
-        let State { waiting, quiet, time_ms, .. } = &mut self.state;
-        effects.extend(waiting.remove(&id).map(|anomaly| quiet.leave_out(*time_ms, anomaly, why)));
-    }
-
-    /// Adds what waits, and has lasted, to the open incidents that it is related to.
-    fn join_incidents(&mut self, effects: &mut Vec<Effect>) {
-        let CorrelatorConfig { window_ms, max_members, .. } = self.config;
-        let lasting = self.state.waiting.values().filter(|a| evidence::lasts(a)).map(|a| a.id);
-        for id in lasting.collect::<Vec<Id>>() {
-            let State { open, waiting, graph, surges, lessons, companions, .. } = &mut self.state;
-            let ties = Ties { graph, surges, lessons, companions };
-            let found = open.values_mut().find_map(|story| {
-                let because = group::joins(&story.incident, &waiting[&id], ties, window_ms)?;
-                Some((story, because))
-            });
-            let Some((story, because)) = found else { continue };
-            if story.incident.members.len() >= max_members {
-                let why = format!("incident {} is full", story.incident.id);
-                self.leave_out(id, why, effects);
-            } else if let Some(anomaly) = waiting.remove(&id) {
-                story.add(anomaly, because, window_ms);
-            }
-        }
-    }
-
-    /// Opens an incident for every group of waiting anomalies whose evidence is enough.
-    fn open_incidents(&mut self, effects: &mut Vec<Effect>) {
-        let time_ms = self.state.time_ms;
-        let stale = |anomaly: &&Anomaly| time_ms - anomaly.opened_ms > PATIENCE * self.config.window_ms;
-        let over: Vec<Id> = self.state.waiting.values().filter(stale).map(|a| a.id).collect();
-        for id in over {
-            let why = "alone, and too weak to open an incident by itself".to_string();
-            self.leave_out(id, why, effects);
-        }
-        let groups = group::groups(&self.state.waiting, self.state.ties(), self.config.window_ms);
-        self.count_episodes(&groups);
-        for found in groups {
-            let evidence = Evidence::of(found.iter(), self.state.load);
-            let opens_at = self.opens_at_for(found.iter());
-            if evidence.total < opens_at || evidence.total <= 0.0 {
-                continue;
-            }
-            let (found, beyond) = group::founders(found, self.config.max_members);
-            for anomaly in beyond {
-                let why = "the incident that it belongs to is full".to_string();
-                self.leave_out(anomaly.id, why, effects);
-            }
-            if self.state.open.len() >= self.config.max_open {
-                for anomaly in &found {
-                    let why = format!("{} incidents are open, the limit", self.config.max_open);
-                    self.leave_out(anomaly.id, why, effects);
-                }
-                continue;
-            }
-            found.iter().for_each(|anomaly| drop(self.state.waiting.remove(&anomaly.id)));
-            self.open_story(found, &evidence, opens_at);
-        }
-    }
-
-    /// Tells the budget of what waits and of what is open. Alerts of others are no work of chance.
-    fn count_episodes(&mut self, groups: &[Vec<Anomaly>]) {
-        let State { open, budget, load, .. } = &mut self.state;
-        let is_alert = |anomaly: &Anomaly| anomaly.kind == AnomalyKind::Alert;
-        let waiting = groups
-            .iter()
-            .filter(|group| !group.iter().any(is_alert))
-            .filter_map(|group| Some((group::first(group)?, Evidence::of(group.iter(), *load).total)));
-        let ours = open.values().filter(|story| !story.anomalies().any(is_alert));
-        let told = ours.map(|story| (story.first, story.evidence));
-        budget.episodes(waiting.chain(told));
-    }
-
-    fn open_story(&mut self, found: Vec<Anomaly>, evidence: &Evidence, opens_at: f64) {
-        if let Some(mut story) = self.reopened(&found) {
-            for anomaly in found {
-                story.add(anomaly, "the incident flares up again".to_string(), self.config.window_ms);
-            }
-            self.state.open.insert(story.incident.id, story);
-            return;
-        }
-        let because = group::reasons(&found, self.state.ties());
-        let members = found.into_iter().zip(because).map(|(anomaly, because)| Member { anomaly, because });
-        let why = format!(
-            "evidence {}, opens at {opens_at:.1}: {} series, {} false alarms per day",
-            evidence.words(),
-            self.state.warm_series,
-            self.config.false_alarms_per_day
-        );
-        self.begin(members.collect(), evidence.total, why, None);
-    }
-
-    /// A new story of these members.
-    fn begin(&mut self, members: Vec<Member>, evidence: f64, why: String, split_from: Option<Id>) {
-        let (time_ms, window_ms) = (self.state.time_ms, self.config.window_ms);
-        let anomalies = || members.iter().map(|member| &member.anomaly);
-        let Some(beginning) = group::first(anomalies()) else { return };
-        let started_ms = anomalies().map(|anomaly| onset(anomaly, window_ms)).min().unwrap_or(time_ms);
-        let first = anomalies().map(|anomaly| anomaly.series.as_str()).min().unwrap_or_default();
-        let incident = Incident {
-            id: Id::of(&["incident", first, &time_ms.to_string()]),
-            revision: 0,
-            event: IncidentEvent::Opened,
-            state: IncidentState::Open,
-            title: String::new(),
-            started_ms,
-            opened_ms: time_ms,
-            updated_ms: time_ms,
-            resolved_ms: None,
-            severity: 0.0,
-            harm: None,
-            members,
-            suspects: Vec::new(),
-            changes: Vec::new(),
-            reopened: 0,
-            merged_into: None,
-            split_from,
-            acknowledged_by: None,
-            remediation: None,
-            page: false,
-            why,
-        };
-        let story = Story {
-            incident,
-            first: beginning,
-            evidence,
-            last_active_ms: time_ms,
-            changed: true,
-            event: IncidentEvent::Opened,
-        };
-        self.state.open.insert(story.incident.id, story);
-    }
-
-    /// A resolved incident of the same entities that is recent enough to go on.
-    fn reopened(&mut self, found: &[Anomaly]) -> Option<Story> {
-        let (time_ms, within) = (self.state.time_ms, self.config.reopen_within_ms);
-        let speaks: BTreeSet<_> = found.iter().map(|anomaly| &anomaly.entity).collect();
-        let position = self.state.resolved.iter().rposition(|story| {
-            let recent = story.incident.resolved_ms.is_some_and(|resolved| time_ms - resolved <= within);
-            let goes_on = recent && story.incident.merged_into.is_none();
-            goes_on && story.incident.suspects.first().is_some_and(|first| speaks.contains(&first.entity))
-        })?;
-        let mut story = self.state.resolved.remove(position)?;
-        story.incident.state = IncidentState::Open;
-        story.incident.resolved_ms = None;
-        story.incident.reopened += 1;
-        story.event = IncidentEvent::Reopened;
-        Some(story)
-    }
-
-    /// Makes one of incidents that are one story, and two of one that is two.
-    fn merge_and_split(&mut self) {
-        let CorrelatorConfig { window_ms, max_members, max_open, .. } = self.config;
-        for (older, younger) in family::same(&self.state.open, self.state.ties(), window_ms) {
-            let Some(mut merged) = self.state.open.remove(&younger) else { continue };
-            if let Some(into) = self.state.open.get_mut(&older) {
-                family::merge(into, &mut merged, self.state.time_ms, max_members, window_ms);
-            }
-            self.state.open.insert(younger, merged);
-        }
-        let terms = family::Terms { opens_at: self.opens_at(), load: self.state.load, window_ms };
-        let changed =
-            self.state.open.values().filter(|story| story.changed && story.incident.resolved_ms.is_none());
-        let parts = changed.flat_map(|story| {
-            let parts = family::parts(story, self.state.ties(), terms);
-            parts.into_iter().map(move |part| (story.incident.id, part))
-        });
-        for (from, part) in parts.collect::<Vec<_>>() {
-            if self.state.open.len() >= max_open {
-                return;
-            }
-            self.split(from, &part);
-        }
-    }
-
-    fn split(&mut self, from: Id, part: &[Anomaly]) {
-        let Some(story) = self.state.open.get_mut(&from) else { return };
-        let is_part = |member: &mut Member| part.iter().any(|anomaly| anomaly.id == member.anomaly.id);
-        let members: Vec<Member> = story.incident.members.extract_if(.., is_part).collect();
-        story.changed = true;
-        let why = format!("was part of incident {from}: nothing ties them together any more");
-        self.begin(members, Evidence::of(part.iter(), self.state.load).total, why, Some(from));
-    }
-
-    /// Ranks, resolves and gives the revisions of this tick.
-    fn settle(&mut self, effects: &mut Vec<Effect>) {
-        let Correlator { config, state } = self;
-        let State {
-            time_ms, load, users, graph, lessons, companions, examples, changes, open, resolved, ..
-        } = state;
-        let time_ms = *time_ms;
-        let facing = users.facing(graph);
-        let known = suspects::Known { graph, lessons, examples };
-        let mut over = Vec::new();
-        for (id, story) in &mut *open {
-            if story.incident.merged_into.is_some() {
-                over.push(*id);
-            } else if story.anomalies().any(|anomaly| anomaly.active) {
-                story.last_active_ms = time_ms;
-            } else if time_ms - story.last_active_ms >= config.resolve_after_ms {
-                story.incident.state = IncidentState::Resolved;
-                story.incident.resolved_ms = Some(time_ms);
-                story.event = IncidentEvent::Resolved;
-                story.changed = true;
-                over.push(*id);
-            }
-            story.attach(changes, config.change_before_ms);
-            story.hurts(facing.harm(&story.incident, &config.objectives));
-            if story.changed {
-                story.weigh(*load);
-                suspects::rank(&mut story.incident, known, config.change_before_ms);
-                effects.push(Effect::Incident(story.revise(time_ms)));
-            }
-        }
-        for id in over {
-            let Some(story) = open.remove(&id) else { continue };
-            if story.incident.merged_into.is_none() {
-                let before = resolved.iter().map(|story| &story.incident);
-                let before = before.filter(|incident| incident.merged_into.is_none());
-                companions.learn(&story.incident, before, config.window_ms);
-            }
-            resolved.push_back(story);
-        }
-        while resolved.len() > config.keep_resolved {
-            resolved.pop_front();
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{evidence::Evidence, load::Load, symptom, words};
+use super::{evidence::Evidence, group, load::Load, symptom, words};
 use crate::types::{Anomaly, Change, Harm, Id, Incident, IncidentEvent, IncidentState, Member};
 
 /// An incident and what its next revision depends on.
@@ -14,8 +14,10 @@ pub(super) struct Story {
     /// The anomaly that began it, and the most evidence so far: an episode of the budget.
     pub(super) first: Id,
     pub(super) evidence: f64,
-    /// Event time at which a member was last active.
+    /// Event time at which it last went on.
     pub(super) last_active_ms: i64,
+    /// Event time at which it last called people.
+    pub(super) paged_ms: i64,
     /// Whether it has a next revision, and what that will say happened.
     pub(super) changed: bool,
     pub(super) event: IncidentEvent,
@@ -53,6 +55,13 @@ impl Story {
         self.incident.members.iter().map(|member| &member.anomaly)
     }
 
+    /// Whether something of it goes on. Where there was trouble, what only got better or busier does not keep it open: when a failure ends,
+    /// models that have half got used to it take the usual for a fall.
+    pub(super) fn goes_on(&self) -> bool {
+        let was_trouble = self.anomalies().any(group::is_trouble);
+        self.anomalies().any(|anomaly| anomaly.active && (!was_trouble || group::is_trouble(anomaly)))
+    }
+
     /// Attaches changes of its entities, and of those whose callers complain, that came shortly before it or since.
     pub(super) fn attach(&mut self, changes: &VecDeque<Change>, before_ms: i64) {
         let incident = &mut self.incident;
@@ -87,14 +96,19 @@ impl Story {
         self.evidence = self.evidence.max(now);
     }
 
-    /// Its next revision, where it has one.
-    pub(super) fn revise(&mut self, time_ms: i64) -> Incident {
+    /// Its next revision, where it has one. It calls people when it opens, and when it flares up and has not called them for so long.
+    pub(super) fn revise(&mut self, time_ms: i64, again_after_ms: i64) -> Incident {
         self.changed = false;
         let incident = &mut self.incident;
         incident.revision += 1;
         incident.updated_ms = time_ms;
         incident.event = std::mem::take(&mut self.event);
-        incident.page = incident.revision == 1;
+        let calls_again =
+            incident.event == IncidentEvent::Reopened && time_ms - self.paged_ms > again_after_ms;
+        incident.page = incident.revision == 1 || calls_again;
+        if incident.page {
+            self.paged_ms = time_ms;
+        }
         let strongest = |a: &Member, b: &Member| b.anomaly.score.total_cmp(&a.anomaly.score);
         incident.members.sort_by(|a, b| strongest(a, b).then_with(|| a.anomaly.id.cmp(&b.anomaly.id)));
         if incident.harm.is_none() {

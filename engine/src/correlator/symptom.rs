@@ -7,7 +7,7 @@ use crate::types::{Anomaly, AnomalyKind, Entity, anomaly::EDGE};
 /// What an anomaly says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Symptom {
-    /// More traffic, and what follows it: busy processors, connections, queues, lines of log.
+    /// More traffic, and what follows it: busy processors, connections, queues, lines of log. What gets better, too.
     Traffic,
     /// Something may be going wrong.
     Unknown,
@@ -127,8 +127,15 @@ fn of_entity(attribution: &[(String, f64)]) -> Symptom {
     if carried(true) >= carried(false) { Symptom::Traffic } else { Symptom::Unknown }
 }
 
+/// Whether this measures how far something has gone from what it was: less is better.
+fn is_distance(measure: &str) -> bool {
+    [":drift", ":ks"].iter().any(|function| measure.ends_with(function))
+}
+
 fn of_measure(measure: &str, rises: bool) -> Symptom {
-    if has(measure, MODELS) {
+    if is_distance(measure) && !rises {
+        Symptom::Traffic
+    } else if has(measure, MODELS) {
         // Whatever the feature is named. How often a model is asked is traffic.
         match measure.ends_with(":rate") {
             true if rises => Symptom::Traffic,

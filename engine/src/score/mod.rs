@@ -47,7 +47,7 @@ pub struct ScoreConfig {
     pub open: f64,
     /// −ln p below which a series counts as normal again.
     pub close: f64,
-    /// Scored ticks within the old band after which an anomaly ends, 1 or more.
+    /// Scored ticks within the old band after which an anomaly ends, 1 or more. One of which nothing is heard for five minutes ends too.
     pub calm_ticks: u32,
     /// Values that a series must have had before an anomaly of it opens.
     pub learn_ticks: u32,
@@ -155,7 +155,7 @@ struct Saved {
     open: OpenAnomalies,
 }
 
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 impl Scorer {
     /// A scorer without series.

@@ -41,6 +41,9 @@ struct Open {
     told: u32,
     /// Calm ticks after which it is over, as a multiple of the configured number.
     patience: u32,
+    /// When a value last said how it goes, and ticks since then.
+    heard_ms: i64,
+    unheard: u32,
 }
 
 /// The side on which a value left what was expected, and the end of that.
@@ -91,12 +94,17 @@ fn needs_requests(measure: &str) -> bool {
     measure.starts_with("span.") || measure.ends_with(":p50") || measure.ends_with(":p95")
 }
 
+/// An anomaly of which nothing is heard for this long is over: five minutes. Failures' times, for one, end with the failures; what falls
+/// silent though it never did has an anomaly of its own for that.
+const UNHEARD_MS: i64 = 300_000;
+
 /// A lasting change is accepted after this long: 30 minutes. Until then it is not taken for the new normal.
 const ACCEPT_MS: i64 = 1_800_000;
 
 impl Open {
     fn new(anomaly: Anomaly, before: Before) -> Open {
-        Open { anomaly, calm: 0, before, told: 1, patience: 1 }
+        let heard_ms = anomaly.opened_ms;
+        Open { anomaly, calm: 0, before, told: 1, patience: 1, heard_ms, unheard: 0 }
     }
 
     /// One more tick outside; each within since the latest one speaks against [`CALM`] of them. Each of the first counts for the
@@ -116,6 +124,16 @@ impl Open {
             self.anomaly.updated_ms = time_ms;
         }
         tell
+    }
+
+    fn heard(&mut self, time_ms: i64) {
+        (self.heard_ms, self.unheard) = (time_ms, 0);
+    }
+
+    /// One more tick that says nothing of it; says whether it is over.
+    fn fades(&mut self, config: &ScoreConfig, time_ms: i64) -> bool {
+        self.unheard += 1;
+        self.unheard >= config.calm_ticks && time_ms - self.heard_ms >= UNHEARD_MS
     }
 
     /// One more scored tick without a new anomaly; gives the last revision once it is over.
@@ -181,6 +199,7 @@ impl OpenAnomalies {
                 }
                 (None, _) => {}
                 (Some(open), _) => {
+                    open.heard(frame.time_ms);
                     let accepted = frame.time_ms - open.anomaly.opened_ms >= ACCEPT_MS;
                     let outside = open.before.is_outside(*value, strength, config) && !accepted;
                     let tell = outside && open.lasts(frame.time_ms);
@@ -200,6 +219,13 @@ impl OpenAnomalies {
                 }
             }
         }
+        let fades = |slot: &u32, open: &mut Open| {
+            let has_value = !frame.values[*slot as usize].is_nan();
+            let is_silence = open.anomaly.kind == AnomalyKind::Absence;
+            !has_value && !is_silence && open.fades(config, frame.time_ms)
+        };
+        let faded = self.slots.extract_if(.., fades);
+        revisions.extend(faded.map(|(_, open)| open.closed(frame.time_ms)));
     }
 
     /// Takes what is said of the series that have no value in this frame. A series that is abnormal already is not told again.
@@ -255,6 +281,9 @@ impl OpenAnomalies {
         let OpenAnomalies { slots, entities: known, .. } = self;
         let speaks = |entity: &Entity| slots.values().any(|open| open.anomaly.entity == *entity);
         for judged in entities.judged() {
+            if let Some(open) = known.get_mut(judged.name) {
+                open.heard(frame.time_ms);
+            }
             match known.get_mut(judged.name) {
                 None if judged.neg_log_p >= config.open
                     && judged.is_known(ages, config)
@@ -277,6 +306,9 @@ impl OpenAnomalies {
                 }
             }
         }
+        let fades =
+            |_: &String, open: &mut Open| open.heard_ms < frame.time_ms && open.fades(config, frame.time_ms);
+        revisions.extend(known.extract_if(.., fades).map(|(_, open)| open.closed(frame.time_ms)));
     }
 }
 
@@ -422,6 +454,8 @@ fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::types::EntityKind;
 
@@ -443,6 +477,42 @@ mod tests {
         for (outside, expected) in [("###", 4), ("#.#.#.#.", 1), ("#####.####", 8), ("##..#", 1)] {
             assert_eq!(ticks(outside), expected, "{outside}");
         }
+    }
+
+    /// The times at which an anomaly ends, of a series that has a value every `every` ticks of 10 s while `until`.
+    fn ends(every: i64, until: i64) -> Vec<i64> {
+        let (config, mut open, mut scores) =
+            (ScoreConfig::default(), OpenAnomalies::default(), Scores::new(1));
+        let series = Arc::new(SeriesDef::new(
+            Arc::new(Entity::new(EntityKind::Service, "cart")),
+            "latency:p95",
+            Vec::new(),
+        ));
+        (scores.warm[0], scores.nlp[0]) = (true, 9.0);
+        (scores.lower[0], scores.upper[0]) = (0.0, 1.0);
+        let mut revisions = Vec::new();
+        for tick in 0..120 {
+            let value = if tick <= until && tick % every == 0 { 2.0 } else { f64::NAN };
+            let frame = FrameView {
+                time_ms: tick * 10_000,
+                values: &[value],
+                slots: &[Some(series.clone())],
+                admitted: &[],
+                forgotten: &[],
+                deep_room: 0,
+                held: &[],
+            };
+            open.series(&config, &frame, &scores, &[config.learn_ticks], &mut revisions);
+        }
+        revisions.iter().filter(|anomaly| !anomaly.active).map(|anomaly| anomaly.updated_ms).collect()
+    }
+
+    #[test]
+    fn an_anomaly_of_which_nothing_is_heard_is_over_after_five_minutes() {
+        // The last values come at 300 s; a value every 200 s is enough for it to go on.
+        assert_eq!(ends(1, 30), [600_000]);
+        assert_eq!(ends(10, 30), [600_000]);
+        assert_eq!(ends(20, 120), [0; 0]);
     }
 
     #[test]

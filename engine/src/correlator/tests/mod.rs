@@ -6,7 +6,9 @@ mod people;
 mod ties;
 
 use super::*;
-use crate::types::{AlertSeverity, AnomalyKind, Edge, Entity, EntityKind, Suspect};
+use crate::types::{
+    AlertSeverity, AnomalyKind, Edge, Entity, EntityKind, IncidentState, Member, Suspect,
+};
 
 fn service(name: &str) -> Entity {
     Entity::new(EntityKind::Service, name)
@@ -166,22 +168,50 @@ fn misses_of_a_cache_follow_whose_traffic_ever_it_is() {
     assert!(!surge(20).is_empty(), "a stampede");
 }
 
-#[test]
-fn an_incident_resolves_and_a_flare_does_not_page_again() {
+/// Payment fails from 110 s on until `end`, flares up at `flare`, and it is told who was called and when.
+fn flare(end: i64, flare: i64) -> Vec<Incident> {
     let lines = [
-        "110 payment http.server.request.errors:rate 9 50",
-        "110 checkout http.server.request.errors:rate 9 40",
-        "200 payment http.server.request.errors:rate 0 1",
-        "200 checkout http.server.request.errors:rate 0 1",
-        "500 payment http.server.request.duration:p95 9 50",
-        "500 checkout http.server.request.duration:p95 9 40",
+        "110 payment http.server.request.errors:rate 9 50".to_string(),
+        "110 checkout http.server.request.errors:rate 9 40".to_string(),
+        format!("{end} payment http.server.request.errors:rate 0 1"),
+        format!("{end} checkout http.server.request.errors:rate 0 1"),
+        format!("{flare} payment http.server.request.duration:p95 9 50"),
+        format!("{flare} checkout http.server.request.duration:p95 9 40"),
     ];
-    let told = tell(&[], &lines, 700);
+    let told = tell(&[], &lines.each_ref().map(String::as_str), flare + 200);
     assert!(told.iter().any(|incident| incident.state == IncidentState::Resolved));
-    assert_eq!(told.iter().filter(|incident| incident.page).count(), 1);
     assert_eq!(told.last().unwrap().reopened, 1);
     let revisions: Vec<u64> = told.iter().map(|incident| incident.revision).collect();
     assert_eq!(revisions, (1..=told.len() as u64).collect::<Vec<_>>());
+    told
+}
+
+#[test]
+fn an_incident_resolves_and_a_flare_pages_again_only_long_after_the_last_page() {
+    let pages = |told: &[Incident]| -> Vec<i64> {
+        told.iter().filter(|incident| incident.page).map(|incident| incident.updated_ms / 1000).collect()
+    };
+    assert_eq!(pages(&flare(200, 500)), [110]);
+    assert_eq!(pages(&flare(1_000, 1_200)), [110, 1_200]);
+}
+
+#[test]
+fn what_got_better_does_not_keep_an_incident_open() {
+    let resolved_at = |after: &str| -> Option<i64> {
+        let lines = [
+            "110 payment http.server.request.errors:rate 9 50",
+            "110 payment http.server.request.duration:p95 9 50",
+            "200 payment http.server.request.errors:rate 0 1",
+            "200 payment http.server.request.duration:p95 0 1",
+            after,
+        ];
+        let told = tell(&[], &lines, 700);
+        told.last().unwrap().resolved_ms.map(|time_ms| time_ms / 1000)
+    };
+    // Times of a failure that has ended, beside what models had got used to; and busier all the same.
+    assert_eq!(resolved_at("200 payment http.server.request.duration:p50 9 0.2"), Some(310));
+    assert_eq!(resolved_at("200 payment http.server.request.count:rate 9 3"), Some(310));
+    assert_eq!(resolved_at("200 payment process.memory.usage 9 3"), None);
 }
 
 #[test]

@@ -161,8 +161,8 @@ impl Evidence {
 /// What the anomalies of a group are seen against.
 #[derive(Default)]
 struct Background<'a> {
-    /// How many times as much traffic came in as expected, by the entity's name, and at most.
-    traffic: BTreeMap<&'a str, f64>,
+    /// How many times as much traffic came in as expected, and how much more, by the entity's name; how many times at most.
+    traffic: BTreeMap<&'a str, (f64, f64)>,
     most_traffic: f64,
     /// How many times as much as usual comes in everywhere.
     load: f64,
@@ -177,8 +177,9 @@ impl<'a> Background<'a> {
         let mut background = Background { load, most_traffic: load, ..Background::default() };
         for anomaly in group {
             if symptom::comes_in(anomaly) {
-                let most = background.traffic.entry(&anomaly.entity.name).or_insert(0.0);
+                let (most, more) = background.traffic.entry(&anomaly.entity.name).or_insert((0.0, 0.0));
                 *most = most.max(symptom::rise(anomaly));
+                *more += anomaly.value - anomaly.expected;
                 background.most_traffic = background.most_traffic.max(symptom::rise(anomaly));
             }
             let rises = anomaly.kind == AnomalyKind::Series && anomaly.value > anomaly.expected;
@@ -190,16 +191,19 @@ impl<'a> Background<'a> {
         background
     }
 
-    /// How many times as much as expected comes in, to an entity, to the one that it calls, or everywhere.
-    fn traffic(&self, anomaly: &Anomaly) -> f64 {
-        let of = |entity: &Entity| self.traffic.get(entity.name.as_str()).copied().unwrap_or(0.0);
-        of(&anomaly.entity).max(of(&symptom::whose(anomaly))).max(self.load)
+    /// How many times as much as expected comes in, to an entity, to the one that it calls, or everywhere; and how much more. More
+    /// everywhere is told as a share alone.
+    fn traffic(&self, anomaly: &Anomaly) -> (f64, f64) {
+        let of = |entity: &Entity| self.traffic.get(entity.name.as_str()).copied().unwrap_or((0.0, 0.0));
+        let (own, whose) = (of(&anomaly.entity), of(&symptom::whose(anomaly)));
+        let most = if whose.0 > own.0 { whose } else { own };
+        if self.load > most.0 { (self.load, f64::INFINITY) } else { most }
     }
 
     /// Whether an anomaly is traffic, or errors or times that are no more than what traffic brings with it; a cache's misses, which
     /// hurt nobody by themselves, may follow the traffic of anybody in the group.
     fn explains(&self, anomaly: &Anomaly) -> bool {
-        let own = self.traffic(anomaly);
+        let (own, more) = self.traffic(anomaly);
         match symptom::of(anomaly) {
             Symptom::Traffic => return true,
             Symptom::Slow if own > 1.0 => return symptom::rise(anomaly) <= FOLLOWS * own.sqrt(),
@@ -209,6 +213,11 @@ impl<'a> Background<'a> {
         let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
         let most = if is_of_cache { self.most_traffic } else { own };
         if !anomaly.measure.ends_with(":rate") || most <= 1.0 {
+            return false;
+        }
+        // No more requests can fail on top than come in on top; lines there may be more of.
+        let is_of_requests = !is_of_cache && !anomaly.measure.starts_with("log.");
+        if is_of_requests && anomaly.value - anomaly.expected > FOLLOWS * more {
             return false;
         }
         // What is counted scatters by the root of how much there is of it.

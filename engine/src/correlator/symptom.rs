@@ -103,10 +103,17 @@ pub(super) fn whose(anomaly: &Anomaly) -> Entity {
     callee.unwrap_or_else(|| anomaly.entity.clone())
 }
 
-/// Whether more requests than usual come in. Calls that an entity makes itself do not: it may be trying again and again.
+/// A rise beyond this many times is no more of the usual.
+const MOST_TIMES: f64 = 10.0;
+
+/// Whether more requests than usual come in. Calls that an entity makes itself do not: it may be trying again and again. One kind of
+/// line neither: it may tell of trouble; all lines together may be all that is told of requests. What hardly came before is no measure of
+/// how much more there is.
 pub(super) fn comes_in(anomaly: &Anomaly) -> bool {
-    let is_incoming = anomaly.measure.ends_with(":rate") && !anomaly.measure.starts_with(EDGE);
-    is_incoming && of(anomaly) == Symptom::Traffic && anomaly.value > anomaly.expected
+    let measure = anomaly.measure.as_str();
+    let is_some_lines = measure.starts_with("log.") && measure != "log.lines:rate";
+    let is_incoming = measure.ends_with(":rate") && !measure.starts_with(EDGE) && !is_some_lines;
+    is_incoming && of(anomaly) == Symptom::Traffic && (1.0..=MOST_TIMES).contains(&rise(anomaly))
 }
 
 /// How many times as much came as was expected.

@@ -6,9 +6,7 @@ mod people;
 mod ties;
 
 use super::*;
-use crate::types::{
-    AlertSeverity, AnomalyKind, Edge, Entity, EntityKind, IncidentState, Member, Suspect,
-};
+use crate::types::{AlertSeverity, AnomalyKind, Edge, Entity, EntityKind, IncidentState, Member, Suspect};
 
 fn service(name: &str) -> Entity {
     Entity::new(EntityKind::Service, name)

@@ -1,6 +1,6 @@
 //! How much speaks for a group of anomalies: its evidence, in units of −ln p, and the signs that it is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     load::Load,
@@ -166,8 +166,10 @@ struct Background<'a> {
     most_traffic: f64,
     /// How many times as much as usual comes in everywhere.
     load: f64,
-    /// Whether anybody has more to do than usual.
+    /// Whether anybody is given more to do than usual. Busy processors alone do not say so: they may be what is wrong.
     is_busy: bool,
+    /// Who is asked for less of something than usual, by name.
+    asked_less: BTreeSet<&'a str>,
     /// Silent series by entity.
     silent: BTreeMap<&'a Entity, i32>,
 }
@@ -176,14 +178,19 @@ impl<'a> Background<'a> {
     fn of(group: impl Iterator<Item = &'a Anomaly>, load: f64) -> Background<'a> {
         let mut background = Background { load, most_traffic: load, ..Background::default() };
         for anomaly in group {
-            if symptom::comes_in(anomaly) {
+            if symptom::comes_in(anomaly) && lasts(anomaly) {
                 let (most, more) = background.traffic.entry(&anomaly.entity.name).or_insert((0.0, 0.0));
                 *most = most.max(symptom::rise(anomaly));
                 *more += anomaly.value - anomaly.expected;
                 background.most_traffic = background.most_traffic.max(symptom::rise(anomaly));
             }
-            let rises = anomaly.kind == AnomalyKind::Series && anomaly.value > anomaly.expected;
-            background.is_busy |= rises && symptom::of(anomaly) == Symptom::Traffic;
+            if anomaly.kind == AnomalyKind::Series && symptom::of(anomaly) == Symptom::Traffic {
+                let rises = anomaly.value > anomaly.expected;
+                background.is_busy |= rises && lasts(anomaly) && !symptom::is_of_processors(anomaly);
+                if !rises && symptom::is_of_requests(anomaly) {
+                    background.asked_less.insert(&anomaly.entity.name);
+                }
+            }
             if anomaly.kind == AnomalyKind::Absence {
                 *background.silent.entry(&anomaly.entity).or_insert(0) += 1;
             }
@@ -211,12 +218,16 @@ impl<'a> Background<'a> {
             _ => {}
         }
         let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
+        if is_of_cache && self.asked_less.contains(anomaly.entity.name.as_str()) {
+            // What it no longer has, it is asked for as often as before.
+            return false;
+        }
         let most = if is_of_cache { self.most_traffic } else { own };
         if !anomaly.measure.ends_with(":rate") || most <= 1.0 {
             return false;
         }
         // No more requests can fail on top than come in on top; lines there may be more of.
-        let is_of_requests = !is_of_cache && !anomaly.measure.starts_with("log.");
+        let is_of_requests = !is_of_cache && symptom::is_of_requests(anomaly);
         if is_of_requests && anomaly.value - anomaly.expected > FOLLOWS * more {
             return false;
         }
@@ -277,6 +288,30 @@ mod tests {
             assert!((found - expected).abs() < 0.1, "{line}: {found}");
         }
         assert!(evidence(&["0 user span.duration:p95 20 1.2"]).total > 11.0, "nobody is busy");
+    }
+
+    #[test]
+    fn what_is_not_more_of_the_usual_requests_explains_nothing() {
+        let failing = "0 cart http.server.request.errors:rate 20 10";
+        assert_eq!(evidence(&["0 cart http.server.request.count:rate 20 8", failing]).total, 0.0);
+        for other in
+            ["0 cart log.template:rate{template=5f4d} 20 8", "0 cart http.server.request.count:rate 20 11"]
+        {
+            assert!(evidence(&[other, failing]).total > 11.0, "{other}");
+        }
+        // Eight times as many too, but only seven more: ten more cannot fail for that.
+        let few = anomaly("0 cart http.server.request.count:rate 20 0.8");
+        let few = Anomaly { expected: 0.1, ..few };
+        assert!(Evidence::of([&few, &anomaly(failing)].into_iter(), Load::default()).total > 11.0);
+        let (slow, busy) = ("0 cart span.duration:p95 20 1.2", "0 cart process.cpu.utilization 20 2");
+        assert!(evidence(&[busy, slow]).total > 11.0, "busy of what?");
+    }
+
+    #[test]
+    fn a_cache_that_hits_less_is_not_asked_more() {
+        let lines = ["0 shop http.server.request.count:rate 20 3", "0 store cache.misses:rate 20 4"];
+        assert_eq!(evidence(&lines).total, 0.0);
+        assert!(evidence(&[lines[0], lines[1], "0 store cache.hits:rate 20 0.5"]).total > 11.0);
     }
 
     #[test]

@@ -103,6 +103,17 @@ pub(super) fn whose(anomaly: &Anomaly) -> Entity {
     callee.unwrap_or_else(|| anomaly.entity.clone())
 }
 
+/// Whether something is counted that an entity is asked for: neither lines nor calls of its own.
+pub(super) fn is_of_requests(anomaly: &Anomaly) -> bool {
+    let measure = anomaly.measure.as_str();
+    measure.ends_with(":rate") && !measure.starts_with(EDGE) && !measure.starts_with("log.")
+}
+
+/// Whether this says how busy processors are.
+pub(super) fn is_of_processors(anomaly: &Anomaly) -> bool {
+    anomaly.measure.contains("cpu")
+}
+
 /// A rise beyond this many times is no more of the usual.
 const MOST_TIMES: f64 = 10.0;
 
@@ -110,9 +121,7 @@ const MOST_TIMES: f64 = 10.0;
 /// line neither: it may tell of trouble; all lines together may be all that is told of requests. What hardly came before is no measure of
 /// how much more there is.
 pub(super) fn comes_in(anomaly: &Anomaly) -> bool {
-    let measure = anomaly.measure.as_str();
-    let is_some_lines = measure.starts_with("log.") && measure != "log.lines:rate";
-    let is_incoming = measure.ends_with(":rate") && !measure.starts_with(EDGE) && !is_some_lines;
+    let is_incoming = is_of_requests(anomaly) || anomaly.measure == "log.lines:rate";
     is_incoming && of(anomaly) == Symptom::Traffic && (1.0..=MOST_TIMES).contains(&rise(anomaly))
 }
 

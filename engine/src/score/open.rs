@@ -62,14 +62,16 @@ const MOVED: f64 = 3.0;
 const SLOW_PATIENCE: u32 = 10;
 
 impl Before {
-    /// A jump leaves the band; what moves slowly takes the band with it and leaves the long-run level.
-    fn of(value: f64, slot: usize, scores: &Scores) -> Before {
+    /// A jump leaves the band, and one of what is counted goes on while it is at least half as far from what was expected: of what hardly
+    /// ever comes, one alone leaves the band. What moves slowly takes the band with it and leaves the long-run level.
+    fn of(measure: &str, value: f64, slot: usize, scores: &Scores) -> Before {
         let (lower, upper) = (scores.lower[slot], scores.upper[slot]);
         let (usual, spread) = (scores.usual[slot], scores.spread[slot]);
+        let least = if measure.ends_with(":rate") { 0.5 * (scores.expected[slot] + value) } else { f64::NAN };
         if value > upper {
-            Before::Above(upper)
+            Before::Above(upper.max(least))
         } else if value < lower {
-            Before::Below(lower)
+            Before::Below(lower.min(least))
         } else if value > usual + spread {
             Before::Above(usual + MOVED * spread)
         } else if value < usual - spread {
@@ -192,7 +194,7 @@ impl OpenAnomalies {
                 (None, Some(series)) if strength >= config.open => {
                     let anomaly = open_series(series, slot, frame, scores);
                     revisions.push(anomaly.clone());
-                    let before = Before::of(*value, slot, scores);
+                    let before = Before::of(&series.measure, *value, slot, scores);
                     let jumped = *value < scores.lower[slot] || *value > scores.upper[slot];
                     let patience = if jumped { 1 } else { SLOW_PATIENCE };
                     self.slots.insert(key, Open { patience, ..Open::new(anomaly, before) });
@@ -477,6 +479,20 @@ mod tests {
         for (outside, expected) in [("###", 4), ("#.#.#.#.", 1), ("#####.####", 8), ("##..#", 1)] {
             assert_eq!(ticks(outside), expected, "{outside}");
         }
+    }
+
+    #[test]
+    fn what_is_counted_goes_on_while_it_is_half_as_far_out() {
+        let mut scores = Scores::new(1);
+        (scores.lower[0], scores.expected[0], scores.upper[0]) = (-0.02, 0.0, 0.02);
+        let goes_on_of = |measure: &str, first: f64, then: f64| {
+            Before::of(measure, first, 0, &scores).is_outside(then, 0.0, &ScoreConfig::default())
+        };
+        let goes_on = |first: f64, then: f64| goes_on_of("http.server.request.errors:rate", first, then);
+        // Three failures in a tick where hardly any come; one alone is no more of it.
+        assert!(goes_on(0.3, 0.2) && !goes_on(0.3, 0.1) && goes_on(0.03, 0.025));
+        assert!(goes_on(-0.3, -0.2) && !goes_on(-0.3, -0.1));
+        assert!(goes_on_of("span.duration:p95", 0.3, 0.1));
     }
 
     /// The times at which an anomaly ends, of a series that has a value every `every` ticks of 10 s while `until`.

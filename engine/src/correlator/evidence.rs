@@ -276,7 +276,7 @@ mod tests {
     fn what_traffic_brings_with_it_is_no_evidence() {
         let traffic = "0 cart http.server.request.count:rate 20 2";
         let cases = [
-            ("0 cart http.server.request.errors:rate 20 4", 0.0),
+            ("0 cart http.server.request.errors:rate 20 2.4", 0.0),
             ("0 cart span.duration:p95 20 2", 0.0),
             ("0 user span.duration:p95 20 1.2", 0.0),
             ("0 cart span.duration:p95 20 4", 11.4),

@@ -201,8 +201,8 @@ fn what_got_better_does_not_keep_an_incident_open() {
         let lines = [
             "110 payment http.server.request.errors:rate 9 50",
             "110 payment http.server.request.duration:p95 9 50",
-            "200 payment http.server.request.errors:rate 0 1",
-            "200 payment http.server.request.duration:p95 0 1",
+            "200 payment http.server.request.errors:rate 0 50",
+            "200 payment http.server.request.duration:p95 0 50",
             beside,
         ];
         let told = tell(&[], &lines, 700);

@@ -95,17 +95,16 @@ impl Means {
     fn derive(&mut self, values: &[f32], stretch: usize, width: usize) {
         self.derived.clear();
         self.derived.resize(stretch, [0.0; PLACES]);
-        let (news, olds) = (&values[values.len() - stretch..], |lag: usize| {
-            let begin = (values.len() - stretch).checked_sub(lag)?;
-            Some(&values[begin..begin + stretch])
-        });
+        let begin = values.len() - stretch;
+        let news = &values[begin..];
+        let olds = |lag: usize| begin.checked_sub(lag).map_or(&[][..], |from| &values[from..from + stretch]);
         for (derived, new) in self.derived.iter_mut().zip(news) {
             derived[0] = f64::from(*new);
         }
-        for ((derived, new), old) in self.derived.iter_mut().zip(news).zip(olds(1).unwrap_or_default()) {
+        for ((derived, new), old) in self.derived.iter_mut().zip(news).zip(olds(1)) {
             derived[1] = (f64::from(*new) - f64::from(*old)).abs();
         }
-        for ((derived, new), old) in self.derived.iter_mut().zip(news).zip(olds(width).unwrap_or_default()) {
+        for ((derived, new), old) in self.derived.iter_mut().zip(news).zip(olds(width)) {
             derived[2] = f64::from(*new) - f64::from(*old);
         }
     }

@@ -44,13 +44,24 @@ fn incidents(broker: &str, topic: &str) -> Vec<Value> {
 
 #[test]
 fn people_are_heard() {
+    hears("people", "1s");
+}
+
+/// What was said is written down, and takes effect again at its time when everything is read again.
+#[test]
+fn people_are_heard_without_snapshots() {
+    hears("people-read-again", "1h");
+}
+
+fn hears(prefix: &str, snapshots_every: &str) {
     let Some(broker) = kafka() else { return };
     let folder = tempfile::tempdir().expect("folder");
-    let config = write_config(folder.path(), broker, "people", "state", "");
+    let config = write_config(folder.path(), broker, prefix, "state", "");
+    let [input, found, cdevents] = ["in", "incidents", "cdevents"].map(|topic| format!("{prefix}-{topic}"));
     let text = std::fs::read_to_string(&config).expect("config");
-    std::fs::write(&config, text.replace("outputs: {", "outputs: {cdevents: people-cdevents, "))
-        .expect("config");
-    create_topics(broker, &[("people-in", 1)]);
+    let text = text.replace("outputs: {", &format!("outputs: {{cdevents: {cdevents}, "));
+    std::fs::write(&config, text.replace("every: 1s", &format!("every: {snapshots_every}"))).expect("config");
+    create_topics(broker, &[(&input, 1)]);
     let (engine, endpoint) = start(&config, 1);
     // What the engine has read again after a restart it says in its status.
     let tick_is = |tick: i64| {
@@ -63,7 +74,7 @@ fn people_are_heard() {
     };
 
     // Calm, then a silence, then a fault below it.
-    produce(&config, "people-in", &rows(folder.path(), "calm", 0..900, 0..0));
+    produce(&config, &input, &rows(folder.path(), "calm", 0..900, 0..0));
     tick_is(890);
     let given = say(
         &endpoint,
@@ -81,12 +92,12 @@ fn people_are_heard() {
         ],
     );
     let silence: Value = serde_json::from_str(&given).expect("JSON");
-    produce(&config, "people-in", &rows(folder.path(), "calm", 900..960, 900..960));
+    produce(&config, &input, &rows(folder.path(), "calm", 900..960, 900..960));
     tick_is(950);
     eventually("it is left out", || metric(&config, "foreshock_suppressed_anomalies_total") >= 1.0);
     let left_out = say(&endpoint, &["incidents", "list", "--suppressed"]);
     assert!(left_out.contains("silenced by ann: new disks"), "{left_out}");
-    assert_eq!(incidents(broker, "people-incidents").len(), 0);
+    assert_eq!(incidents(broker, &found).len(), 0);
 
     // It survives, and can be ended: what still goes on is an incident then.
     drop(engine);
@@ -95,9 +106,9 @@ fn people_are_heard() {
     eventually("the silence is there again", || say(&endpoint, &["silences", "list"]).contains(id));
     tick_is(950);
     say(&endpoint, &["silences", "end", id, "--by", "ann"]);
-    produce(&config, "people-in", &rows(folder.path(), "calm", 960..990, 960..990));
-    eventually("it is an incident", || !incidents(broker, "people-incidents").is_empty());
-    let incident = incidents(broker, "people-incidents").remove(0);
+    produce(&config, &input, &rows(folder.path(), "calm", 960..990, 960..990));
+    eventually("it is an incident", || !incidents(broker, &found).is_empty());
+    let incident = incidents(broker, &found).remove(0);
     let id = incident["id"].as_str().expect("id");
 
     // A false alarm: learnt, shown, and taken back.
@@ -113,9 +124,9 @@ fn people_are_heard() {
     assert_eq!(adjustments(), "");
 
     // Over: CDEvents have said both.
-    produce(&config, "people-in", &rows(folder.path(), "calm", 990..1200, 0..0));
+    produce(&config, &input, &rows(folder.path(), "calm", 990..1200, 0..0));
     let events = || -> Vec<Value> {
-        let events = read_topic(broker, "people-cdevents");
+        let events = read_topic(broker, &cdevents);
         events.iter().map(|event| serde_json::from_slice(&event.payload).expect("JSON")).collect()
     };
     let kinds = || {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use foreshock::{
     demo::shop::{FaultKind, Scenario, Shop, ShopConfig},
     pipeline::{Effect, Event, Pipeline, PipelineConfig},
-    types::{Record, Source},
+    types::{Record, Silence, Source, Word},
 };
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
@@ -155,6 +155,51 @@ fn scores_have_a_row_per_series_and_tick_and_prefixes_agree() {
     }
     let prefix = scores(150);
     assert!(whole.starts_with(&prefix), "a score depends on the ticks up to its own");
+}
+
+/// The incidents and what was left out, when records come so many at once and words at their time, or all of them before.
+fn told(records: &[Record], at_once: usize, words: &[(i64, Word)], before: bool) -> Vec<String> {
+    let source = Source { topic: Arc::from("otlp_metrics"), partition: 0 };
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).expect("pipeline");
+    pipeline.on_event(Event::Assign(source.clone()));
+    let mut waiting = words.to_vec();
+    let mut effects = Vec::new();
+    for records in records.chunks(at_once) {
+        let closed_ms = pipeline.closed_ms().unwrap_or(i64::MIN);
+        for (after_ms, word) in waiting.extract_if(.., |(after_ms, _)| before || *after_ms <= closed_ms) {
+            effects.extend(pipeline.on_event(Event::Word { word, after_ms }));
+        }
+        effects.extend(pipeline.on_event(Event::Records { source: &source, records }));
+    }
+    let told = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Incident(incident) => Some(serde_json::to_string(&incident).expect("JSON")),
+        Effect::Suppressed(suppressed) => Some(format!("{} {}", suppressed.time_ms, suppressed.why)),
+        _ => None,
+    });
+    told.collect()
+}
+
+/// After a restart many ticks are read again at once, and words that were said between them must not wait for the last.
+#[test]
+fn words_said_before_a_restart_take_effect_after_their_tick() {
+    let latency = |index: i64| 20.0 + (index * 37 % 11) as f64 / 10.0 + if index < 180 { 0.0 } else { 400.0 };
+    let record = |index: i64| Record {
+        offset: index,
+        time_ms: -1,
+        payload: Bytes::from(tick(index, latency(index))[0].clone()),
+        ..Record::default()
+    };
+    let records: Vec<Record> = (0..240).map(record).collect();
+    let at_ms = |tick: i64| (1_767_225_600 + 10 * tick) * 1000;
+    let silence = Silence::new(Vec::new(), at_ms(0), at_ms(1000), "ann".to_string(), "new disks".to_string());
+    let end = Word::EndSilence { silence: silence.id, by: "ann".to_string() };
+    let words = [(at_ms(170), Word::Silence(silence)), (at_ms(200), end)];
+    let live = told(&records, 1, &words, false);
+    assert!(live[0].ends_with("silenced by ann: new disks"), "{live:?}");
+    assert!(live.last().is_some_and(|last| last.contains("latency")), "{live:?}");
+    for at_once in [7, records.len()] {
+        assert_eq!(told(&records, at_once, &words, true), live);
+    }
 }
 
 #[test]

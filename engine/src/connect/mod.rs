@@ -244,7 +244,8 @@ pub(crate) fn watermarks(
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), KafkaError> {
-    const PASSING: [RDKafkaErrorCode; 3] = [
+    const PASSING: [RDKafkaErrorCode; 4] = [
+        RDKafkaErrorCode::UnknownPartition,
         RDKafkaErrorCode::NotLeaderForPartition,
         RDKafkaErrorCode::LeaderNotAvailable,
         RDKafkaErrorCode::UnknownTopicOrPartition,

@@ -124,7 +124,12 @@ pub enum Event<'a> {
         values: Vec<Measured>,
     },
     /// What a person says, of incidents and silences.
-    Word(Word),
+    Word {
+        /// What.
+        word: Word,
+        /// End of the tick after which it takes effect, unix milliseconds: at once where that is closed.
+        after_ms: i64,
+    },
     /// Whether the engine works through a backlog from now on: then it observes only.
     Backlog(bool),
     /// What controllers and people say to the bus.
@@ -201,6 +206,8 @@ pub struct Pipeline {
     bus: Bus,
     /// What waits for its tick.
     due: Due,
+    /// Words that wait for theirs. Not part of a snapshot: the journal has them.
+    words: Vec<(i64, Word)>,
     /// How entities were seen to run.
     sightings: Sightings,
     closed: i64,
@@ -232,6 +239,7 @@ impl Pipeline {
             correlator: Correlator::new(config.correlator.clone()),
             bus: Bus::new(config.bus.clone())?,
             due: Due::default(),
+            words: Vec::new(),
             sightings: Sightings::default(),
             closed: i64::MIN,
             awaited: None,
@@ -264,14 +272,10 @@ impl Pipeline {
             }
             Event::Flush => self.close_ticks(true, &mut effects),
             Event::Measured { tick, values } => self.measured(tick, &values, &mut effects),
-            Event::Word(Word::Silence(silence)) => self.silences.take(silence),
-            Event::Word(Word::EndSilence { silence, .. }) => {
-                self.silences.end(silence, self.closed_ms().unwrap_or(i64::MIN));
+            Event::Word { word, after_ms } => {
+                self.words.push((after_ms, word));
+                self.hear(&mut effects);
             }
-            Event::Word(Word::Halt { halt, by, comment }) => {
-                self.tell_bus(bus::Event::Halt { halt, by, comment }, &mut effects);
-            }
-            Event::Word(word) => self.tell_correlator(correlator::Event::Word(word), &mut effects),
             // Event time may stand still: the bus must not wait for the next tick to know.
             Event::Backlog(catching_up) if catching_up != self.catching_up => {
                 self.catching_up = catching_up;
@@ -566,6 +570,23 @@ impl Pipeline {
         self.tell_bus(bus::Event::Tick { time_ms: end_ms, catching_up }, effects);
         self.tell_correlator(correlator::Event::Tick(told), effects);
         effects.push(Effect::TickClosed { time_ms: end_ms });
+        self.hear(effects);
+    }
+
+    /// Lets words take effect whose tick is closed.
+    fn hear(&mut self, effects: &mut Vec<Effect>) {
+        let closed_ms = self.closed_ms().unwrap_or(i64::MIN);
+        let due: Vec<_> = self.words.extract_if(.., |(after_ms, _)| *after_ms <= closed_ms).collect();
+        for (_, word) in due {
+            match word {
+                Word::Silence(silence) => self.silences.take(silence),
+                Word::EndSilence { silence, .. } => self.silences.end(silence, closed_ms),
+                Word::Halt { halt, by, comment } => {
+                    self.tell_bus(bus::Event::Halt { halt, by, comment }, effects);
+                }
+                word => self.tell_correlator(correlator::Event::Word(word), effects),
+            }
+        }
     }
 
     /// Tells the correlator, and the bus what came of it.

@@ -81,7 +81,7 @@ impl Core {
         let after_ms = self.pipeline.closed_ms().unwrap_or(i64::MIN);
         self.write_down(&Decision::Said { word: word.clone(), after_ms })?;
         self.audit_word(&word)?;
-        self.event(Event::Word(word), &[])?;
+        self.event(Event::Word { word, after_ms }, &[])?;
         Ok(Ok(()))
     }
 
@@ -114,21 +114,17 @@ impl Core {
         Ok(())
     }
 
+    /// Applies decisions from before a restart: words wait in the pipeline for their tick, what was silent is said of a partition that is read.
+    pub(super) fn recall(&mut self, is_due: impl Fn(&Decision) -> bool) -> Result<(), RunError> {
+        let due: Vec<Decision> = self.recalled.extract_if(.., |decision| is_due(decision)).collect();
+        due.into_iter().try_for_each(|decision| self.apply(decision))
+    }
+
     pub(super) fn apply(&mut self, decision: Decision) -> Result<(), RunError> {
         match decision {
             Decision::Idle(idle) => self.event(Event::Idle(&idle), &[]),
-            Decision::Said { word, .. } => self.event(Event::Word(word), &[]),
+            Decision::Said { word, after_ms } => self.event(Event::Word { word, after_ms }, &[]),
         }
-    }
-
-    /// Decisions from before a restart take effect after the tick after which they were made.
-    pub(super) fn apply_later(&mut self) -> Result<(), RunError> {
-        let closed = self.pipeline.closed_ms().unwrap_or(i64::MIN);
-        let due = |decision: &mut Decision| decision.after_ms().is_none_or(|after| after <= closed);
-        while let Some(decision) = self.later.pop_front_if(due) {
-            self.apply(decision)?;
-        }
-        Ok(())
     }
 
     /// What a person says of a signal. The answer must not leave before it is durable.

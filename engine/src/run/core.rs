@@ -54,8 +54,8 @@ pub(super) struct Core {
     pub(super) metrics: Metrics,
     pub(super) observer: Option<crossbeam_channel::Sender<Observation>>,
     pub(super) every: Duration,
-    /// Decisions from the journal whose tick is not yet closed.
-    pub(super) later: VecDeque<Decision>,
+    /// Decisions of the journal that the state lacks and that were not applied again yet.
+    pub(super) recalled: Vec<Decision>,
     /// The name under which this engine writes decisions.
     pub(super) engine: String,
     /// What it reads, for errors.
@@ -129,6 +129,7 @@ impl Core {
     }
 
     fn turn(&mut self) -> Result<(), RunError> {
+        self.recall(|decision| matches!(decision, Decision::Said { .. }))?;
         let mut due = Instant::now() + self.every;
         loop {
             let waited = Instant::now();
@@ -181,7 +182,10 @@ impl Core {
             Input::Assigned(sources) => {
                 for source in sources {
                     tracing::info!(%source, "assigned");
-                    self.event(Event::Assign(source), &[])?;
+                    self.event(Event::Assign(source.clone()), &[])?;
+                    self.recall(
+                        |decision| matches!(decision, Decision::Idle(idle) if idle.source == source),
+                    )?;
                 }
             }
             Input::Revoked(sources) => {
@@ -242,7 +246,7 @@ impl Core {
             self.observe(|| Observation::Effect(effect.clone()));
             self.effect(effect, records)?;
         }
-        self.apply_later()
+        Ok(())
     }
 
     pub(super) fn tell_bus(&mut self, event: bus::Event) -> Result<(), RunError> {

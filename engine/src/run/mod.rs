@@ -250,7 +250,7 @@ impl Engine {
         let history = HistoryStatus { series: past.history.len() as u64, problems: past.problems };
         let auditing = Auditing::open(config, metrics.audit_failures.clone())?;
         let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
-        let Restored { pipeline, resume, signals, decisions, later } =
+        let Restored { pipeline, resume, signals, decisions, recalled } =
             restore(config, &connection, &sql, Arc::new(past.history), &mut store)?;
 
         let (input_sender, inputs) = bounded(config.ingest.queue_batches);
@@ -276,7 +276,7 @@ impl Engine {
             metrics,
             observer: options.observer,
             every: config.snapshots.every.std(),
-            later,
+            recalled,
             engine: config.kafka.instance.clone(),
             reads: Reads::of(config),
             journaled: signals,
@@ -369,7 +369,7 @@ struct Restored {
     /// Our decisions of the journal, by key.
     decisions: BTreeMap<String, Decision>,
     /// Decisions whose effect the state does not have.
-    later: VecDeque<Decision>,
+    recalled: Vec<Decision>,
 }
 
 /// The state of the newest snapshot, or a cold start, and what the journals have beyond it.
@@ -399,11 +399,11 @@ fn restore(
         pipeline.recover(signal);
     }
     let all = journals::read::<Decision>(config, connection, &config.outputs.decisions)?;
-    let later = all.iter().filter(|(key, decision)| included.lacks(key, decision));
-    let later = later.map(|(_, decision)| decision.clone()).collect();
+    let lacked = all.iter().filter(|(key, decision)| included.lacks(key, decision));
+    let recalled = lacked.map(|(_, decision)| decision.clone()).collect();
     let ours = all.into_iter().filter(|(key, _)| decisions::is_ours(key, &config.kafka.instance));
     let resume = included.resume.iter().map(|resume| (resume.source.clone(), resume.offset)).collect();
-    Ok(Restored { pipeline, resume, signals, decisions: ours.collect(), later })
+    Ok(Restored { pipeline, resume, signals, decisions: ours.collect(), recalled })
 }
 
 /// A channel for an [`RunOptions::observer`]: holds the engine back when `room` is used up.

@@ -53,12 +53,7 @@ impl Core {
     /// Notes what the snapshot does not need of the journals, and in it which of the latest decisions it has.
     fn mark_unneeded(&mut self, snapshot: &mut Snapshot) -> Result<(), SnapshotError> {
         let closed_ms = self.pipeline.closed_ms();
-        // What still waits for its turn has no effect yet.
-        let latest = |decision: &Decision| {
-            decision.after_ms().is_some()
-                && decision.after_ms() == closed_ms
-                && !self.later.contains(decision)
-        };
+        let latest = |decision: &Decision| decision.after_ms().is_some() && decision.after_ms() == closed_ms;
         let latest = self.decisions.iter().filter(|(_, decision)| latest(decision));
         let keys = latest.map(|(key, _)| key.clone()).collect();
         let included = Included { resume: snapshot.resume.clone(), closed_ms, keys };

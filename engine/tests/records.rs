@@ -202,6 +202,46 @@ fn words_said_before_a_restart_take_effect_after_their_tick() {
     }
 }
 
+/// Requests that fail never and take too long are what an objective of latency is about, and no other.
+#[test]
+fn slow_answers_spend_the_budget_of_a_latency() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let spans = |tick: i64| {
+        let millis = if tick < 200 { 20 } else { 500 };
+        let end = (1_767_225_600 + 10 * tick) * 1_000_000_000;
+        let span = |index: i64| {
+            let start = end - (millis + (tick * 37 + index * 11) % 7) * 1_000_000;
+            format!(
+                r#"{{"traceId":"{0:032x}","spanId":"{0:016x}","name":"add","kind":2,"startTimeUnixNano":"{start}","endTimeUnixNano":"{end}"}}"#,
+                100 * tick + index + 1
+            )
+        };
+        let spans: Vec<String> = (0..20).map(span).collect();
+        format!(
+            r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"cart"}}}}]}},"scopeSpans":[{{"spans":[{}]}}]}}]}}"#,
+            spans.join(",")
+        )
+    };
+    let lines: Vec<String> = (0..240).map(spans).collect();
+    let input = folder.path().join("spans.jsonl");
+    fs::write(&input, lines.join("\n")).expect("file");
+    let harm = |slos: &str| {
+        let config = folder.path().join("foreshock.yaml");
+        fs::write(&config, format!("slos: [{slos}]")).expect("file");
+        let config = config.display().to_string();
+        let (_, incidents, talk) =
+            replay(&["--config", &config, "--incidents", "-"], std::slice::from_ref(&input));
+        let last = incidents.lines().last().unwrap_or_else(|| panic!("no incident: {talk}"));
+        let incident: serde_json::Value = serde_json::from_str(last).expect("JSON");
+        incident["harm"]["why"].as_str().unwrap_or_default().to_string()
+    };
+    let fast = "{name: cart-fast, entity: service/cart, objective: 99, latency: 300ms}";
+    assert!(harm(fast).contains("cart-fast spends its error budget"), "{}", harm(fast));
+    for other in ["", "{name: cart-fast, entity: service/cart, objective: 99, latency: 1s}"] {
+        assert_eq!(harm(other), "100 % of the user-facing requests are touched", "{other}");
+    }
+}
+
 #[test]
 fn bad_lines_are_told_and_the_rest_goes_on() {
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Config, ConfigError, Duration};
+use super::{Bytes, Config, ConfigError, Duration, SloConfig};
 use crate::{
     correlator::CorrelatorConfig,
     intake::IntakeConfig,
@@ -277,6 +277,7 @@ impl Config {
                 max_series: series.max.div_ceil(time.shards),
                 templates,
                 novelty_after_ticks: u32::try_from(ticks(series.novelty_after)).unwrap_or(u32::MAX),
+                latencies: self.slos.iter().filter_map(SloConfig::latency).collect(),
             },
             traces: TraceConfig {
                 tick_ns: time.tick.nanos(),

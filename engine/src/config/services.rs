@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, engine::refuse_unless};
+use super::{ConfigError, Duration, engine::refuse_unless};
 use crate::{
     correlator::{Dependence, Objective},
+    measures::Latency,
     types::Entity,
 };
 
-/// A share of an entity's requests that is to succeed. How fast its error budget is spent says how severe an incident is. Who answers
+/// A share of an entity's requests that is to succeed, and in time where it says so. How fast its error budget is spent says how severe an incident is. Who answers
 /// requests, is called by nobody else and has no objective here is taken to promise 99.9 %.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +21,9 @@ pub struct SloConfig {
     pub entity: String,
     /// The share in percent, above 0 and below 100: 99.9.
     pub objective: f64,
+    /// Longest time that a good answer takes: `300ms`; absent: however long it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Duration>,
 }
 
 /// An entity needs another that no span shows it to call.
@@ -45,7 +49,20 @@ impl SloConfig {
         let holds = self.objective > 0.0 && self.objective < 100.0;
         refuse_unless(holds, "slos.objective", "is not above 0 and below 100: write 99.9 for 99.9 %")?;
         let entity = entity("slos.entity", &self.entity)?;
-        Ok(Objective { name: self.name.clone(), entity, objective: self.objective / 100.0 })
+        let is_long = self.latency.is_none_or(|latency| latency.nanos() > 0);
+        refuse_unless(is_long, "slos.latency", "is 0: no answer comes in no time")?;
+        let (name, objective) = (self.name.clone(), self.objective / 100.0);
+        Ok(Objective { name, entity, latency_ns: self.latency_ns(), objective })
+    }
+
+    fn latency_ns(&self) -> Option<u64> {
+        self.latency.map(|latency| latency.nanos().unsigned_abs())
+    }
+
+    /// What is to be counted for it, beside failures.
+    pub(super) fn latency(&self) -> Option<Latency> {
+        let entity = Entity::from_name(&self.entity)?;
+        Some(Latency { entity, latency_ns: self.latency_ns()? })
     }
 }
 

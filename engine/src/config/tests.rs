@@ -21,6 +21,8 @@ fn errors_name_the_field_and_the_place() {
         ("ingest: {max_record: 3 cows}", "is no size"),
         ("topics: []", "topics: names no topic"),
         ("spans: {max: 0}", "spans.max: is 0"),
+        ("slos: [{name: fast, entity: service/a, objective: 99, latency: 0s}]", "slos.latency: is 0"),
+        ("slos: [{name: fast, entity: service/a, objective: 99, latency: 300}]", "slos[0].latency: "),
         ("threads: 1000", "threads: is above 256"),
         ("detect: {close: 9}", "detect.close: is not within"),
         ("grpc: {listen: '0.0.0.0:1'}", "plain text"),

@@ -31,11 +31,11 @@ const USUAL: f64 = 0.999;
 /// Requests below which a window says nothing.
 const ENOUGH: f64 = 10.0;
 
-/// Requests of entities, by window.
+/// Requests of entities, by window: all of them, and by whether they were answered in time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Users {
     time_ms: i64,
-    seen: BTreeMap<Entity, [Counted; 2 * WINDOWS.len()]>,
+    seen: BTreeMap<(Entity, Option<u64>), [Counted; 2 * WINDOWS.len()]>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl Users {
             windows[2 * WINDOWS.len() - 2].requests >= 0.5
         });
         for answered in traffic {
-            for counted in self.seen.entry(answered.entity.clone()).or_default() {
+            for counted in self.seen.entry((answered.entity.clone(), answered.latency_ns)).or_default() {
                 counted.requests += answered.requests as f64;
                 counted.errors += answered.errors as f64;
             }
@@ -72,18 +72,19 @@ impl Users {
     /// Who faces users, and its requests of the last five minutes.
     pub(super) fn facing(&self, graph: &Graph) -> Facing<'_> {
         let called = graph.called();
-        let facing = self.seen.iter().filter(|(entity, _)| !called.contains(entity.name.as_str()));
-        Facing {
-            users: self,
-            requests: facing.map(|(entity, windows)| (entity, windows[1].requests)).collect(),
-        }
+        let all = self.seen.iter().filter(|((_, latency_ns), _)| latency_ns.is_none());
+        let all = all.map(|((entity, _), windows)| (entity, windows[1].requests));
+        let requests = all.filter(|(entity, _)| !called.contains(entity.name.as_str())).collect();
+        Facing { users: self, requests }
     }
 
     /// How fast an entity spends the budget of this objective, and how severe that is.
-    fn burn(&self, entity: &Entity, objective: f64) -> (f64, f64) {
-        let Some(windows) = self.seen.get(entity) else { return (0.0, 0.0) };
+    fn burn(&self, entity: &Entity, latency_ns: Option<u64>, objective: f64) -> (f64, f64) {
+        let seen = self.seen.iter().filter(|((of, within), _)| *within == latency_ns && of.is(entity));
+        let own: Vec<_> = seen.map(|(_, windows)| windows).collect();
         let rate = |at: usize| {
-            let Counted { requests, errors } = windows[at];
+            let requests: f64 = own.iter().map(|windows| windows[at].requests).sum();
+            let errors: f64 = own.iter().map(|windows| windows[at].errors).sum();
             if requests < ENOUGH { 0.0 } else { errors / requests / (1.0 - objective) }
         };
         let both = |pair: usize| rate(2 * pair).min(rate(2 * pair + 1));
@@ -116,17 +117,19 @@ impl Facing<'_> {
             user_traffic: touched.clone().map(|(_, requests)| requests).sum::<f64>() / all,
             ..Harm::default()
         };
-        let named = objectives.iter().map(|own| (&own.entity, own.objective, own.name.clone()));
+        let named =
+            objectives.iter().map(|own| (&own.entity, own.latency_ns, own.objective, own.name.clone()));
         let has_own = |entity: &Entity| objectives.iter().any(|own| own.entity.is(entity));
         let usual = touched.filter(|(entity, _)| !has_own(entity));
-        let usual = usual.map(|(entity, _)| (*entity, USUAL, entity.to_string()));
+        let usual = usual.map(|(entity, _)| (*entity, None, USUAL, entity.to_string()));
         let mut severity: f64 = UNSEEN;
         if harm.user_traffic > 0.0 {
             let reached = TOUCHED.iter().find(|(share, _)| harm.user_traffic > *share);
             severity = severity.max(reached.map_or(UNSEEN, |(_, severity)| *severity));
         }
-        for (entity, objective, name) in named.filter(|(entity, ..)| suffers(entity)).chain(usual) {
-            let (rate, severe) = self.users.burn(entity, objective);
+        for (entity, latency_ns, objective, name) in named.filter(|(entity, ..)| suffers(entity)).chain(usual)
+        {
+            let (rate, severe) = self.users.burn(entity, latency_ns, objective);
             severity = severity.max(severe);
             if rate > harm.burn_rate {
                 (harm.burn_rate, harm.objective) = (rate, name);
@@ -164,7 +167,8 @@ mod tests {
     fn after(ticks: i64, errors: u64) -> (Users, Graph) {
         let (mut users, mut graph) = (Users::default(), Graph::default());
         graph.tick(&[Edge { caller: service("web"), callee: service("cart"), calls: 100, errors: 0 }]);
-        let traffic = |name: &str, errors| Traffic { entity: service(name), requests: 100, errors };
+        let traffic =
+            |name: &str, errors| Traffic { entity: service(name), latency_ns: None, requests: 100, errors };
         for tick in 1..=ticks {
             users.tick(tick * 10_000, &[traffic("cart", 0), traffic("web", errors), traffic("api", 0)]);
         }
@@ -193,7 +197,12 @@ mod tests {
             [(2, 0.999, 0.95, 20.0), (1, 0.999, 0.9, 10.0), (1, 0.9999, 0.95, 100.0), (1, 0.9, 0.9, 0.0)]
         {
             let (users, graph) = after(4_000, errors);
-            let own = Objective { name: "web-availability".to_string(), entity: service("web"), objective };
+            let own = Objective {
+                name: "web-availability".to_string(),
+                entity: service("web"),
+                latency_ns: None,
+                objective,
+            };
             let (found, harm) = users.facing(&graph).harm(&incident("web"), &[own]).unwrap();
             assert_eq!(found, severity, "{errors} of 100 at {objective}: {harm:?}");
             assert!((harm.burn_rate - rate).abs() <= 0.11 * rate.max(1.0), "{harm:?}");
@@ -201,11 +210,27 @@ mod tests {
     }
 
     #[test]
+    fn a_promise_of_latency_is_broken_by_what_is_slow() {
+        let (mut users, graph) = after(4_000, 0);
+        let latency_ns = Some(300_000_000);
+        let late = Traffic { entity: service("web"), latency_ns, requests: 100, errors: 20 };
+        (4_001..8_000).for_each(|tick| users.tick(tick * 10_000, std::slice::from_ref(&late)));
+        let name = |name: &str| name.to_string();
+        let fast = Objective { name: name("web-fast"), entity: service("web"), latency_ns, objective: 0.99 };
+        let works = Objective { name: name("web-works"), latency_ns: None, ..fast.clone() };
+        let (severity, harm) = users.facing(&graph).harm(&incident("web"), &[works.clone(), fast]).unwrap();
+        assert_eq!((severity, harm.objective.as_str()), (0.95, "web-fast"), "{harm:?}");
+        assert!((harm.burn_rate - 20.0).abs() < 0.1, "{harm:?}");
+        let (_, harm) = users.facing(&graph).harm(&incident("web"), &[works]).unwrap();
+        assert_eq!(harm.burn_rate, 0.0, "{harm:?}");
+    }
+
+    #[test]
     fn one_bad_minute_after_a_good_day_is_no_page() {
         let (mut users, _) = after(8_640, 0);
-        let bad = Traffic { entity: service("web"), requests: 100, errors: 5 };
+        let bad = Traffic { entity: service("web"), latency_ns: None, requests: 100, errors: 5 };
         (0..6).for_each(|tick| users.tick(86_410_000 + tick * 10_000, std::slice::from_ref(&bad)));
-        let (rate, severe) = users.burn(&service("web"), USUAL);
+        let (rate, severe) = users.burn(&service("web"), None, USUAL);
         assert!(rate < 14.4 && severe < 0.9, "{rate} {severe}");
     }
 }

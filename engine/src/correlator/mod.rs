@@ -89,7 +89,7 @@ pub struct CorrelatorConfig {
     pub keep_resolved: usize,
     /// Who depends on whom beside what spans show.
     pub depends: Vec<Dependence>,
-    /// Shares of requests that are to succeed.
+    /// Shares of requests that are to be answered well.
     pub objectives: Vec<Objective>,
 }
 
@@ -102,13 +102,15 @@ pub struct Dependence {
     pub on: Entity,
 }
 
-/// A share of an entity's requests that is to succeed.
+/// A share of an entity's requests that is to be answered well.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
     /// Its name.
     pub name: String,
     /// Whose requests.
     pub entity: Entity,
+    /// Longest time that a good answer takes, nanoseconds; `None`: however long it takes.
+    pub latency_ns: Option<u64>,
     /// The share, above 0 and below 1: 0.999.
     pub objective: f64,
 }
@@ -190,7 +192,7 @@ struct State {
     resolved: VecDeque<Story>,
 }
 
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 impl State {
     fn ties(&self) -> Ties<'_> {

@@ -56,11 +56,16 @@ fn find<'a>(data: &'a Value, pointer: &str) -> &'a str {
     data.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What was changed: the last part of the subject's id, `shop/payment` being namespace and name.
+/// What was changed: namespace and name where the subject's id is of these, like `shop/payment`, else its last part.
 fn entity(kind: &str, data: &Value, subject: &str, source: &str) -> Entity {
-    let candidates = [find(data, "/subject/id"), subject, find(data, "/service"), source];
-    let id = candidates.into_iter().find(|text| !text.is_empty()).unwrap_or("unknown");
-    let name = id.rsplit('/').next().unwrap_or(id);
+    let stated = [find(data, "/subject/id"), subject, find(data, "/service")];
+    let stated = stated.into_iter().find(|text| !text.is_empty());
+    let parts: Vec<&str> = stated.unwrap_or(source).split('/').collect();
+    let name = match (stated, parts.as_slice()) {
+        (Some(pair), [space, name]) if !space.is_empty() && !name.is_empty() => pair,
+        (_, [.., name]) if !name.is_empty() => name,
+        _ => "unknown",
+    };
     let is_model = kind.starts_with("model") || find(data, "/customData/kind") == "model";
     Entity::new(if is_model { EntityKind::Model } else { EntityKind::Service }, name)
 }

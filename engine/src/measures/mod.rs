@@ -15,6 +15,6 @@ mod templates;
 mod traces;
 
 pub use extract::extract;
-pub use fold::{Fold, FoldConfig, FoldOutput, FrameInput, NewTemplate};
+pub use fold::{Fold, FoldConfig, FoldOutput, FrameInput, Latency, NewTemplate};
 pub use templates::{TemplateConfig, TemplateMiner, TemplateRef};
 pub use traces::{TraceConfig, TraceCounts, TraceOutput, Traces};

@@ -35,7 +35,7 @@ struct Seen {
 impl Sightings {
     /// Takes note of a change that was told.
     pub(super) fn told(&mut self, change: &Change) {
-        if let Some(seen) = self.0.get_mut(&change.entity) {
+        for (_, seen) in self.0.iter_mut().filter(|(entity, _)| entity.is(&change.entity)) {
             seen.changed_ms = seen.changed_ms.max(change.time_ms);
         }
     }

@@ -123,9 +123,11 @@ pub struct Placement {
 pub struct Traffic {
     /// Who answered.
     pub entity: Entity,
+    /// Longest time that a good answer takes, nanoseconds; `None`: however long it takes.
+    pub latency_ns: Option<u64>,
     /// Number of requests.
     pub requests: u64,
-    /// Number of those that failed.
+    /// Number of those that failed or took longer.
     pub errors: u64,
 }
 

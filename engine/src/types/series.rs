@@ -86,7 +86,8 @@ impl Entity {
         Entity::from_name(text).unwrap_or_else(|| Entity::new(EntityKind::Other, text))
     }
 
-    /// Whether both are one thing: what its callers know as a database or a queue may report as a service of that name.
+    /// Whether both are one thing: what its callers know as a database or a queue may report as a service of that name, and who does
+    /// not say a namespace may mean any.
     pub fn is(&self, other: &Entity) -> bool {
         let reports = |kind| {
             matches!(
@@ -94,13 +95,20 @@ impl Entity {
                 EntityKind::Service | EntityKind::Workload | EntityKind::Database | EntityKind::Queue
             )
         };
-        self == other || self.name == other.name && reports(self.kind) && reports(other.kind)
+        let one = self == other || self.name == other.name && reports(self.kind) && reports(other.kind);
+        let within = |a: &Entity, b: &Entity| a.kind == b.kind && is_within(&a.name, &b.name);
+        one || within(self, other) || within(other, self)
     }
 
     /// Stable key of the canonical name.
     pub fn key(&self) -> u64 {
         stable_hash(self.to_string().as_bytes())
     }
+}
+
+/// Whether `payment` is the last part of `shop/payment`.
+fn is_within(name: &str, whole: &str) -> bool {
+    whole.strip_suffix(name).is_some_and(|space| space.ends_with('/')) && !name.contains('/')
 }
 
 impl fmt::Display for Entity {
@@ -242,6 +250,23 @@ mod tests {
         }
         for text in ["cart", "thing/cart", ""] {
             assert_eq!(Entity::parse(text), Entity::new(EntityKind::Other, text));
+        }
+    }
+
+    #[test]
+    fn one_thing_has_several_names() {
+        for (a, b, is_one) in [
+            ("service/cart", "service/cart", true),
+            ("service/orders", "database/orders", true),
+            ("service/shop/cart", "service/cart", true),
+            ("service/shop/cart", "service/bank/cart", false),
+            ("service/shop/cart", "service/shop", false),
+            ("service/shop/mycart", "service/cart", false),
+            ("service/shop/cart", "workload/cart", false),
+            ("service/cart", "host/cart", false),
+        ] {
+            let (a, b) = (Entity::parse(a), Entity::parse(b));
+            assert_eq!((a.is(&b), b.is(&a)), (is_one, is_one), "{a} {b}");
         }
     }
 

@@ -215,7 +215,8 @@ fn duplicates_are_one_the_next_time() {
 #[test]
 fn harm_says_how_severe_it_is_and_worse_is_told() {
     let mut tale = Tale::new(CorrelatorConfig::default());
-    let asked = |name: &str, errors| Traffic { entity: service(name), requests: 100, errors };
+    let asked =
+        |name: &str, errors| Traffic { entity: service(name), latency_ns: None, requests: 100, errors };
     tale.traffic = vec![asked("frontend", 0), asked("payment", 0)];
     tale.until(1_000, &[]);
     tale.traffic = vec![asked("frontend", 0), asked("payment", 50)];

@@ -168,6 +168,28 @@ fn a_cdevent_is_a_change() {
     assert!(said.iter().any(|text| text.starts_with("service.upgraded service/payment 2.0.0")), "{said:?}");
 }
 
+#[test]
+fn a_change_names_a_namespace_where_its_subject_does() {
+    for (id, named) in [
+        (r#""payment""#, "service/payment"),
+        (r#""shop/payment""#, "service/shop/payment"),
+        (r#""/shop/payment""#, "service/payment"),
+        (r#""https://example.com/apps/payment""#, "service/payment"),
+        (r#""shop/""#, "service/unknown"),
+        (r#""""#, "service/deployer"),
+    ] {
+        let event = format!(
+            r#"{{"specversion":"1.0","type":"dev.cdevents.service.deployed.0.2.0","id":"1","source":"ci/deployer","time":"2026-01-01T00:00:00Z","data":{{"subject":{{"id":{id}}}}}}}"#
+        );
+        let effects =
+            Intake::new("changes", IntakeConfig::default()).on_event(Event::Records(&[record(0, event)]));
+        assert!(
+            matches!(effects.as_slice(), [Effect::Change(change)] if change.entity.to_string() == named),
+            "{id}: {effects:?}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
     #[test]

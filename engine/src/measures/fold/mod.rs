@@ -51,6 +51,17 @@ pub struct FoldConfig {
     pub templates: TemplateConfig,
     /// Ticks for which an entity's templates are learnt silently.
     pub novelty_after_ticks: u32,
+    /// Entities whose requests are also counted by whether they were answered in time.
+    pub latencies: Vec<Latency>,
+}
+
+/// A longest time in which an entity is to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latency {
+    /// Who.
+    pub entity: Entity,
+    /// How long, nanoseconds.
+    pub latency_ns: u64,
 }
 
 impl Default for FoldConfig {
@@ -61,6 +72,7 @@ impl Default for FoldConfig {
             max_series: 100_000,
             templates: TemplateConfig::default(),
             novelty_after_ticks: 60,
+            latencies: Vec::new(),
         }
     }
 }
@@ -156,6 +168,7 @@ impl Fold {
     /// A fold that knows no stream.
     pub fn new(config: FoldConfig) -> Fold {
         let logs = Logs::new(config.templates, config.novelty_after_ticks);
+        let spans = Spans::new(config.latencies.clone());
         Fold {
             config,
             defs: HashMap::new(),
@@ -165,7 +178,7 @@ impl Fold {
             histograms: Histograms::default(),
             observations: Observations::default(),
             logs,
-            spans: Spans::default(),
+            spans,
             swept: i64::MIN,
         }
     }
@@ -173,6 +186,7 @@ impl Fold {
     /// Makes streams known; a stream stays what it is, so repeats do nothing.
     pub fn define(&mut self, defs: &[Arc<StreamDef>]) {
         for def in defs {
+            self.spans.define(def);
             self.defs.insert(def.key, def.clone());
         }
     }

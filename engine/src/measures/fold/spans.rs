@@ -1,19 +1,36 @@
 //! Spans as rate, error ratio and duration by operation and entity. Who calls whom is `traces`' business.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     super::durations::{Durations, ENOUGH},
-    Frame, FrameInput,
+    Frame, FrameInput, Latency,
     by_key::{ByKey, Reset},
 };
-use crate::types::{SpanSample, StreamKind, Traffic};
+use crate::types::{Entity, SpanSample, StreamDef, StreamKind, Traffic};
 
 /// Memory for a tick.
 #[derive(Debug, Default)]
 pub(super) struct Spans {
     operations: ByKey<Counted>,
     entities: ByKey<Counted>,
+    timed: Timed,
+}
+
+/// Requests by whether they were answered in time, where somebody asks for that.
+#[derive(Debug, Default)]
+struct Timed {
+    asked: Vec<Latency>,
+    by_entity: BTreeMap<u64, Vec<InTime>>,
+}
+
+#[derive(Debug)]
+struct InTime {
+    entity: Arc<Entity>,
+    latency_ns: u64,
+    requests: u64,
+    /// Those that failed or took longer.
+    errors: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -41,9 +58,52 @@ impl Counted {
     }
 }
 
+impl Timed {
+    fn define(&mut self, def: &StreamDef) {
+        let entity = &def.series.entity;
+        let asked = self.asked.iter().filter(|asked| asked.entity.is(entity));
+        let in_time = |asked: &Latency| InTime {
+            entity: entity.clone(),
+            latency_ns: asked.latency_ns,
+            requests: 0,
+            errors: 0,
+        };
+        let in_time: Vec<InTime> = asked.map(in_time).collect();
+        if !in_time.is_empty() {
+            self.by_entity.insert(def.series.entity_key, in_time);
+        }
+    }
+
+    fn add(&mut self, sample: &SpanSample, entity_key: u64) {
+        for in_time in self.by_entity.get_mut(&entity_key).into_iter().flatten() {
+            in_time.requests += 1;
+            in_time.errors += u64::from(sample.error || sample.duration_ns > in_time.latency_ns);
+        }
+    }
+
+    /// What this tick came to; nothing of it is left.
+    fn take(&mut self) -> impl Iterator<Item = Traffic> {
+        let answered = self.by_entity.values_mut().flatten().filter(|in_time| in_time.requests > 0);
+        answered.map(|in_time| Traffic {
+            entity: (*in_time.entity).clone(),
+            latency_ns: Some(in_time.latency_ns),
+            requests: std::mem::take(&mut in_time.requests),
+            errors: std::mem::take(&mut in_time.errors),
+        })
+    }
+}
+
 impl Spans {
+    pub(super) fn new(latencies: Vec<Latency>) -> Spans {
+        Spans { timed: Timed { asked: latencies, ..Timed::default() }, ..Spans::default() }
+    }
+
+    pub(super) fn define(&mut self, def: &StreamDef) {
+        self.timed.define(def);
+    }
+
     pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
-        let Spans { operations, entities } = self;
+        let Spans { operations, entities, timed } = self;
         operations.clear();
         entities.clear();
         for sample in inputs.iter().flat_map(|input| &input.samples.spans) {
@@ -51,6 +111,7 @@ impl Spans {
             if let StreamKind::Spans { inbound: true, .. } = &def.kind {
                 operations.entry(def.series.key).add(sample);
                 entities.entry(def.series.entity_key).add(sample);
+                timed.add(sample, def.series.entity_key);
             }
         }
         for (_, counted) in operations.sorted() {
@@ -59,10 +120,12 @@ impl Spans {
         for (_, counted) in entities.sorted() {
             if let Some(def) = frame.stream(counted.stream) {
                 let entity = (*def.series.entity).clone();
-                frame.out.traffic.push(Traffic { entity, requests: counted.spans, errors: counted.errors });
+                let (requests, errors) = (counted.spans, counted.errors);
+                frame.out.traffic.push(Traffic { entity, latency_ns: None, requests, errors });
             }
             publish(counted, false, frame);
         }
+        frame.out.traffic.extend(timed.take());
     }
 }
 

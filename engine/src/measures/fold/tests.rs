@@ -1,7 +1,7 @@
 //! Little tables of samples and the values they must come to.
 
 use super::*;
-use crate::types::{EntityKind, NumberSample};
+use crate::types::{EntityKind, NumberSample, SpanSample};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -51,6 +51,37 @@ fn cumulative_counters_become_rates() {
         let value = step(&mut fold, tick, points).values.first().copied().unwrap_or(f64::NAN);
         assert!(value == expected || (value.is_nan() && expected.is_nan()), "{points:?}: {value}");
     }
+}
+
+#[test]
+fn requests_are_counted_by_whether_they_were_answered_in_time() {
+    let cart = Arc::new(Entity::new(EntityKind::Service, "shop/cart"));
+    let series = Arc::new(SeriesDef::new(cart.clone(), "span", Vec::new()));
+    let kind = StreamKind::Spans { inbound: true, peer: None };
+    let latency =
+        |name: &str, latency_ns| Latency { entity: Entity::new(EntityKind::Service, name), latency_ns };
+    let latencies = vec![latency("shop/cart", 300), latency("cart", 100), latency("other", 1)];
+    let mut fold = Fold::new(FoldConfig { latencies, ..FoldConfig::default() });
+    fold.define(&[Arc::new(StreamDef { key: 7, series, kind })]);
+    // (duration, failed): in time is what takes no longer.
+    let spans = [(100, false), (101, false), (300, false), (301, false), (50, true), (900, true)];
+    let span = |(duration_ns, error)| {
+        let (trace, span) = ([0; 16], 0);
+        SpanSample { stream: 7, offset: 0, time_ns: 0, duration_ns, error, trace, span, parent: 0 }
+    };
+    let samples = Samples { spans: spans.into_iter().map(span).collect(), ..Samples::default() };
+    let answered = |latency_ns, errors| Traffic { entity: (*cart).clone(), latency_ns, requests: 6, errors };
+    let mut out = FoldOutput::default();
+    for tick in 10..12 {
+        fold.fold(tick, &[FrameInput { source: 0, samples: &samples }], &[], &mut out);
+        assert_eq!(
+            out.traffic,
+            [answered(None, 2), answered(Some(300), 3), answered(Some(100), 5)],
+            "tick {tick}"
+        );
+    }
+    fold.fold(12, &[], &[], &mut out);
+    assert!(out.traffic.is_empty(), "{:?}", out.traffic);
 }
 
 #[test]

@@ -56,6 +56,7 @@ fn anomaly(at: usize, time_ms: i64) -> Anomaly {
         upper: 1.5,
         detector: "residual".to_string(),
         explanation: String::new(),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     }
 }

@@ -99,6 +99,10 @@ pub struct Scores {
     pub score: Vec<f64>,
     /// Which detector spoke loudest.
     pub speaker: Vec<Speaker>,
+    /// Which spoke second, where both count.
+    pub second: Vec<Speaker>,
+    /// The share of the loudest in what both said, (0, 1]; 1 where nobody spoke second.
+    pub share: Vec<f32>,
     /// Probability that a change point happened within the last few ticks.
     pub change: Vec<f64>,
     /// Most probable onset of the current regime, seconds since the Unix epoch; NaN for none.
@@ -132,7 +136,22 @@ impl Scores {
             column.resize(slots, 0.0);
         }
         self.speaker.resize(slots, Speaker::None);
+        self.second.resize(slots, Speaker::None);
+        self.share.resize(slots, 1.0);
         self.warm.resize(slots, false);
+    }
+
+    /// Which detectors contributed to a slot's score, with their shares, loudest first; empty where nobody spoke.
+    pub fn contributions(&self, slot: usize) -> impl Iterator<Item = (Speaker, f64)> {
+        let share = f64::from(self.share[slot]);
+        let both = [(self.speaker[slot], share), (self.second[slot], 1.0 - share)];
+        both.into_iter().filter(|(speaker, _)| *speaker != Speaker::None)
+    }
+
+    /// Makes a detector the only one that spoke of a slot.
+    pub fn says_alone(&mut self, slot: usize, speaker: Speaker, nlp: f64) {
+        (self.nlp[slot], self.score[slot]) = (nlp, score_of(nlp));
+        (self.speaker[slot], self.second[slot], self.share[slot]) = (speaker, Speaker::None, 1.0);
     }
 
     /// Says of a slot what was said of a slot elsewhere.
@@ -150,6 +169,8 @@ impl Scores {
             nlp,
             score,
             speaker,
+            second,
+            share,
             change,
             onset,
             warm,
@@ -169,6 +190,8 @@ impl Scores {
             own[slot] = other[there];
         }
         self.speaker[slot] = speaker[there];
+        self.second[slot] = second[there];
+        self.share[slot] = share[there];
         self.warm[slot] = warm[there];
     }
 }

@@ -65,7 +65,7 @@ fn advance(bank: &mut impl SeriesBank, tick: i64, values: &[f64], out: &mut Scor
 }
 
 /// Everything a frame gives for a slot, as bits.
-fn bits(out: &Scores, slot: usize) -> [u64; 12] {
+fn bits(out: &Scores, slot: usize) -> [u64; 14] {
     [
         out.expected[slot].to_bits(),
         out.lower[slot].to_bits(),
@@ -78,6 +78,8 @@ fn bits(out: &Scores, slot: usize) -> [u64; 12] {
         out.change[slot].to_bits(),
         out.onset[slot].to_bits(),
         out.speaker[slot] as u64,
+        out.second[slot] as u64,
+        u64::from(out.share[slot].to_bits()),
         u64::from(out.warm[slot]),
     ]
 }

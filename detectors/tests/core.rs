@@ -1,6 +1,6 @@
 //! What the core tier promises beyond conformance.
 
-use foreshock_detectors::{CoreBank, CoreConfig, Frame, Scores, SeriesBank};
+use foreshock_detectors::{CoreBank, CoreConfig, Frame, Scores, SeriesBank, Speaker};
 use proptest::prelude::*;
 
 /// A repeatable stream: daily wave, noise, spikes, gaps.
@@ -20,7 +20,7 @@ fn bank(slots: usize) -> CoreBank {
 }
 
 /// Everything a frame gives, as bits.
-fn bits(out: &Scores, slot: usize) -> [u64; 10] {
+fn bits(out: &Scores, slot: usize) -> [u64; 12] {
     [
         out.expected[slot].to_bits(),
         out.lower[slot].to_bits(),
@@ -31,8 +31,46 @@ fn bits(out: &Scores, slot: usize) -> [u64; 10] {
         out.change[slot].to_bits(),
         out.onset[slot].to_bits(),
         out.speaker[slot] as u64,
+        out.second[slot] as u64,
+        u64::from(out.share[slot].to_bits()),
         u64::from(out.warm[slot]),
     ]
+}
+
+#[test]
+fn a_score_says_who_contributed_how_much() {
+    let mut bank = bank(1);
+    let mut out = Scores::new(1);
+    let noise = |tick: i64| (tick * 7919 % 101) as f64 / 50.0;
+    let mut seen = std::collections::BTreeSet::new();
+    for tick in 0..4000 {
+        // A jump, and much later a spread that grows.
+        let value = match tick {
+            2000.. => 10.0 + 6.0 * noise(tick),
+            1000..1100 => 40.0 + noise(tick),
+            _ => 10.0 + noise(tick),
+        };
+        bank.advance(&Frame { time: tick * 10, values: &[value] }, &mut out);
+        let contributions: Vec<(Speaker, f64)> = out.contributions(0).collect();
+        if out.nlp[0] > 0.0 {
+            let sum: f64 = contributions.iter().map(|(_, share)| share).sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{tick}: {contributions:?}");
+            assert_eq!(contributions[0].0, out.speaker[0]);
+            // The second loudest weighs a fifth: it never has more than a sixth.
+            assert!(contributions[0].1 >= 5.0 / 6.0 - 1e-6, "{tick}: {contributions:?}");
+            seen.insert(contributions.len());
+        } else {
+            assert!(contributions.len() < 2 || contributions[0].0 != contributions[1].0);
+        }
+        if tick == 1000 {
+            let speakers: Vec<Speaker> = contributions.iter().map(|(speaker, _)| *speaker).collect();
+            assert!(
+                speakers.contains(&Speaker::Residual) && speakers.contains(&Speaker::Difference),
+                "{speakers:?}"
+            );
+        }
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [1, 2], "alone, and together");
 }
 
 #[test]

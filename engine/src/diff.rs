@@ -176,6 +176,7 @@ mod tests {
                 upper: 0.0,
                 detector: String::new(),
                 explanation: String::new(),
+                contributions: Vec::new(),
                 attribution: Vec::new(),
             };
             Member { anomaly, because: String::new() }

@@ -51,6 +51,7 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
         w.nlp[i] = 0.0;
         w.second[i] = 0.0;
         w.loudest[i] = 0.0;
+        w.runner_up[i] = 0.0;
         w.warm[i] = b.seen[i] > warmup;
     }
     let body = -ln(EXCEED);
@@ -72,10 +73,12 @@ pub(crate) fn step(b: &mut Block, w: &mut Work, warmup: f64) {
             let nlp = if over { body + excess / index } else { inside };
             let nlp = if live { weight * nlp } else { 0.0 };
 
-            let best = w.nlp[i];
-            w.second[i] = larger(w.second[i], smaller(best, nlp));
+            let (best, second, number) = (w.nlp[i], w.second[i], f as f64 + 1.0);
+            let behind = if nlp > second { number } else { w.runner_up[i] };
+            w.runner_up[i] = if nlp > best { w.loudest[i] } else { behind };
+            w.second[i] = larger(second, smaller(best, nlp));
             w.nlp[i] = larger(best, nlp);
-            w.loudest[i] = if nlp > best { f as f64 + 1.0 } else { w.loudest[i] };
+            w.loudest[i] = if nlp > best { number } else { w.loudest[i] };
             w.ratio[i] = ratio;
             w.excess[i] = excess;
             w.limit[i] = u;
@@ -121,7 +124,9 @@ fn news(b: &mut Block, w: &mut Work) {
     let body = -ln(NEWS);
     for i in 0..LANES {
         let scored = w.live[i] & w.warm[i];
-        let raw = clip(w.nlp[i] + SECOND * w.second[i] - SEVERAL, 0.0, LOUDEST);
+        let said = w.nlp[i] + SECOND * w.second[i];
+        w.share[i] = if said > 0.0 { w.nlp[i] / said } else { 1.0 };
+        let raw = clip(said - SEVERAL, 0.0, LOUDEST);
         let fade = larger(FADE_SHARE / (b.seen[i] + 1.0), FADE_LEAST);
         let habit = b.habit[i] * (1.0 - smaller(fade, 0.5));
         let fresh = larger(raw - habit, 0.0);

@@ -151,7 +151,12 @@ fn emit(work: &Work, known: &[bool; LANES], time: f64, at: usize, len: usize, ou
         out.residual[slot] = blank(work.residual[lane], scored);
         out.nlp[slot] = work.nlp[lane];
         out.score[slot] = score_of(work.nlp[lane]);
-        out.speaker[slot] = speaker(work.loudest[lane]);
+        let (loudest, second) = (speaker(work.loudest[lane]), speaker(work.runner_up[lane]));
+        // Two statistics may be of one detector.
+        let two = loudest != Speaker::None && second != Speaker::None && second != loudest;
+        out.speaker[slot] = loudest;
+        out.second[slot] = if two { second } else { Speaker::None };
+        out.share[slot] = if two { work.share[lane] as f32 } else { 1.0 };
         out.change[slot] = work.change[lane];
         out.onset[slot] = blank(time - work.age[lane], *known && work.warm[lane]);
         out.warm[slot] = work.warm[lane];

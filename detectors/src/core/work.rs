@@ -103,11 +103,13 @@ work! {
     limit: Lane = ZERO,
     ratio: Lane = ZERO,
     excess: Lane = ZERO,
-    /// −ln p of the loudest statistic, later of the tick; the second loudest; the loudest one's number, as a
-    /// float so that it lives in the same lanes.
+    /// −ln p of the loudest statistic, later of the tick; the second loudest; the numbers of both, as
+    /// floats so that they live in the same lanes; the loudest one's share in what both say.
     nlp: Lane = ZERO,
     second: Lane = ZERO,
     loudest: Lane = ZERO,
+    runner_up: Lane = ZERO,
+    share: Lane = ZERO,
     /// Weight of each run length, their sum, the number of the lightest.
     weight: [Lane; RUNS] = [ZERO; RUNS],
     total: Lane = ZERO,

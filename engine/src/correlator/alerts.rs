@@ -62,6 +62,7 @@ fn anomaly(alert: Alert, now_ms: i64) -> Anomaly {
         upper: 0.0,
         detector: alert.source,
         explanation: format!("alert {}: {}", alert.name, alert.summary),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     }
 }

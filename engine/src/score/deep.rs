@@ -7,7 +7,7 @@
 //! What the deep tier says of a value joins the core tier's: its expectation and band where it has predicted this very series clearly
 //! better, its −ln p where it is louder although it is held back: a second look must not double the false alarms.
 
-use foreshock_detectors::{Frame, LoadError, Scores, SegmentBank, SegmentConfig, SeriesBank, score_of};
+use foreshock_detectors::{Frame, LoadError, Scores, SegmentBank, SegmentConfig, SeriesBank};
 use serde::{Deserialize, Serialize};
 
 use super::columns::SavedColumns;
@@ -158,9 +158,7 @@ impl Deep {
             }
             let strength = joined(deep.nlp[place]);
             if strength > core.nlp[slot] && core.warm[slot] {
-                core.nlp[slot] = strength;
-                core.score[slot] = score_of(strength);
-                core.speaker[slot] = deep.speaker[place];
+                core.says_alone(slot, deep.speaker[place], strength);
             }
         }
     }

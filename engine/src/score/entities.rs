@@ -85,6 +85,8 @@ pub(super) struct Judged<'a> {
     /// Who says most of it: the forest or the joint detector, or a series by itself.
     pub(super) speaker: Speaker,
     slots: &'a [Option<u32>],
+    /// Shares of the detectors, largest first; empty where one speaks alone.
+    pub(super) contributions: Vec<(String, f64)>,
     /// Shares of its measures, largest first.
     pub(super) attribution: Vec<(String, f64)>,
 }
@@ -271,6 +273,7 @@ impl Class {
                 slots: &row.slots,
                 neg_log_p: together(forest.max(row.strongest), joint),
                 speaker,
+                contributions: contributions(forest, row.strongest, joint),
                 attribution: self.attribution(index, speaker),
             }
         })
@@ -285,6 +288,19 @@ impl Class {
         named.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         named
     }
+}
+
+/// What the forest or, where it says more, a single series contributes to [`together`], and what the joint detector does.
+fn contributions(forest: f64, strongest: f64, joint: f64) -> Vec<(String, f64)> {
+    let one = forest.max(strongest);
+    if one <= 0.0 || joint <= 0.0 {
+        return Vec::new();
+    }
+    let name = if forest >= strongest { Speaker::Forest.as_str() } else { "series" };
+    let share = one / (one + joint);
+    let mut both = vec![(name.to_string(), share), (Speaker::Joint.as_str().to_string(), 1.0 - share)];
+    both.sort_by(|a, b| b.1.total_cmp(&a.1));
+    both
 }
 
 /// −ln p of two pieces of evidence together (Fisher 1925): the strongest that a single series or the forest says, which speak of

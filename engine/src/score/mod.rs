@@ -155,7 +155,7 @@ struct Saved {
     open: OpenAnomalies,
 }
 
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 impl Scorer {
     /// A scorer without series.

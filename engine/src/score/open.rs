@@ -338,6 +338,7 @@ fn open_series(series: &SeriesDef, slot: usize, frame: &FrameView<'_>, scores: &
         upper: f64::NAN,
         detector: String::new(),
         explanation: String::new(),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     };
     strengthen(&mut anomaly, slot, frame, scores);
@@ -379,6 +380,7 @@ fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
         upper: 0.0,
         detector: "novelty".to_string(),
         explanation: words::novelty(pattern),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     }
 }
@@ -399,6 +401,12 @@ fn strengthen(anomaly: &mut Anomaly, slot: usize, frame: &FrameView<'_>, scores:
         (scores.expected[slot], scores.lower[slot], scores.upper[slot])
     };
     anomaly.detector = scores.speaker[slot].as_str().to_string();
+    let contributions =
+        scores.contributions(slot).map(|(speaker, share)| (speaker.as_str().to_string(), share));
+    anomaly.contributions = contributions.collect();
+    if anomaly.contributions.len() < 2 {
+        anomaly.contributions.clear();
+    }
     anomaly.explanation = words::series(anomaly);
 }
 
@@ -425,6 +433,7 @@ fn open_silence(series: &SeriesDef, silence: (f64, f64), neg_log_p: f64, opened_
         upper: step,
         detector: Speaker::Absence.as_str().to_string(),
         explanation: words::silence(series, silent, step, neg_log_p),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     }
 }
@@ -449,6 +458,7 @@ fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
         lower: 0.0,
         upper: 0.0,
         detector: judged.speaker.as_str().to_string(),
+        contributions: judged.contributions.clone(),
         explanation: words::entity(&judged.attribution),
         attribution: judged.attribution.clone(),
     }
@@ -460,6 +470,34 @@ mod tests {
 
     use super::*;
     use crate::types::EntityKind;
+
+    #[test]
+    fn an_anomaly_says_which_detectors_spoke() {
+        let entity = Arc::new(Entity::new(EntityKind::Service, "cart"));
+        let slots = [Some(Arc::new(SeriesDef::new(entity, "load", Vec::new())))];
+        let mut scorer = super::super::Scorer::new(ScoreConfig::default());
+        let frame = |tick: i64| {
+            let value = (tick * 7919 % 11) as f64 / 10.0 + if tick < 500 { 10.0 } else { 50.0 };
+            let admitted: &[u32] = if tick == 0 { &[0] } else { &[] };
+            scorer.frame(FrameView {
+                time_ms: tick * 10_000,
+                values: &[value],
+                slots: &slots,
+                admitted,
+                forgotten: &[],
+                deep_room: 0,
+                held: &[],
+            })
+        };
+        let opened = (0..=500).flat_map(frame).last().expect("an anomaly");
+        let Anomaly { contributions, detector, explanation, .. } = &opened;
+        assert_eq!(contributions.len(), 2, "{opened:?}");
+        assert_eq!(contributions[0].0, *detector);
+        assert!((contributions[0].1 + contributions[1].1 - 1.0).abs() < 1e-6, "{contributions:?}");
+        let [first, second] =
+            [0, 1].map(|at| format!("{} {:.0} %", contributions[at].0, 100.0 * contributions[at].1));
+        assert!(explanation.contains(&format!("; {first} and {second} spoke, p = ")), "{explanation}");
+    }
 
     #[test]
     fn what_comes_and_goes_does_not_last() {

@@ -3,12 +3,15 @@
 use super::NewPattern;
 use crate::types::{Anomaly, SeriesDef};
 
-/// `p95 came as 0.84, expected 0.21 (0.12 to 0.30): residual`.
+/// `p95 rose to 0.84, expected 0.21 (0.12 to 0.30); residual 83 % and level 17 % spoke, p = 8.1e-4`.
 pub(super) fn series(anomaly: &Anomaly) -> String {
-    let Anomaly { measure, value, expected, lower, upper, detector, .. } = anomaly;
+    let Anomaly { measure, value, expected, lower, upper, detector, contributions, .. } = anomaly;
+    let shares = contributions.iter().map(|(detector, share)| format!("{detector} {:.0} %", share * 100.0));
+    let shares: Vec<String> = shares.collect();
+    let speakers = if shares.is_empty() { detector.clone() } else { shares.join(" and ") };
     let direction = if value > expected { "rose to" } else { "fell to" };
     format!(
-        "{measure} {direction} {}, expected {} ({} to {}); {detector} spoke, p = {:.1e}",
+        "{measure} {direction} {}, expected {} ({} to {}); {speakers} spoke, p = {:.1e}",
         short(*value),
         short(*expected),
         short(*lower),

@@ -60,8 +60,11 @@ pub struct Anomaly {
     pub lower: f64,
     /// Upper end of the band there.
     pub upper: f64,
-    /// Which detector spoke.
+    /// Which detector spoke loudest.
     pub detector: String,
+    /// Which detectors contributed to the score of the strongest tick, with their shares, largest first; empty where `detector` spoke alone.
+    #[serde(default)]
+    pub contributions: Vec<(String, f64)>,
     /// One line for people.
     pub explanation: String,
     /// Which series carry it, with their shares; for anomalies of an entity.

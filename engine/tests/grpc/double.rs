@@ -204,6 +204,7 @@ fn member() -> Member {
         upper: 0.1,
         detector: "residual".to_string(),
         explanation: "errors at 1, at most 0.1 expected".to_string(),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     };
     Member { anomaly, because: "it began first".to_string() }

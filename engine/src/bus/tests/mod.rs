@@ -62,6 +62,7 @@ pub(super) fn member(entity: &Entity, measure: &str) -> Member {
         upper: 0.1,
         detector: "residual".to_string(),
         explanation: String::new(),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     };
     Member { anomaly, because: String::new() }

@@ -288,6 +288,7 @@ mod tests {
             upper: 0.015,
             detector: "residual".to_string(),
             explanation: "error ratio at 0.37, at most 0.015 was expected".to_string(),
+            contributions: Vec::new(),
             attribution: Vec::new(),
         };
         Member { anomaly, because: because.to_string() }

@@ -41,6 +41,7 @@ pub(super) fn anomaly(text: &str) -> Anomaly {
         upper: 1.5,
         detector: "residual".to_string(),
         explanation: String::new(),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     }
 }

@@ -50,6 +50,7 @@ fn page() -> Incident {
         upper: 0.2436,
         detector: "residual".to_string(),
         explanation: "http.server.request.duration:p95 rose to 0.4650, expected 0.2416 (0.2396 to 0.2436); residual spoke, p = 3.2e-6".to_string(),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     };
     let reasons =

@@ -216,6 +216,7 @@ fn new(series: &SeriesDef, time_ms: i64) -> Anomaly {
         upper: 0.0,
         detector: "forecast".to_string(),
         explanation: String::new(),
+        contributions: Vec::new(),
         attribution: Vec::new(),
     }
 }

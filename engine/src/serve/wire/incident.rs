@@ -118,6 +118,7 @@ pub fn optional_incident_state(state: i32) -> Result<Option<IncidentState>, Inva
 pub(super) fn member(member: &Member) -> v1::Member {
     let anomaly = &member.anomaly;
     let attribution = anomaly.attribution.iter();
+    let contributions = anomaly.contributions.iter();
     v1::Member {
         anomaly_id: anomaly.id.to_string(),
         entity: anomaly.entity.to_string(),
@@ -142,11 +143,15 @@ pub(super) fn member(member: &Member) -> v1::Member {
         attribution: attribution
             .map(|(series, share)| v1::Attribution { series: series.clone(), share: *share })
             .collect(),
+        contributions: contributions
+            .map(|(detector, share)| v1::Contribution { detector: detector.clone(), share: *share })
+            .collect(),
     }
 }
 
 pub(super) fn member_from(message: v1::Member) -> Result<Member, Invalid> {
     let attribution = message.attribution.into_iter();
+    let contributions = message.contributions.into_iter();
     let anomaly = Anomaly {
         id: id(&message.anomaly_id)?,
         revision: message.revision,
@@ -167,6 +172,7 @@ pub(super) fn member_from(message: v1::Member) -> Result<Member, Invalid> {
         upper: message.upper,
         detector: message.detector,
         explanation: message.explanation,
+        contributions: contributions.map(|part| (part.detector, part.share)).collect(),
         attribution: attribution.map(|part| (part.series, part.share)).collect(),
     };
     Ok(Member { anomaly, because: message.because })

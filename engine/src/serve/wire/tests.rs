@@ -28,10 +28,20 @@ fn an_anomaly() -> impl Strategy<Value = Anomaly> {
     let texts = prop::array::uniform4(".{0,9}");
     let numbers = prop::array::uniform6(any::<f64>().prop_filter("equal to itself", |it| !it.is_nan()));
     let times = prop::array::uniform3(any::<i64>());
-    let attribution = prop::collection::vec((".{0,9}", 0.0..1.0), 0..3);
+    let shares = || prop::collection::vec((".{0,9}", 0.0..1.0), 0..3);
+    let shares = (shares(), shares());
     let whole = (any::<u32>(), any::<u32>(), any::<bool>());
-    (an_id(), kind, an_entity(), texts, numbers, times, attribution, whole).prop_map(
-        |(id, kind, entity, texts, numbers, times, attribution, (revision, ticks, active))| {
+    (an_id(), kind, an_entity(), texts, numbers, times, shares, whole).prop_map(
+        |(
+            id,
+            kind,
+            entity,
+            texts,
+            numbers,
+            times,
+            (attribution, contributions),
+            (revision, ticks, active),
+        )| {
             let [series, measure, detector, explanation] = texts;
             let [score, neg_log_p, value, expected, lower, upper] = numbers;
             let [opened_ms, onset_ms, updated_ms] = times;
@@ -55,6 +65,7 @@ fn an_anomaly() -> impl Strategy<Value = Anomaly> {
                 upper,
                 detector,
                 explanation,
+                contributions,
                 attribution,
             }
         },

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Objective, graph::Graph, symptom};
-use crate::types::{Entity, Harm, Incident, Traffic};
+use crate::types::{Edge, Entity, Harm, Incident, Traffic};
 
 /// A long and a short window, seconds; the burn rate that both must reach; how severe that is.
 const WINDOWS: [(f64, f64, f64, f64); 4] = [
@@ -31,10 +31,17 @@ const USUAL: f64 = 0.999;
 /// Requests below which a window says nothing.
 const ENOUGH: f64 = 10.0;
 
+/// Failed calls that are as good as none.
+const FORGOTTEN: f64 = 0.01;
+
 /// Requests of entities, by window: all of them, and by whether they were answered in time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Users {
     time_ms: i64,
+    /// Seconds from the tick before to the latest one.
+    tick_s: f64,
+    /// Failed calls of the last five minutes, by who was called.
+    failed_calls: BTreeMap<Entity, f64>,
     seen: BTreeMap<(Entity, Option<u64>), [Counted; 2 * WINDOWS.len()]>,
 }
 
@@ -50,8 +57,17 @@ fn lengths() -> impl Iterator<Item = f64> {
 }
 
 impl Users {
-    pub(super) fn tick(&mut self, time_ms: i64, traffic: &[Traffic]) {
+    pub(super) fn tick(&mut self, time_ms: i64, traffic: &[Traffic], edges: &[Edge]) {
         let seconds = (time_ms - std::mem::replace(&mut self.time_ms, time_ms)).max(0) as f64 / 1000.0;
+        self.tick_s = seconds;
+        let lasts = (-seconds / WINDOWS[0].1).exp();
+        self.failed_calls.retain(|_, failed| {
+            *failed *= lasts;
+            *failed > FORGOTTEN
+        });
+        for edge in edges.iter().filter(|edge| edge.errors > 0) {
+            *self.failed_calls.entry(edge.callee.clone()).or_default() += edge.errors as f64;
+        }
         let mut kept = [0.0; 2 * WINDOWS.len()];
         kept.iter_mut().zip(lengths()).for_each(|(kept, length)| *kept = (-seconds / length).exp());
         self.seen.retain(|_, windows| {
@@ -67,6 +83,19 @@ impl Users {
                 counted.errors += answered.errors as f64;
             }
         }
+    }
+
+    /// Seconds of a tick.
+    pub(super) fn tick_s(&self) -> f64 {
+        self.tick_s
+    }
+
+    /// Failed requests of an entity in the last five minutes: what its spans tell, or those of its callers where that is more; `None`
+    /// where no spans tell of it.
+    pub(super) fn failures(&self, entity: &Entity) -> Option<f64> {
+        let own = self.seen.get(&(entity.clone(), None)).map(|windows| windows[1].errors);
+        let calls = self.failed_calls.get(entity).copied();
+        own.into_iter().chain(calls).reduce(f64::max)
     }
 
     /// Who faces users, and its requests of the last five minutes.
@@ -157,7 +186,7 @@ fn words(harm: &Harm) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Edge, EntityKind};
+    use crate::types::EntityKind;
 
     fn service(name: &str) -> Entity {
         Entity::new(EntityKind::Service, name)
@@ -170,7 +199,7 @@ mod tests {
         let traffic =
             |name: &str, errors| Traffic { entity: service(name), latency_ns: None, requests: 100, errors };
         for tick in 1..=ticks {
-            users.tick(tick * 10_000, &[traffic("cart", 0), traffic("web", errors), traffic("api", 0)]);
+            users.tick(tick * 10_000, &[traffic("cart", 0), traffic("web", errors), traffic("api", 0)], &[]);
         }
         (users, graph)
     }
@@ -214,7 +243,7 @@ mod tests {
         let (mut users, graph) = after(4_000, 0);
         let latency_ns = Some(300_000_000);
         let late = Traffic { entity: service("web"), latency_ns, requests: 100, errors: 20 };
-        (4_001..8_000).for_each(|tick| users.tick(tick * 10_000, std::slice::from_ref(&late)));
+        (4_001..8_000).for_each(|tick| users.tick(tick * 10_000, std::slice::from_ref(&late), &[]));
         let name = |name: &str| name.to_string();
         let fast = Objective { name: name("web-fast"), entity: service("web"), latency_ns, objective: 0.99 };
         let works = Objective { name: name("web-works"), latency_ns: None, ..fast.clone() };
@@ -229,7 +258,7 @@ mod tests {
     fn one_bad_minute_after_a_good_day_is_no_page() {
         let (mut users, _) = after(8_640, 0);
         let bad = Traffic { entity: service("web"), latency_ns: None, requests: 100, errors: 5 };
-        (0..6).for_each(|tick| users.tick(86_410_000 + tick * 10_000, std::slice::from_ref(&bad)));
+        (0..6).for_each(|tick| users.tick(86_410_000 + tick * 10_000, std::slice::from_ref(&bad), &[]));
         let (rate, severe) = users.burn(&service("web"), None, USUAL);
         assert!(rate < 14.4 && severe < 0.9, "{rate} {severe}");
     }

@@ -12,7 +12,7 @@
 //! * `story`: an incident, and what its next revision depends on
 //! * `family`: incidents that turn out to be one, or two
 //! * `suspects`: who is to blame, and why · `examples`: requests and lines that show it
-//! * `harm`: what it does to those who use the system
+//! * `harm`: what it does to those who use the system · `trifles`: what is felt by nobody
 //! * `quiet`: silences, and what was left out
 //! * `lessons`: what people's judgements teach
 //! * `words`: titles
@@ -40,6 +40,7 @@ mod story;
 mod surge;
 mod suspects;
 mod symptom;
+mod trifles;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -360,7 +361,7 @@ impl Correlator {
         state.budget.tick(tick.time_ms, tick.warm_series);
         state.graph.tick(&tick.edges);
         state.graph.place(&tick.placements, tick.time_ms);
-        state.users.tick(tick.time_ms, &tick.traffic);
+        state.users.tick(tick.time_ms, &tick.traffic, &tick.edges);
         state.examples.tick(tick.time_ms, tick.examples);
         let opened = tick.anomalies.iter().filter(|anomaly| anomaly.revision == 1).count();
         let oldest_ms = tick.time_ms - PATIENCE * self.config.window_ms;

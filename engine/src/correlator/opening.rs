@@ -7,11 +7,21 @@ use super::{
     evidence::Evidence,
     group, lessons,
     story::{Story, onset},
+    trifles::is_trifle,
 };
 use crate::types::{Anomaly, AnomalyKind, Id, Incident, IncidentEvent, IncidentState, Member};
 
 /// An anomaly waits for others of its kind this many windows long.
 pub(super) const PATIENCE: i64 = 6;
+
+/// Where a new story comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Split {
+    /// The incident that it was a part of.
+    pub(super) from: Id,
+    /// When people were called for that, where there is no news since that is worth another call.
+    pub(super) told_ms: Option<i64>,
+}
 
 impl Correlator {
     /// Evidence at which an incident opens: chance alone is not to open more than the budget allows.
@@ -37,7 +47,8 @@ impl Correlator {
         let groups = group::groups(&self.state.waiting, self.state.ties(), self.config.window_ms);
         self.count_episodes(&groups);
         for found in groups {
-            let evidence = Evidence::of(found.iter(), self.state.load);
+            let matters = found.iter().filter(|anomaly| !is_trifle(anomaly, &self.state.users));
+            let evidence = Evidence::amid(matters, found.iter(), self.state.load);
             let opens_at = self.opens_at_for(found.iter());
             if evidence.total < opens_at || evidence.total <= 0.0 {
                 continue;
@@ -91,8 +102,8 @@ impl Correlator {
         self.begin(members.collect(), evidence.total, why, None);
     }
 
-    /// A new story of these members.
-    pub(super) fn begin(&mut self, members: Vec<Member>, evidence: f64, why: String, split_from: Option<Id>) {
+    /// A new story of these members, and the one that they were a part of.
+    pub(super) fn begin(&mut self, members: Vec<Member>, evidence: f64, why: String, split: Option<Split>) {
         let (time_ms, window_ms) = (self.state.time_ms, self.config.window_ms);
         let anomalies = || members.iter().map(|member| &member.anomaly);
         let Some(beginning) = group::first(anomalies()) else { return };
@@ -115,7 +126,7 @@ impl Correlator {
             changes: Vec::new(),
             reopened: 0,
             merged_into: None,
-            split_from,
+            split_from: split.map(|split| split.from),
             acknowledged_by: None,
             remediation: None,
             page: false,
@@ -126,7 +137,8 @@ impl Correlator {
             first: beginning,
             evidence,
             last_active_ms: time_ms,
-            paged_ms: time_ms,
+            paged_ms: split.and_then(|split| split.told_ms).unwrap_or(time_ms),
+            was_told: split.is_some_and(|split| split.told_ms.is_some()),
             changed: true,
             event: IncidentEvent::Opened,
         };

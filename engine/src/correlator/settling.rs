@@ -1,6 +1,8 @@
 //! What becomes of open incidents at the end of a tick: they merge, split, are ranked, told and resolved.
 
-use super::{Correlator, CorrelatorConfig, Effect, State, evidence::Evidence, family, suspects};
+use super::{
+    Correlator, CorrelatorConfig, Effect, State, evidence::Evidence, family, opening::Split, suspects,
+};
 use crate::types::{Anomaly, Id, IncidentEvent, IncidentState, Member};
 
 impl Correlator {
@@ -34,8 +36,11 @@ impl Correlator {
         let is_part = |member: &mut Member| part.iter().any(|anomaly| anomaly.id == member.anomaly.id);
         let members: Vec<Member> = story.incident.members.extract_if(.., is_part).collect();
         story.changed = true;
+        let (now_ms, window_ms) = (self.state.time_ms, self.config.window_ms);
+        let has_news = part.iter().any(|anomaly| now_ms - anomaly.updated_ms <= window_ms);
+        let split = Split { from, told_ms: (!has_news).then_some(story.paged_ms) };
         let why = format!("was part of incident {from}: nothing ties them together any more");
-        self.begin(members, Evidence::of(part.iter(), self.state.load).total, why, Some(from));
+        self.begin(members, Evidence::of(part.iter(), self.state.load).total, why, Some(split));
     }
 
     /// Ranks, resolves and gives the revisions of this tick.

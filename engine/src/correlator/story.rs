@@ -18,6 +18,8 @@ pub(super) struct Story {
     pub(super) last_active_ms: i64,
     /// Event time at which it last called people.
     pub(super) paged_ms: i64,
+    /// Whether people were called for it while it was a part of another.
+    pub(super) was_told: bool,
     /// Whether it has a next revision, and what that will say happened.
     pub(super) changed: bool,
     pub(super) event: IncidentEvent,
@@ -96,7 +98,7 @@ impl Story {
         self.evidence = self.evidence.max(now);
     }
 
-    /// Its next revision, where it has one. It calls people when it opens, and when it flares up and has not called them for so long.
+    /// Its next revision, where it has one. It calls people when it opens, if they were not called for it before, and when it flares up and has not called them for so long.
     pub(super) fn revise(&mut self, time_ms: i64, again_after_ms: i64) -> Incident {
         self.changed = false;
         let incident = &mut self.incident;
@@ -105,7 +107,8 @@ impl Story {
         incident.event = std::mem::take(&mut self.event);
         let calls_again =
             incident.event == IncidentEvent::Reopened && time_ms - self.paged_ms > again_after_ms;
-        incident.page = incident.revision == 1 || calls_again;
+        let opens = incident.revision == 1 && !self.was_told;
+        incident.page = opens || calls_again;
         if incident.page {
             self.paged_ms = time_ms;
         }

@@ -98,7 +98,8 @@ impl Story {
         self.evidence = self.evidence.max(now);
     }
 
-    /// Its next revision, where it has one. It calls people when it opens, if they were not called for it before, and when it flares up and has not called them for so long.
+    /// Its next revision, where it has one. It calls people when it opens, if they were not called for it before, and when it flares up
+    /// and has not called them for so long.
     pub(super) fn revise(&mut self, time_ms: i64, again_after_ms: i64) -> Incident {
         self.changed = false;
         let incident = &mut self.incident;

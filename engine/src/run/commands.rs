@@ -114,7 +114,8 @@ impl Core {
         Ok(())
     }
 
-    /// Applies decisions from before a restart: words wait in the pipeline for their tick, what was silent is said of a partition that is read.
+    /// Applies decisions from before a restart: words wait in the pipeline for their tick, what was silent is said of a partition that
+    /// is read.
     pub(super) fn recall(&mut self, is_due: impl Fn(&Decision) -> bool) -> Result<(), RunError> {
         let due: Vec<Decision> = self.recalled.extract_if(.., |decision| is_due(decision)).collect();
         due.into_iter().try_for_each(|decision| self.apply(decision))

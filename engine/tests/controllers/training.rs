@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Controller, await_some, bus,
-    cluster::cluster,
+    cluster::{Cluster, cluster},
     end,
     servers::{Server, module, python},
     signals, trouble,
@@ -150,7 +150,7 @@ spec:
 fn argo_gets_one_workflow() {
     let Some(cluster) = cluster() else { return };
     cluster.apply(WORKFLOW);
-    cluster.kubectl(&["wait", "--for=condition=Established", "crd/workflows.argoproj.io"]).unwrap();
+    await_established(cluster, "crd/workflows.argoproj.io");
     for (phase, state) in [("Succeeded", SignalState::Succeeded), ("Failed", SignalState::Failed)] {
         let space = cluster.namespace(&format!("argo-{}", phase.to_lowercase()));
         let double = bus(RETRAIN);
@@ -186,6 +186,12 @@ fn argo_gets_one_workflow() {
     }
 }
 
+/// Waits until the cluster serves a resource of others. Just after it was applied it has no conditions that could be waited for.
+fn await_established(cluster: &Cluster, resource: &str) {
+    let established = ["wait", "--for=condition=Established", resource];
+    await_some(resource, || cluster.kubectl(&established).ok());
+}
+
 #[test]
 fn a_canary_of_argo_rollouts_is_aborted() {
     let (Some(cluster), Some(module)) = (cluster(), module("github.com/argoproj/argo-rollouts@v1.8.3"))
@@ -195,7 +201,7 @@ fn a_canary_of_argo_rollouts_is_aborted() {
     // As its project publishes it, with its schema.
     let resource = module.join("manifests/crds/rollout-crd.yaml");
     cluster.kubectl(&["apply", "--server-side", "--filename", resource.to_str().unwrap()]).unwrap();
-    cluster.kubectl(&["wait", "--for=condition=Established", "crd/rollouts.argoproj.io"]).unwrap();
+    await_established(cluster, "crd/rollouts.argoproj.io");
     let space = cluster.namespace("canary");
     cluster.apply(
         "

@@ -34,25 +34,29 @@ fn two_that_blame_one_entity_become_one() {
 
 #[test]
 fn what_tied_two_together_is_over_and_they_are_two() {
-    // Frontend calls both, and is well again; user and payment are not, and began ten minutes apart.
-    let told = tell(
-        &[],
-        &[
-            "110 payment http.server.request.errors:rate 20 50",
-            "130 checkout http.server.request.errors:rate 20 50",
-            "330 frontend http.server.request.errors:rate 20 50",
-            "600 user http.server.request.errors:rate 20 50",
-            "800 frontend http.server.request.errors:rate 0 1",
-        ],
-        900,
-    );
-    let split = told.iter().find(|incident| incident.split_from.is_some());
-    let split = split.unwrap_or_else(|| panic!("{told:#?}"));
-    assert_eq!(split.members.len(), 1);
-    assert_eq!(split.members[0].anomaly.entity, service("user"));
-    let main = told.iter().rfind(|incident| Some(incident.id) == split.split_from).unwrap();
-    assert!(main.members.iter().all(|member| member.anomaly.entity != service("user")));
-    assert!(split.why.contains(&main.id.to_string()), "{}", split.why);
+    // Frontend calls both, and is well again; user and payment are not, and began ten minutes apart. Somebody is called for user when
+    // there is news of it.
+    for (well, page) in [(800, true), (1000, false)] {
+        let told = tell(
+            &[],
+            &[
+                "110 payment http.server.request.errors:rate 20 50",
+                "130 checkout http.server.request.errors:rate 20 50",
+                "330 frontend http.server.request.errors:rate 20 50",
+                "600 user http.server.request.errors:rate 20 50",
+                &format!("{well} frontend http.server.request.errors:rate 0 1"),
+            ],
+            well + 100,
+        );
+        let split = told.iter().find(|incident| incident.split_from.is_some());
+        let split = split.unwrap_or_else(|| panic!("{told:#?}"));
+        assert_eq!(split.members.len(), 1);
+        assert_eq!(split.members[0].anomaly.entity, service("user"));
+        assert_eq!((split.event, split.page), (IncidentEvent::Opened, page), "well at {well}");
+        let main = told.iter().rfind(|incident| Some(incident.id) == split.split_from).unwrap();
+        assert!(main.members.iter().all(|member| member.anomaly.entity != service("user")));
+        assert!(split.why.contains(&main.id.to_string()), "{}", split.why);
+    }
 }
 
 #[test]

@@ -106,9 +106,10 @@ impl Entity {
     }
 }
 
-/// Whether `payment` is the last part of `shop/payment`.
+/// Whether `payment` is the last part of `shop/payment`. Asked of many pairs: where no part ends, nothing is compared.
 fn is_within(name: &str, whole: &str) -> bool {
-    whole.strip_suffix(name).is_some_and(|space| space.ends_with('/')) && !name.contains('/')
+    let before = whole.len().checked_sub(name.len() + 1).map(|at| whole.as_bytes()[at]);
+    before == Some(b'/') && whole.ends_with(name) && !name.contains('/')
 }
 
 impl fmt::Display for Entity {

@@ -76,7 +76,7 @@ pub(super) fn relation(from: &Anomaly, to: &Anomaly, ties: Ties<'_>) -> Option<S
 
 /// A host in trouble is related to what runs on it, a workload or service to what is part of it; one that only has more to do is not.
 fn on_host(runs: &Anomaly, host: &Anomaly, graph: &Graph) -> Option<String> {
-    let is_on_it = is_trouble(host) && graph.runs_on(&runs.entity, &host.entity);
+    let is_on_it = graph.runs_on(&runs.entity, &host.entity) && is_trouble(host);
     let how = if host.entity.kind == EntityKind::Host { "runs on" } else { "is part of" };
     is_on_it.then(|| format!("{} {how} {}", runs.entity, host.entity))
 }

@@ -14,15 +14,6 @@ use crate::types::{Anomaly, AnomalyKind, Id, Incident, IncidentEvent, IncidentSt
 /// An anomaly waits for others of its kind this many windows long.
 pub(super) const PATIENCE: i64 = 6;
 
-/// Where a new story comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Split {
-    /// The incident that it was a part of.
-    pub(super) from: Id,
-    /// When people were called for that, where there is no news since that is worth another call.
-    pub(super) told_ms: Option<i64>,
-}
-
 impl Correlator {
     /// Evidence at which an incident opens: chance alone is not to open more than the budget allows.
     pub(super) fn opens_at(&self) -> f64 {
@@ -99,11 +90,18 @@ impl Correlator {
             self.state.warm_series,
             self.config.false_alarms_per_day
         );
-        self.begin(members.collect(), evidence.total, why, None);
+        self.begin(members.collect(), evidence.total, why, self.state.time_ms, None);
     }
 
-    /// A new story of these members, and the one that they were a part of.
-    pub(super) fn begin(&mut self, members: Vec<Member>, evidence: f64, why: String, split: Option<Split>) {
+    /// A new story of these members; when people are called for it, now or in the past for the incident that it was a part of.
+    pub(super) fn begin(
+        &mut self,
+        members: Vec<Member>,
+        evidence: f64,
+        why: String,
+        paged_ms: i64,
+        split_from: Option<Id>,
+    ) {
         let (time_ms, window_ms) = (self.state.time_ms, self.config.window_ms);
         let anomalies = || members.iter().map(|member| &member.anomaly);
         let Some(beginning) = group::first(anomalies()) else { return };
@@ -126,7 +124,7 @@ impl Correlator {
             changes: Vec::new(),
             reopened: 0,
             merged_into: None,
-            split_from: split.map(|split| split.from),
+            split_from,
             acknowledged_by: None,
             remediation: None,
             page: false,
@@ -137,8 +135,7 @@ impl Correlator {
             first: beginning,
             evidence,
             last_active_ms: time_ms,
-            paged_ms: split.and_then(|split| split.told_ms).unwrap_or(time_ms),
-            was_told: split.is_some_and(|split| split.told_ms.is_some()),
+            paged_ms,
             changed: true,
             event: IncidentEvent::Opened,
         };

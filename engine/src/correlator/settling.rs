@@ -1,8 +1,6 @@
 //! What becomes of open incidents at the end of a tick: they merge, split, are ranked, told and resolved.
 
-use super::{
-    Correlator, CorrelatorConfig, Effect, State, evidence::Evidence, family, opening::Split, suspects,
-};
+use super::{Correlator, CorrelatorConfig, Effect, State, evidence::Evidence, family, suspects};
 use crate::types::{Anomaly, Id, IncidentEvent, IncidentState, Member};
 
 impl Correlator {
@@ -38,9 +36,9 @@ impl Correlator {
         story.changed = true;
         let (now_ms, window_ms) = (self.state.time_ms, self.config.window_ms);
         let has_news = part.iter().any(|anomaly| now_ms - anomaly.updated_ms <= window_ms);
-        let split = Split { from, told_ms: (!has_news).then_some(story.paged_ms) };
+        let paged_ms = if has_news { now_ms } else { story.paged_ms };
         let why = format!("was part of incident {from}: nothing ties them together any more");
-        self.begin(members, Evidence::of(part.iter(), self.state.load).total, why, Some(split));
+        self.begin(members, Evidence::of(part.iter(), self.state.load).total, why, paged_ms, Some(from));
     }
 
     /// Ranks, resolves and gives the revisions of this tick.

@@ -18,8 +18,6 @@ pub(super) struct Story {
     pub(super) last_active_ms: i64,
     /// Event time at which it last called people.
     pub(super) paged_ms: i64,
-    /// Whether people were called for it while it was a part of another.
-    pub(super) was_told: bool,
     /// Whether it has a next revision, and what that will say happened.
     pub(super) changed: bool,
     pub(super) event: IncidentEvent,
@@ -108,7 +106,7 @@ impl Story {
         incident.event = std::mem::take(&mut self.event);
         let calls_again =
             incident.event == IncidentEvent::Reopened && time_ms - self.paged_ms > again_after_ms;
-        let opens = incident.revision == 1 && !self.was_told;
+        let opens = incident.revision == 1 && self.paged_ms == time_ms;
         incident.page = opens || calls_again;
         if incident.page {
             self.paged_ms = time_ms;

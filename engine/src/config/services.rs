@@ -10,8 +10,8 @@ use crate::{
     types::Entity,
 };
 
-/// A share of an entity's requests that is to succeed, and in time where it says so. How fast its error budget is spent says how severe an incident is. Who answers
-/// requests, is called by nobody else and has no objective here is taken to promise 99.9 %.
+/// A share of an entity's requests that is to succeed, and in time where it says so. How fast its error budget is spent says how severe
+/// an incident is. Who answers requests, is called by nobody else and has no objective here is taken to promise 99.9 %.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SloConfig {

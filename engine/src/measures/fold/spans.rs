@@ -61,14 +61,14 @@ impl Counted {
 impl Timed {
     fn define(&mut self, def: &StreamDef) {
         let entity = &def.series.entity;
-        let asked = self.asked.iter().filter(|asked| asked.entity.is(entity));
-        let in_time = |asked: &Latency| InTime {
-            entity: entity.clone(),
-            latency_ns: asked.latency_ns,
-            requests: 0,
-            errors: 0,
-        };
-        let in_time: Vec<InTime> = asked.map(in_time).collect();
+        let mut in_time: Vec<InTime> = Vec::new();
+        for Latency { latency_ns, .. } in self.asked.iter().filter(|asked| asked.entity.is(entity)) {
+            // Several may ask the same.
+            if in_time.iter().all(|known| known.latency_ns != *latency_ns) {
+                let (entity, latency_ns) = (entity.clone(), *latency_ns);
+                in_time.push(InTime { entity, latency_ns, requests: 0, errors: 0 });
+            }
+        }
         if !in_time.is_empty() {
             self.by_entity.insert(def.series.entity_key, in_time);
         }

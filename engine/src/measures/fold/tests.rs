@@ -60,7 +60,8 @@ fn requests_are_counted_by_whether_they_were_answered_in_time() {
     let kind = StreamKind::Spans { inbound: true, peer: None };
     let latency =
         |name: &str, latency_ns| Latency { entity: Entity::new(EntityKind::Service, name), latency_ns };
-    let latencies = vec![latency("shop/cart", 300), latency("cart", 100), latency("other", 1)];
+    let latencies =
+        vec![latency("shop/cart", 300), latency("cart", 100), latency("cart", 300), latency("other", 1)];
     let mut fold = Fold::new(FoldConfig { latencies, ..FoldConfig::default() });
     fold.define(&[Arc::new(StreamDef { key: 7, series, kind })]);
     // (duration, failed): in time is what takes no longer.

@@ -85,10 +85,8 @@ pub(super) struct Judged<'a> {
     /// Who says most of it: the forest or the joint detector, or a series by itself.
     pub(super) speaker: Speaker,
     slots: &'a [Option<u32>],
-    /// Shares of the detectors, largest first; empty where one speaks alone.
-    pub(super) contributions: Vec<(String, f64)>,
-    /// Shares of its measures, largest first.
-    pub(super) attribution: Vec<(String, f64)>,
+    class: &'a Class,
+    row: usize,
 }
 
 /// The forest judges what the models of the series left over, so these have to be learnt first: this many times
@@ -96,6 +94,27 @@ pub(super) struct Judged<'a> {
 const LEARNS_AFTER: u32 = 6;
 
 impl Judged<'_> {
+    /// Shares of its measures, largest first.
+    pub(super) fn attribution(&self) -> Vec<(String, f64)> {
+        self.class.attribution(self.row, self.speaker)
+    }
+
+    /// What the forest or, where it says more, a single series contributes to [`together`], and what the joint detector does: largest
+    /// first; empty where one speaks alone.
+    pub(super) fn contributions(&self) -> Vec<(String, f64)> {
+        let (forest, joint) = self.class.says(self.row);
+        let strongest = self.class.names.rows[self.row].strongest;
+        let one = forest.max(strongest);
+        if one <= 0.0 || joint <= 0.0 {
+            return Vec::new();
+        }
+        let name = if forest >= strongest { Speaker::Forest.as_str() } else { "series" };
+        let share = one / (one + joint);
+        let mut both = vec![(name.to_string(), share), (Speaker::Joint.as_str().to_string(), 1.0 - share)];
+        both.sort_by(|a, b| b.1.total_cmp(&a.1));
+        both
+    }
+
     /// Whether its series have been seen for long enough.
     pub(super) fn is_known(&self, ages: &[u32], config: &ScoreConfig) -> bool {
         let age = self.slots.iter().flatten().map(|slot| ages[*slot as usize]).max();
@@ -264,8 +283,7 @@ impl Class {
     fn judged(&self) -> impl Iterator<Item = Judged<'_>> {
         let rows = self.names.rows.iter().take(self.scores.nlp.len()).enumerate();
         rows.filter(|(_, row)| row.slots.iter().flatten().count() > 1).map(|(index, row)| {
-            let forest = if self.scores.warm[index] { self.scores.nlp[index] } else { 0.0 };
-            let joint = self.joint_scores.nlp.get(index).copied().unwrap_or(0.0);
+            let (forest, joint) = self.says(index);
             let speaker = if joint > forest { Speaker::Joint } else { Speaker::Forest };
             Judged {
                 entity: &row.entity,
@@ -273,10 +291,16 @@ impl Class {
                 slots: &row.slots,
                 neg_log_p: together(forest.max(row.strongest), joint),
                 speaker,
-                contributions: contributions(forest, row.strongest, joint),
-                attribution: self.attribution(index, speaker),
+                class: self,
+                row: index,
             }
         })
+    }
+
+    /// −ln p of the forest and of the joint detector.
+    fn says(&self, index: usize) -> (f64, f64) {
+        let forest = if self.scores.warm[index] { self.scores.nlp[index] } else { 0.0 };
+        (forest, self.joint_scores.nlp.get(index).copied().unwrap_or(0.0))
     }
 
     fn attribution(&self, index: usize, speaker: Speaker) -> Vec<(String, f64)> {
@@ -288,19 +312,6 @@ impl Class {
         named.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         named
     }
-}
-
-/// What the forest or, where it says more, a single series contributes to [`together`], and what the joint detector does.
-fn contributions(forest: f64, strongest: f64, joint: f64) -> Vec<(String, f64)> {
-    let one = forest.max(strongest);
-    if one <= 0.0 || joint <= 0.0 {
-        return Vec::new();
-    }
-    let name = if forest >= strongest { Speaker::Forest.as_str() } else { "series" };
-    let share = one / (one + joint);
-    let mut both = vec![(name.to_string(), share), (Speaker::Joint.as_str().to_string(), 1.0 - share)];
-    both.sort_by(|a, b| b.1.total_cmp(&a.1));
-    both
 }
 
 /// −ln p of two pieces of evidence together (Fisher 1925): the strongest that a single series or the forest says, which speak of

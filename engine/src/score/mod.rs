@@ -1,7 +1,7 @@
 //! Scores: one frame of values in, what is abnormal out.
 //!
 //! * `history`: the past that a new series is shown
-//! * `open`: when an anomaly opens, worsens and closes
+//! * `open`: when an anomaly opens, worsens and closes · `opened`: what it says
 //! * `entities`: rows of residuals per entity, and the forests over them
 //! * `deep`: windows and heavier models for a bounded number of series
 //! * `forecast`: when a resource will be used up
@@ -18,6 +18,7 @@ mod forecast;
 mod held;
 mod history;
 mod open;
+mod opened;
 mod words;
 
 use std::sync::Arc;

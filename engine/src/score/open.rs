@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use foreshock_detectors::{AbsenceBank, Scores, Speaker, score_of};
+use foreshock_detectors::{AbsenceBank, Scores};
 use serde::{Deserialize, Serialize};
 
 use super::{
     FrameView, NewPattern, ScoreConfig,
-    entities::{Entities, Judged},
-    words,
+    entities::Entities,
+    opened::{open_entity, open_novelty, open_series, open_silence, strengthen},
 };
-use crate::types::{Anomaly, AnomalyKind, Entity, Id, SeriesDef, anomaly::template_series};
+use crate::types::{Anomaly, AnomalyKind, Entity, anomaly::template_series};
 
 /// −ln p that an open anomaly must gain to be worth a new revision.
 const WORSE: f64 = 1.0;
@@ -22,6 +22,9 @@ const TELLING: u32 = 9;
 /// What a tick within, between two outside, takes from the count of these. By chance one tick in three after one outside is outside too,
 /// in trouble nine of ten: ln(0.9 · 3) ≈ 1 speaks for it, ln(0.1 · 3 / 2) ≈ −2 against.
 const CALM: u32 = 2;
+
+/// How long a template counts as new: ten minutes.
+const NOVELTY_MS: i64 = 600_000;
 
 /// The anomalies that are open, by slot and by entity.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -314,162 +317,12 @@ impl OpenAnomalies {
     }
 }
 
-fn open_series(series: &SeriesDef, slot: usize, frame: &FrameView<'_>, scores: &Scores) -> Anomaly {
-    let opened = frame.time_ms;
-    let onset = scores.onset[slot];
-    let onset_ms = if onset.is_finite() { (onset * 1000.0) as i64 } else { opened };
-    let mut anomaly = Anomaly {
-        id: Id::of(&["series", &series.name, &opened.to_string()]),
-        revision: 1,
-        kind: AnomalyKind::Series,
-        entity: (*series.entity).clone(),
-        series: series.name.clone(),
-        measure: series.measure.clone(),
-        active: true,
-        opened_ms: opened,
-        onset_ms: onset_ms.clamp(opened - MAX_ONSET_MS, opened),
-        updated_ms: opened,
-        ticks: 1,
-        score: 0.0,
-        neg_log_p: 0.0,
-        value: f64::NAN,
-        expected: f64::NAN,
-        lower: f64::NAN,
-        upper: f64::NAN,
-        detector: String::new(),
-        explanation: String::new(),
-        contributions: Vec::new(),
-        attribution: Vec::new(),
-    };
-    strengthen(&mut anomaly, slot, frame, scores);
-    anomaly
-}
-
-/// How long a template counts as new: ten minutes.
-const NOVELTY_MS: i64 = 600_000;
-
-/// What severity takes from the surprise of a new template: new warnings and infos come with every change.
-fn mildness(severity: u8) -> f64 {
-    match severity {
-        17.. => 0.0,
-        13..=16 => 4.0,
-        _ => 6.0,
-    }
-}
-
-fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
-    let series = template_series(pattern.entity, pattern.template);
-    let neg_log_p = (pattern.neg_log_p - mildness(pattern.severity)).max(0.0);
-    Anomaly {
-        id: Id::of(&["template", &series, &time_ms.to_string()]),
-        revision: 1,
-        kind: AnomalyKind::NewTemplate,
-        entity: pattern.entity.clone(),
-        series,
-        measure: "log.template:new".to_string(),
-        active: true,
-        opened_ms: time_ms,
-        onset_ms: time_ms,
-        updated_ms: time_ms,
-        ticks: 1,
-        score: score_of(neg_log_p),
-        neg_log_p,
-        value: 1.0,
-        expected: 0.0,
-        lower: 0.0,
-        upper: 0.0,
-        detector: "novelty".to_string(),
-        explanation: words::novelty(pattern),
-        contributions: Vec::new(),
-        attribution: Vec::new(),
-    }
-}
-
-/// An onset longer ago than this belongs to another story: one hour.
-const MAX_ONSET_MS: i64 = 3_600_000;
-
-fn strengthen(anomaly: &mut Anomaly, slot: usize, frame: &FrameView<'_>, scores: &Scores) {
-    anomaly.updated_ms = frame.time_ms;
-    anomaly.neg_log_p = scores.nlp[slot];
-    anomaly.score = scores.score[slot];
-    anomaly.value = frame.values[slot];
-    let within = (scores.lower[slot]..=scores.upper[slot]).contains(&frame.values[slot]);
-    (anomaly.expected, anomaly.lower, anomaly.upper) = if within {
-        let (usual, spread) = (scores.usual[slot], scores.spread[slot]);
-        (usual, usual - spread, usual + spread)
-    } else {
-        (scores.expected[slot], scores.lower[slot], scores.upper[slot])
-    };
-    anomaly.detector = scores.speaker[slot].as_str().to_string();
-    let contributions =
-        scores.contributions(slot).map(|(speaker, share)| (speaker.as_str().to_string(), share));
-    anomaly.contributions = contributions.collect();
-    if anomaly.contributions.len() < 2 {
-        anomaly.contributions.clear();
-    }
-    anomaly.explanation = words::series(anomaly);
-}
-
-/// `silence` is how long the series has been silent and how far apart its values are as a rule, in seconds.
-fn open_silence(series: &SeriesDef, silence: (f64, f64), neg_log_p: f64, opened_ms: i64) -> Anomaly {
-    let (silent, step) = silence;
-    Anomaly {
-        id: Id::of(&["absence", &series.name, &opened_ms.to_string()]),
-        revision: 1,
-        kind: AnomalyKind::Absence,
-        entity: (*series.entity).clone(),
-        series: series.name.clone(),
-        measure: series.measure.clone(),
-        active: true,
-        opened_ms,
-        onset_ms: opened_ms - ((silent - step).max(0.0) * 1000.0) as i64,
-        updated_ms: opened_ms,
-        ticks: 1,
-        score: score_of(neg_log_p),
-        neg_log_p,
-        value: silent,
-        expected: step,
-        lower: 0.0,
-        upper: step,
-        detector: Speaker::Absence.as_str().to_string(),
-        explanation: words::silence(series, silent, step, neg_log_p),
-        contributions: Vec::new(),
-        attribution: Vec::new(),
-    }
-}
-
-fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
-    Anomaly {
-        id: Id::of(&["entity", judged.name, &time_ms.to_string()]),
-        revision: 1,
-        kind: AnomalyKind::Entity,
-        entity: judged.entity.clone(),
-        series: judged.name.to_string(),
-        measure: "entity".to_string(),
-        active: true,
-        opened_ms: time_ms,
-        onset_ms: time_ms,
-        updated_ms: time_ms,
-        ticks: 1,
-        score: score_of(judged.neg_log_p),
-        neg_log_p: judged.neg_log_p,
-        value: judged.neg_log_p,
-        expected: 0.0,
-        lower: 0.0,
-        upper: 0.0,
-        detector: judged.speaker.as_str().to_string(),
-        contributions: judged.contributions.clone(),
-        explanation: words::entity(&judged.attribution),
-        attribution: judged.attribution.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::types::EntityKind;
+    use crate::types::{EntityKind, SeriesDef};
 
     #[test]
     fn an_anomaly_says_which_detectors_spoke() {

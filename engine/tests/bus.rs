@@ -1,6 +1,5 @@
 //! The bus of a whole engine on a real Apache Kafka: who is let in, what they decide survives a kill, and the audit log has it all.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::{

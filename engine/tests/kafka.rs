@@ -3,7 +3,6 @@
 //!
 //! Does not prove anything about TLS and SASL (`kafka_secure.rs`), brokers that go away (`kafka_away.rs`) or several brokers.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::{

@@ -3,7 +3,6 @@
 //!
 //! Does not prove anything about several brokers, or networks that swallow packets.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::{

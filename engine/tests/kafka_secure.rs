@@ -3,7 +3,6 @@
 //!
 //! Does not prove anything about Kerberos, certificates with a password, or other brokers than Apache Kafka.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::{

@@ -1,7 +1,6 @@
 //! What people say, on a real Apache Kafka: a silence keeps an incident from opening, what was said survives a kill, a judgement is
 //! learnt from and can be undone, incidents go out as CDEvents, and a change of the configuration is tried on what the topics had.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! What is secret in logs, attributes, names and changes stands in nothing that the engine writes or says: no topic but the dead letters
 //! and what others wrote, no snapshot, no log, no page.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::path::Path;

@@ -3,7 +3,6 @@
 //!
 //! Slack, PagerDuty and Grafana are not here: what they are sent is compared with their documented shapes on a plain HTTP server.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::{

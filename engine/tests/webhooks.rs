@@ -1,7 +1,6 @@
 //! Webhooks on a real Apache Kafka: a real Alertmanager tells us of an alert and shows our incident about it, which does not come back to
 //! us; a deploy by HTTP is blamed; who does not know the secret is refused; what is secret in an alert stands nowhere.
 
-#[allow(dead_code, reason = "each test file uses its own part")]
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! What the tests on a real Kafka share: the broker, topics, engines as processes of their own.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 pub mod alertmanager;
 pub mod secure;
 

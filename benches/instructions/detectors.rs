@@ -11,7 +11,9 @@ use foreshock_detectors::{
     AbsenceBank, CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank,
     JointConfig, Scores, SegmentBank, SegmentConfig, SeriesBank,
 };
-use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
+use gungraun::{
+    Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
+};
 use ndarray::Array2;
 use std::hint::black_box;
 
@@ -146,6 +148,7 @@ fn joint_detector(mut shown: Rows<JointBank>) -> Rows<JointBank> {
 
 library_benchmark_group!(
     name = detectors,
-    benchmarks = [core_tier, absence_detector, deep_tier, forest_scores, forest_scores_and_learns, joint_detector]
+    benchmarks =
+        [core_tier, absence_detector, deep_tier, forest_scores, forest_scores_and_learns, joint_detector]
 );
 main!(library_benchmark_groups = detectors);

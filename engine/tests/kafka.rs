@@ -79,6 +79,45 @@ fn run_gives_what_replay_gives_to_the_bit() {
     assert_eq!(distinct(&read_topic(broker, "same-incidents")), incidents);
 }
 
+#[test]
+fn what_kafka_has_of_the_past_is_learnt_and_not_told() {
+    let (Some(broker), Some(taxi)) = (kafka(), taxi()) else { return };
+    let folder = tempfile::tempdir().expect("folder");
+    let (from, to) = ("2014-07-10 00:00:00", "2014-12-10 00:00:00");
+    let stamp = |text: &str| format!("{}Z", text.replace(' ', "T"));
+    let past = format!("history: {{kafka: {{from: '{}', to: '{}'}}}}", stamp(from), stamp(to));
+    let learns = write_config(folder.path(), broker, "past", "state", &format!("{HALF_HOURS}\n{past}"));
+    create_topics(broker, &[("past-in", 1)]);
+    produce(broker, &taxi, "past-in");
+    ends_well(run(&learns, true), &learns, Duration::from_secs(120));
+    let found = distinct(&read_topic(broker, "past-anomalies"));
+
+    // One that was there from `from` on, and was told of everything.
+    let text = std::fs::read_to_string(&taxi).expect("file");
+    let since = text.lines().enumerate().filter(|(index, line)| *index == 0 || *line >= from);
+    let since: Vec<&str> = since.map(|(_, line)| line).collect();
+    let cut = folder.path().join("nyc_taxi.csv");
+    std::fs::write(&cut, since.join("\n")).expect("file");
+    let (same, incidents) = replay(&cut, &learns, folder.path());
+    assert_eq!(found, same, "replay of the same records gives the same");
+    assert_eq!(distinct(&read_topic(broker, "past-incidents")), incidents);
+    let tells = write_config(folder.path(), broker, "past", "state", HALF_HOURS);
+    let (witnessed, _) = replay(&cut, &tells, folder.path());
+    let to_ms = stamp(to).parse::<jiff::Timestamp>().expect("time").as_millisecond();
+    let opened = |line: &str| {
+        let anomaly: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        anomaly["opened_ms"].as_i64().expect("a time")
+    };
+    let (before, after): (Vec<_>, Vec<_>) = witnessed.iter().partition(|line| opened(line) < to_ms);
+    assert!(before.len() > 2 && after.len() > 2, "{} before, {} after", before.len(), after.len());
+    assert!(found.iter().all(|line| opened(line) >= to_ms), "nothing is told of the past");
+    let lacked: Vec<_> = after.into_iter().filter(|line| !found.contains(line)).collect();
+    assert!(
+        lacked.is_empty(),
+        "what is found after it is what a witness of the past finds; lacks {lacked:?}"
+    );
+}
+
 /// The taxi file as NDJSON and as OTLP JSON lines, each with a broken line in it.
 fn in_json(taxi: &Path, folder: &Path) -> [PathBuf; 2] {
     let text = std::fs::read_to_string(taxi).expect("file");

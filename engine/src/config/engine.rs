@@ -289,6 +289,7 @@ impl Config {
                 close: detect.close,
                 calm_ticks: detect.calm_ticks,
                 learn_ticks: detect.learn_ticks,
+                learn_until_ms: self.history.learn_until_ms(),
                 deep_entities: detect.deep_entities.div_ceil(time.shards),
                 forecast: self.forecasts.settings(time.shards),
                 ..ScoreConfig::default()

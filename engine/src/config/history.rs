@@ -19,8 +19,22 @@ pub struct HistoryConfig {
     pub timestamp_column: String,
     /// Range queries to Prometheus or what speaks its API.
     pub prometheus: Vec<PrometheusHistory>,
-    /// Most values of a series that are kept, the latest ones; at least 1.
+    /// What Kafka still has from before the engine's first start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaHistory>,
+    /// Most values of a series that are kept of files and queries, the latest ones; at least 1.
     pub max_points: usize,
+}
+
+/// A stretch of the topics that is learnt from and not told of: no anomaly opens in it, no incident, and no signal is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaHistory {
+    /// Where a partition without snapshot and committed offset begins, instead of `kafka.start`: at its first record that Kafka has
+    /// from this time or later, RFC 3339.
+    pub from: String,
+    /// Event time from which the engine tells what it finds, RFC 3339; as a rule that of the first start.
+    pub to: String,
 }
 
 /// A range query.
@@ -57,6 +71,7 @@ impl Default for HistoryConfig {
             files: Vec::new(),
             timestamp_column: "timestamp".to_string(),
             prometheus: Vec::new(),
+            kafka: None,
             max_points: 20_000,
         }
     }
@@ -65,15 +80,10 @@ impl Default for HistoryConfig {
 impl PrometheusHistory {
     /// The range in unix seconds.
     pub fn range(&self) -> Result<(i64, i64), ConfigError> {
-        let seconds = |field, text: &str| {
-            let time: Result<jiff::Timestamp, _> = text.parse();
-            time.map(jiff::Timestamp::as_second)
-                .map_err(|_| ConfigError::Value { field, problem: format!("{text:?} is no RFC 3339 time") })
-        };
-        let range =
-            (seconds("history.prometheus.from", &self.from)?, seconds("history.prometheus.to", &self.to)?);
-        refuse_unless(range.0 < range.1, "history.prometheus.to", "is not after from")?;
-        Ok(range)
+        let begin = time("history.prometheus.from", &self.from)?;
+        let end = time("history.prometheus.to", &self.to)?;
+        refuse_unless(begin < end, "history.prometheus.to", "is not after from")?;
+        Ok((begin.as_second(), end.as_second()))
     }
 
     /// The engine's name of a series with these labels; `None` where one is missing.
@@ -95,9 +105,30 @@ impl PrometheusHistory {
     }
 }
 
+impl KafkaHistory {
+    /// The stretch in unix milliseconds.
+    pub fn range_ms(&self) -> Result<(i64, i64), ConfigError> {
+        let (begin, end) = (time("history.kafka.from", &self.from)?, time("history.kafka.to", &self.to)?);
+        refuse_unless(begin < end, "history.kafka.to", "is not after from")?;
+        Ok((begin.as_millisecond(), end.as_millisecond()))
+    }
+}
+
+fn time(field: &'static str, text: &str) -> Result<jiff::Timestamp, ConfigError> {
+    text.parse().map_err(|_| ConfigError::Value { field, problem: format!("{text:?} is no RFC 3339 time") })
+}
+
 impl HistoryConfig {
+    /// Event time, unix milliseconds, before which nothing is told.
+    pub(super) fn learn_until_ms(&self) -> i64 {
+        // What cannot be read was refused when the file was.
+        let range = self.kafka.as_ref().and_then(|kafka| kafka.range_ms().ok());
+        range.map_or(i64::MIN, |(_, to_ms)| to_ms)
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         refuse_unless(self.max_points > 0, "history.max_points", "is 0: nothing would be known")?;
+        self.kafka.as_ref().map(KafkaHistory::range_ms).transpose()?;
         for query in &self.prometheus {
             query.range()?;
             refuse_unless(query.step >= Duration::from_secs(1), "history.prometheus.step", "is below 1s")?;
@@ -134,5 +165,11 @@ mod tests {
         assert_eq!(query("x").range().unwrap(), (1_767_225_600, 1_767_312_000));
         let backwards = PrometheusHistory { to: "2025-01-01T00:00:00Z".to_string(), ..query("x") };
         assert!(backwards.range().unwrap_err().to_string().contains("is not after from"));
+        let stretch = |from: &str, to: &str| KafkaHistory { from: from.to_string(), to: to.to_string() };
+        let two = stretch("2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z").range_ms().unwrap();
+        assert_eq!(two, (1_767_225_600_000, 1_767_225_602_000));
+        let text = |stretch: KafkaHistory| stretch.range_ms().unwrap_err().to_string();
+        assert!(text(stretch("2w ago", "2026-01-01T00:00:00Z")).contains("\"2w ago\" is no RFC 3339 time"));
+        assert!(text(stretch("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z")).contains("is not after from"));
     }
 }

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use access::{AccessConfig, CertificateConfig, JwtConfig, ServerTls, TokenConfig};
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
 pub use forecasts::{ForecastsConfig, LimitConfig, LimitSide};
-pub use history::{HistoryConfig, PrometheusHistory};
+pub use history::{HistoryConfig, KafkaHistory, PrometheusHistory};
 pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
 pub use measures::Measure;
 pub use reference::{describe, markdown};

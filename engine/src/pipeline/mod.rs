@@ -263,6 +263,12 @@ impl Pipeline {
         (self.closed > i64::MIN).then(|| (self.closed + 1) * self.config.clock.tick_ns / 1_000_000)
     }
 
+    /// Event time, unix milliseconds, until which it learns and tells nothing; `None` once that is over.
+    pub fn learns_until_ms(&self) -> Option<i64> {
+        let until_ms = self.config.score.learn_until_ms;
+        (until_ms > self.closed_ms().unwrap_or(i64::MIN)).then_some(until_ms)
+    }
+
     /// Number of series that have been seen for long enough to be judged.
     pub fn warm_series(&self) -> u64 {
         self.shards.iter().map(Shard::warm).sum()
@@ -489,7 +495,9 @@ impl Pipeline {
             self.tell_bus(bus::Event::Change(change.clone()), effects);
             self.tell_correlator(correlator::Event::Change(change), effects);
         }
-        for alert in due.alerts {
+        // What others alerted of in a stretch that is not told of is over, or alerted of again.
+        let tells = time_ms >= self.config.score.learn_until_ms;
+        for alert in due.alerts.into_iter().filter(|_| tells) {
             self.tell_correlator(correlator::Event::Alert(alert), effects);
         }
         let catching_up = self.catching_up;

@@ -142,7 +142,7 @@ impl Shard {
                 severity: new.severity,
                 neg_log_p: new.neg_log_p,
             };
-            anomalies.push(self.scorer.novelty(&pattern, time_ms));
+            anomalies.extend(self.scorer.novelty(&pattern, time_ms));
         }
         let again = output.again.drain(..);
         anomalies

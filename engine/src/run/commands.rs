@@ -165,6 +165,7 @@ impl Core {
             tick_ms: self.pipeline.closed_ms(),
             lag_records: self.lag.records,
             catching_up: self.catching_up,
+            learns_until_ms: self.pipeline.learns_until_ms(),
             series: self.pipeline.series() as u64,
             warm_series: self.pipeline.warm_series(),
             deep_series: self.pipeline.deep_series().0 as u64,

@@ -168,6 +168,9 @@ pub struct Status {
     pub lag_records: i64,
     /// Whether the engine still works through a backlog: it observes only.
     pub catching_up: bool,
+    /// Event time, unix milliseconds, until which the engine learns and tells nothing (`history.kafka`); `None`: it tells.
+    #[serde(default)]
+    pub learns_until_ms: Option<i64>,
     /// Series that have a slot.
     pub series: u64,
     /// Series that have been seen for long enough to be judged.

@@ -71,6 +71,9 @@ pub(super) struct Consumer {
 pub(super) struct ConsumeOptions {
     /// Where partitions begin that a snapshot knows.
     pub(super) resume: HashMap<Source, i64>,
+    /// Time of Kafka's records, unix milliseconds, from which partitions are read that neither a snapshot nor a committed offset
+    /// knows; `None`: as `kafka.start` says.
+    pub(super) past_ms: Option<i64>,
     /// Say [`Input::Ended`] once everything was read.
     pub(super) until_end: bool,
 }
@@ -91,7 +94,8 @@ impl Consumer {
         let own = defaults(config);
         let own: Vec<(&str, &str)> = own.iter().map(|(key, value)| (*key, value.as_str())).collect();
         let link = connection.link().clone();
-        let context = Context { resume: options.resume.clone(), shared: Mutex::default(), link };
+        let ConsumeOptions { resume, past_ms, until_end } = options;
+        let context = Context { resume, past_ms, shared: Mutex::default(), link };
         let client: BaseConsumer<Context> = connection.client(&own, context)?;
         let topics: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
         client.subscribe(&topics).map_err(|source| RunError::Kafka { doing: "subscribe", source })?;
@@ -102,7 +106,7 @@ impl Consumer {
             inputs,
             batch_records: config.ingest.batch_records,
             idle_after: config.time.idle_after.std(),
-            until_end: options.until_end,
+            until_end,
             pending: VecDeque::new(),
             partitions: BTreeMap::new(),
             caught_up: false,
@@ -166,6 +170,8 @@ fn defaults(config: &Config) -> Vec<(&'static str, String)> {
 #[derive(Debug, Default)]
 struct Shared {
     rebalances: Vec<Rebalanced>,
+    /// Why partitions that are ours cannot be begun.
+    failed: Option<String>,
     ends: Option<BTreeMap<Source, End>>,
 }
 
@@ -196,6 +202,7 @@ impl End {
 
 struct Context {
     resume: HashMap<Source, i64>,
+    past_ms: Option<i64>,
     shared: Mutex<Shared>,
     link: Arc<Link>,
 }
@@ -203,6 +210,68 @@ struct Context {
 impl Context {
     fn with<T>(&self, take: impl FnOnce(&mut Shared) -> T) -> T {
         take(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// How often, how long and with which pause the broker is asked where the past begins.
+const ATTEMPTS: u32 = 5;
+const WAIT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Context {
+    /// Where each assigned partition begins: as its snapshot says, which the committed offset can only be behind; else at the
+    /// committed offset, else in the past that is to be learnt. What is not here begins as the client has it.
+    fn begins(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        assigned: &[Source],
+    ) -> Result<HashMap<Source, i64>, KafkaError> {
+        let known = assigned.iter().filter_map(|source| Some((source.clone(), *self.resume.get(source)?)));
+        let mut begins: HashMap<Source, i64> = known.collect();
+        let Some(past_ms) = self.past_ms.filter(|_| begins.len() < assigned.len()) else { return Ok(begins) };
+        let mut unknown = TopicPartitionList::new();
+        for source in assigned.iter().filter(|source| !begins.contains_key(source)) {
+            unknown.add_partition(&source.topic, source.partition);
+        }
+        let committed = consumer.committed_offsets(unknown, WAIT)?;
+        let mut new = TopicPartitionList::new();
+        for element in committed.elements() {
+            element.error()?;
+            if !matches!(element.offset(), Offset::Offset(_)) {
+                // Times are asked for in the place of offsets.
+                new.add_partition_offset(element.topic(), element.partition(), Offset::Offset(past_ms))?;
+            }
+        }
+        if new.count() > 0 {
+            let found = consumer.offsets_for_times(new, WAIT)?;
+            for element in found.elements() {
+                element.error()?;
+                let source = Source { topic: Arc::from(element.topic()), partition: element.partition() };
+                // A partition without a record since then begins with its next one.
+                if let Offset::Offset(offset) = element.offset() {
+                    begins.insert(source, offset);
+                }
+            }
+        }
+        Ok(begins)
+    }
+
+    /// As [`Context::begins`], asked again a few times.
+    fn patiently_begins(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        assigned: &[Source],
+    ) -> Result<HashMap<Source, i64>, KafkaError> {
+        for _ in 1..ATTEMPTS {
+            match self.begins(consumer, assigned) {
+                Err(error) if !is_refusal(&error) => {
+                    tracing::warn!(%error, "kafka does not say yet where history.kafka begins");
+                    std::thread::sleep(PAUSE);
+                }
+                answer => return answer,
+            }
+        }
+        self.begins(consumer, assigned)
     }
 }
 
@@ -254,7 +323,6 @@ impl ConsumerContext for Context {
         }
     }
 
-    /// Assigned partitions begin where the snapshot says, which the broker's committed offset can only be behind.
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Context>,
@@ -263,18 +331,23 @@ impl ConsumerContext for Context {
     ) {
         let done = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                let assigned: Vec<(Source, i64)> = sources(list)
-                    .into_iter()
-                    .map(|source| {
-                        let offset = self.resume.get(&source).copied().unwrap_or(-1);
-                        (source, offset)
-                    })
-                    .collect();
-                let known = assigned.iter().filter(|(_, offset)| *offset >= 0);
-                let placed = known.map(|(source, offset)| {
+                let assigned = sources(list);
+                let begins = match self.patiently_begins(consumer, &assigned) {
+                    Ok(begins) => begins,
+                    Err(error) => {
+                        let failed = format!("kafka does not say where history.kafka begins: {error}");
+                        self.with(|shared| shared.failed = Some(failed));
+                        return;
+                    }
+                };
+                let placed: Result<(), KafkaError> = begins.iter().try_for_each(|(source, offset)| {
                     list.set_partition_offset(&source.topic, source.partition, Offset::Offset(*offset))
                 });
-                let placed: Result<(), KafkaError> = placed.collect();
+                let assigned = assigned.into_iter().map(|source| {
+                    let offset = begins.get(&source).copied().unwrap_or(-1);
+                    (source, offset)
+                });
+                let assigned = assigned.collect();
                 self.with(|shared| shared.rebalances.push(Rebalanced::Assigned(assigned)));
                 placed.and_then(|()| consumer.incremental_assign(list))
             }
@@ -325,8 +398,8 @@ impl Reader {
                 Some(Err(KafkaError::PartitionEOF(_))) | None => self.flush_all(),
                 Some(Err(error)) => self.error(&error),
             }
-            let (rebalances, ends) =
-                client.context().with(|shared| (std::mem::take(&mut shared.rebalances), shared.ends.take()));
+            let Shared { rebalances, failed, ends } = client.context().with(std::mem::take);
+            self.pending.extend(failed.map(Input::Failed));
             rebalances.into_iter().for_each(|rebalanced| self.rebalanced(rebalanced));
             if let Some(ends) = ends {
                 self.ends(&ends);

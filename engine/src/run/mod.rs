@@ -47,7 +47,7 @@ use tokio::sync::watch;
 
 use crate::{
     bus,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, KafkaHistory},
     connect::{ConnectError, Connection},
     history,
     pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
@@ -259,7 +259,9 @@ impl Engine {
         let handle = Handle { began, away: link.gauge(), ..Handle::new(command_sender) };
         let registry = metrics.register();
         let metrics_of_servers = metrics.clone();
-        let consume = ConsumeOptions { resume, until_end: options.until_end };
+        let past = config.history.kafka.as_ref().map(KafkaHistory::range_ms).transpose()?;
+        let past_ms = past.map(|(from_ms, _)| from_ms);
+        let consume = ConsumeOptions { resume, past_ms, until_end: options.until_end };
         let consumer = Consumer::start(config, &connection, consume, input_sender)?;
         let core = Core {
             pipeline,

@@ -52,6 +52,8 @@ pub struct ScoreConfig {
     pub calm_ticks: u32,
     /// Values that a series must have had before an anomaly of it opens.
     pub learn_ticks: u32,
+    /// Event time, unix milliseconds, before which everything is learnt from and nothing opens.
+    pub learn_until_ms: i64,
     /// Most entities of a class whose measures are modelled jointly, in the deep tier.
     pub deep_entities: usize,
     /// Resources that will be used up.
@@ -72,6 +74,7 @@ impl Default for ScoreConfig {
             close: 3.0,
             calm_ticks: 3,
             learn_ticks: 120,
+            learn_until_ms: i64::MIN,
             deep_entities: 2048,
             forecast: ForecastConfig::default(),
             history: Arc::default(),
@@ -227,13 +230,19 @@ impl Scorer {
         }
         self.open.entities(&self.config, &frame, &self.entities, &self.ages, &mut revisions);
         self.forecasts.frame(&self.config.forecast, &frame, &mut revisions);
+        if frame.time_ms < self.config.learn_until_ms {
+            // What goes on being abnormal opens once it is told of.
+            self.open = OpenAnomalies::default();
+            self.forecasts.forget_anomalies();
+            revisions.clear();
+        }
         revisions
     }
 
     /// Opens an anomaly for a template that was never seen before. It ends by itself after a while: the
     /// template's rate is a series of its own by then.
-    pub fn novelty(&mut self, pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
-        self.open.novelty(pattern, time_ms)
+    pub fn novelty(&mut self, pattern: &NewPattern<'_>, time_ms: i64) -> Option<Anomaly> {
+        (time_ms >= self.config.learn_until_ms).then(|| self.open.novelty(pattern, time_ms))
     }
 
     /// A template that was never seen before came again in a later tick: a revision where that is worth telling.

@@ -88,6 +88,13 @@ impl Forecasts {
         self.tracks.remove(&slot)?.open.map(|open| closed(&open, time_ms))
     }
 
+    /// Nothing was said of any series.
+    pub(super) fn forget_anomalies(&mut self) {
+        for track in self.tracks.values_mut() {
+            (track.open, track.against) = (None, 0);
+        }
+    }
+
     /// Looks at what this configuration says: limits may have come, gone and moved.
     fn adapt(&mut self, config: &ForecastConfig, slots: &[Option<Arc<SeriesDef>>]) {
         self.tracks.retain(|slot, track| {

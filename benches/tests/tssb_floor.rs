@@ -40,7 +40,14 @@ fn a_report_depends_on_the_past_alone() {
 
 #[test]
 fn what_changes_is_found_where_it_changes() {
-    for (kind, floor) in [(Kind::Level, 0.85), (Kind::Spread, 0.7)] {
+    let floors = [
+        (Kind::Level, 0.9),
+        (Kind::Spread, 0.8),
+        (Kind::Slope, 0.65),
+        (Kind::Period, 0.4),
+        (Kind::Shape, 0.4),
+    ];
+    for (kind, floor) in floors {
         let made: Vec<Series> = (100..110).map(|seed| changes::series(kind, seed)).collect();
         let f1 = |found: fn(&[f64]) -> Vec<usize>| {
             made.iter().map(|s| tssb::f1(&s.changes, &found(&s.values), 5)).sum::<f64>() / made.len() as f64

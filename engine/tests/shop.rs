@@ -93,10 +93,10 @@ impl Engine {
 
     /// Goes on from a snapshot, as after a crash; gives where to read on.
     fn restart(&mut self) -> Vec<foreshock::pipeline::Resume> {
-        let snapshot = self.pipeline.save().expect("snapshot");
-        self.pipeline = Pipeline::load(config(), &snapshot).expect("restored");
+        let (resume, sections) = (self.pipeline.resume(), self.pipeline.save().expect("snapshot"));
+        self.pipeline = Pipeline::load(config(), &sections).expect("restored");
         self.on_event(Event::Backlog(false));
-        snapshot.resume
+        resume
     }
 }
 

@@ -36,8 +36,8 @@ const MEASURES: usize = 4;
 const BUDGETS: [f64; 5] = [1.0, 3.0, 10.0, 30.0, 100.0];
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 /// Budgets per file of NAB (one series) and per server of ASD (19), each a fleet of its own.
-const OF_NAB: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
-const OF_ASD: [f64; 5] = [0.03, 0.1, 0.3, 1.0, 3.0];
+const OF_NAB: [f64; 6] = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
+const OF_ASD: [f64; 6] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
 
 /// A clean generated fleet as the table that a user would have: services of a few measures, values to three decimals.
 ///

@@ -3,26 +3,44 @@
 //! the snapshot is written (default: the system's folder for temporary files).
 
 use std::{
+    error::Error,
     fs::File,
     hint::black_box,
-    io::{Read, Write},
+    io::{BufReader, Read, Write},
     path::{Path, PathBuf},
-    sync::Barrier,
+    sync::{Arc, Barrier},
     time::Instant,
 };
 
+use foreshock::{
+    config::Config,
+    pipeline::{
+        Event, Pipeline, PipelineConfig, ThreadsConfig,
+        file::{self, Damaged, Sections},
+    },
+    types::{Record, Section, Source},
+};
 use foreshock_benches::shapes::{best, frames, value};
 use foreshock_detectors::{
     AbsenceBank, CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank,
     JointConfig, Scores, SegmentBank, SegmentConfig, SeriesBank,
 };
 use ndarray::Array2;
+use opentelemetry_proto::tonic::{
+    collector::metrics::v1::ExportMetricsServiceRequest,
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    metrics::v1::{
+        Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data, number_data_point,
+    },
+    resource::v1::Resource,
+};
+use prost::Message;
 
 /// Numbers of an array that no cache holds: 512 MiB.
 const LARGE: usize = 1 << 26;
 const GIB: f64 = (1_u64 << 30) as f64;
 
-fn main() -> std::io::Result<()> {
+fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let read = bandwidth();
     kernels(read);
@@ -158,56 +176,141 @@ fn together(series: usize, ticks: usize) -> f64 {
     })
 }
 
-/// A million series as columns, to memory and to disk, beside the disk itself.
-fn snapshot(folder: &Path) -> std::io::Result<()> {
-    let series = 1_000_000;
-    let mut bank = CoreBank::new(CoreConfig::default(), series);
-    let mut out = Scores::new(series);
-    for (tick, values) in frames(series).iter().enumerate() {
-        bank.advance(&Frame { time: tick as i64 * 10, values }, &mut out);
-    }
-    let start = Instant::now();
-    let columns = bank.save();
-    let saving = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    let mut restored = CoreBank::new(CoreConfig::default(), 0);
-    restored.load(&columns).map_err(std::io::Error::other)?;
-    let loading = start.elapsed().as_secs_f64();
-    drop(restored);
-    let start = Instant::now();
-    let section = foreshock::score::pack(columns).map_err(std::io::Error::other)?;
-    let packing = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    black_box(foreshock::score::unpack(&section).map_err(std::io::Error::other)?);
-    let unpacking = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    black_box(section.bytes.clone());
-    let copying = start.elapsed().as_secs_f64();
-    let bytes = section.bytes.len() as f64;
+/// The state of a whole engine with a million series, to memory, to disk and back, beside the disk itself.
+fn snapshot(folder: &Path) -> Result<(), Box<dyn Error>> {
     let path = folder.join("foreshock-roofline.tmp");
-    let (writing, reading) = disk(&path, &section.bytes)?;
-    println!("\nsnapshot of {series} series, {:.2} GiB", bytes / GIB);
-    let line = |what: &str, seconds: f64| println!("  {what:<44} {:>7.2} GiB/s", bytes / seconds / GIB);
-    line("state to columns", saving);
-    line("columns to state", loading);
-    line("columns to bytes", packing);
-    line("bytes to columns", unpacking);
-    line("memory to memory", copying);
-    line("disk, write and sync", writing);
-    line("file, read (page cache warm)", reading);
-    Ok(())
+    let config = pipeline_config();
+    let pipeline = watched(config.clone());
+    {
+        // Three times, in turn: a shared disk has moods.
+        let [mut saving, mut writing, mut reading, mut loading, mut all_out, mut all_in] = [f64::INFINITY; 6];
+        let mut size = 0.0;
+        for _ in 0..3 {
+            let (sections, seconds) = timed(|| pipeline.save());
+            let sections = sections?;
+            saving = saving.min(seconds);
+            let (written, seconds) = timed(|| write(&path, |take| sections.into_iter().try_for_each(take)));
+            written?;
+            writing = writing.min(seconds);
+            let (written, seconds) = timed(|| write(&path, |take| pipeline.save_each(take)));
+            written?;
+            all_out = all_out.min(seconds);
+            size = std::fs::metadata(&path)?.len() as f64;
+            let (bytes, seconds) = timed(|| read(&path));
+            let bytes = bytes?;
+            reading = reading.min(seconds);
+            let (loaded, seconds) = timed(|| load(&config, Sections::new(&bytes[..])?));
+            loading = loading.min(seconds);
+            drop((loaded?, bytes));
+            let (loaded, seconds) =
+                timed(|| load(&config, file::read_ahead(BufReader::with_capacity(2 << 20, cold(&path)?))?));
+            all_in = all_in.min(seconds);
+            assert_eq!(loaded?.series(), pipeline.series(), "what came back is what was saved");
+        }
+        println!("\nsnapshot of an engine with {} series, {:.2} GiB", pipeline.series(), size / GIB);
+        let line = |what: &str, seconds: f64| println!("  {what:<36} {:>6.2} GiB/s", size / seconds / GIB);
+        line("state to bytes", saving);
+        line("bytes to state", loading);
+        line("disk, write and sync", writing);
+        line("disk, read, none of it in memory", reading);
+        let share = |what: &str, seconds: f64, disk: f64| {
+            println!("  {what:<36} {:>6.2} GiB/s, {:.2} of the disk's", size / seconds / GIB, disk / seconds);
+        };
+        share("state to disk", all_out, writing);
+        share("disk to state", all_in, reading);
+    }
+    Ok(std::fs::remove_file(&path)?)
 }
 
-fn disk(path: &Path, data: &[u8]) -> std::io::Result<(f64, f64)> {
+/// An engine that has seen a million series in three ticks: gauges of 100,000 services.
+fn watched(config: PipelineConfig) -> Pipeline {
+    const SERVICES: usize = 100_000;
+    let mut pipeline = Pipeline::new(config).expect("a configuration of defaults");
+    let source = Source { topic: Arc::from("otlp_metrics"), partition: 0 };
+    let mut offset = 0;
+    for tick in 0..4 {
+        for some in 0..SERVICES / 1000 {
+            let records: Vec<Record> = (some * 1000..(some + 1) * 1000)
+                .map(|service| {
+                    offset += 1;
+                    gauges(offset, tick, service, SERIES / SERVICES)
+                })
+                .collect();
+            pipeline.on_event_measured(Event::Records { source: &source, records: &records }, |_| Vec::new());
+        }
+    }
+    pipeline
+}
+
+/// The default configuration, with room for these series.
+fn pipeline_config() -> PipelineConfig {
+    let mut config = Config::default();
+    config.series.max = 2 * SERIES;
+    config.pipeline()
+}
+
+/// Series of the engine whose snapshot is taken.
+const SERIES: usize = 1_000_000;
+
+/// A record of so many gauges of a service.
+fn gauges(offset: i64, tick: usize, service: usize, count: usize) -> Record {
+    let time_ms = 1_772_409_600_000 + tick as i64 * 10_000;
+    let metric = |metric: usize| {
+        let point = NumberDataPoint {
+            time_unix_nano: time_ms as u64 * 1_000_000,
+            value: Some(number_data_point::Value::AsDouble(value(service * count + metric, tick))),
+            ..NumberDataPoint::default()
+        };
+        let data = Some(Data::Gauge(Gauge { data_points: vec![point] }));
+        Metric { name: format!("app.metric.{metric}"), data, ..Metric::default() }
+    };
+    let name = Some(AnyValue { value: Some(Value::StringValue(format!("service-{service}"))) });
+    let attributes = vec![KeyValue { key: "service.name".to_string(), value: name, ..KeyValue::default() }];
+    let scope = ScopeMetrics { metrics: (0..count).map(metric).collect(), ..ScopeMetrics::default() };
+    let resource = ResourceMetrics {
+        resource: Some(Resource { attributes, ..Resource::default() }),
+        scope_metrics: vec![scope],
+        ..ResourceMetrics::default()
+    };
+    let payload = ExportMetricsServiceRequest { resource_metrics: vec![resource] }.encode_to_vec().into();
+    Record { offset, time_ms, payload, ..Record::default() }
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
-    let mut file = File::create(path)?;
-    file.write_all(data)?;
-    file.sync_all()?;
-    let writing = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    let mut all = Vec::with_capacity(data.len());
-    File::open(path)?.read_to_end(&mut all)?;
-    let reading = start.elapsed().as_secs_f64();
-    std::fs::remove_file(path)?;
-    Ok((writing, reading))
+    let done = black_box(work());
+    (done, start.elapsed().as_secs_f64())
+}
+
+/// Writes the sections that `give` gives, so that they survive a loss of power.
+fn write(
+    path: &Path,
+    give: impl FnOnce(&mut dyn FnMut(Section) -> Result<(), Box<dyn Error>>) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let mut to = File::create(path)?;
+    to.write_all(&file::begin())?;
+    give(&mut |section| Ok(file::pieces(&section)?.iter().try_for_each(|piece| to.write_all(piece))?))?;
+    to.write_all(&file::end()?)?;
+    Ok(to.sync_all()?)
+}
+
+/// A file of which the system has nothing in memory.
+fn cold(path: &Path) -> std::io::Result<File> {
+    let file = File::open(path)?;
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+    Ok(file)
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = cold(path)?;
+    let mut all = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or_default());
+    file.read_to_end(&mut all)?;
+    Ok(all)
+}
+
+fn load(
+    config: &PipelineConfig,
+    sections: impl Iterator<Item = Result<Section, Damaged>>,
+) -> Result<Pipeline, Box<dyn Error>> {
+    Pipeline::load_each(config.clone(), sections.map(|section| section.map_err(Into::into)))
 }

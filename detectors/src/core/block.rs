@@ -3,7 +3,9 @@
 //! The list of columns below is the only one: struct, cold state, save and load all come from it.
 //! Scalars are 64-bit; seasons and run lengths, of which there are many, are kept in 32 bits.
 
+use super::work::Tick;
 use crate::columns::{ColumnData, Columns, LoadError};
+use crate::dispatch;
 
 /// Slots per block; a kernel's inner loop runs over exactly this many lanes.
 pub(crate) const LANES: usize = 16;
@@ -37,6 +39,12 @@ macro_rules! columns {
                 Self { $($one: [0.0; LANES],)* $($wide: [[0.0; LANES]; $len],)* }
             }
 
+            /// Asks the memory for the scalars.
+            #[inline(always)]
+            fn fetch_scalars(&self) {
+                $(dispatch::fetch(&self.$one);)*
+            }
+
             /// Takes over the state of a lane of another block.
             pub(crate) fn adopt(&mut self, lane: usize, from: &Block, there: usize) {
                 $(self.$one[lane] = from.$one[there];)*
@@ -50,20 +58,21 @@ macro_rules! columns {
             }
         }
 
-        /// All slots as columns.
+        /// All slots as columns. Block by block: each is in the cache once.
         pub(crate) fn save(blocks: &[Block], slots: usize) -> Columns {
-            let mut columns = Vec::new();
-            $({
-                let values = (0..slots).map(|s| blocks[s / LANES].$one[s % LANES]).collect();
-                columns.push((stringify!($one).to_owned(), ColumnData::F64(values)));
-            })*
-            $({
-                let mut values = Vec::with_capacity(slots * $len);
-                for s in 0..slots {
-                    values.extend(blocks[s / LANES].$wide.iter().map(|row| row[s % LANES]));
-                }
-                columns.push((stringify!($wide).to_owned(), ColumnData::$kind(values)));
-            })*
+            $(let mut $one = Vec::with_capacity(slots);)*
+            $(let mut $wide = Vec::with_capacity(slots * $len);)*
+            for (block, at) in blocks.iter().zip((0..slots).step_by(LANES)) {
+                let lanes = LANES.min(slots - at);
+                $($one.extend_from_slice(&block.$one[..lanes]);)*
+                $(for lane in 0..lanes {
+                    $wide.extend(block.$wide.iter().map(|row| row[lane]));
+                })*
+            }
+            let columns = vec![
+                $((stringify!($one).to_owned(), ColumnData::F64($one)),)*
+                $((stringify!($wide).to_owned(), ColumnData::$kind($wide)),)*
+            ];
             Columns { name: NAME.to_owned(), version: VERSION, rows: slots, columns }
         }
 
@@ -71,22 +80,20 @@ macro_rules! columns {
         pub(crate) fn load(columns: &Columns) -> Result<Vec<Block>, LoadError> {
             columns.check(NAME, VERSION)?;
             let slots = columns.rows;
-            let mut blocks = vec![Block::cold(); slots.div_ceil(LANES)];
-            $({
-                let values = columns.f64(NAME, stringify!($one), slots)?;
-                for (s, value) in values.iter().enumerate() {
-                    blocks[s / LANES].$one[s % LANES] = *value;
-                }
-            })*
-            $({
-                let values = columns.$type(NAME, stringify!($wide), slots * $len)?;
-                for (s, row) in values.chunks_exact($len).enumerate() {
-                    for (k, value) in row.iter().enumerate() {
-                        blocks[s / LANES].$wide[k][s % LANES] = *value;
+            $(let $one = columns.f64(NAME, stringify!($one), slots)?;)*
+            $(let $wide = columns.$type(NAME, stringify!($wide), slots * $len)?;)*
+            let blocks = (0..slots).step_by(LANES).map(|at| {
+                let mut block = Block::cold();
+                let lanes = LANES.min(slots - at);
+                $(block.$one[..lanes].copy_from_slice(&$one[at..at + lanes]);)*
+                $(for (lane, values) in $wide[at * $len..(at + lanes) * $len].chunks_exact($len).enumerate() {
+                    for (row, value) in block.$wide.iter_mut().zip(values) {
+                        row[lane] = *value;
                     }
-                }
-            })*
-            Ok(blocks)
+                })*
+                block
+            });
+            Ok(blocks.collect())
         }
     };
 }
@@ -133,4 +140,24 @@ columns! {
         run_mean: [RUNS; f32, F32],
         run_square: [RUNS; f32, F32],
         run_age: [RUNS; f32, F32],         // seconds since the run began
+}
+
+impl Block {
+    /// Asks the memory for what a tick will read of this block: all but the seasons away from its own time.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, tick: &Tick) {
+        self.fetch_scalars();
+        [&self.usual, &self.threshold, &self.heavy, &self.count].into_iter().for_each(dispatch::fetch);
+        [&self.run_weight, &self.run_count, &self.run_mean, &self.run_square, &self.run_age]
+            .into_iter()
+            .for_each(dispatch::fetch);
+        fetch_around(&self.daily, tick.daily.0);
+        fetch_around(&self.weekly, tick.weekly.0);
+    }
+}
+
+/// A season's knots from the one before `first` on: what its value and its slope are made of.
+#[inline(always)]
+fn fetch_around<const N: usize>(ring: &[[f32; LANES]; N], first: usize) {
+    (N - 1..N + 3).for_each(|beside| dispatch::fetch(&ring[(first + beside) % N]));
 }

@@ -12,6 +12,7 @@
 //! | `profile.rs` | the best split and its significance |
 //! | `shape.rs` | shapes that never came, values that the past did not lead to |
 //! | `means.rs` | levels, spreads and slopes, to which shapes are blind |
+//! | `onset.rs` | when a change that was found began, to the value |
 //! | `state.rs` | save and load |
 //!
 //! Bounds, per series, with a window of n values: 68 bytes of state per value kept (279 kB at the default 4,096). A value costs at
@@ -19,6 +20,7 @@
 //! at most and a fiftieth per mean and stretch; a change point, and each of the four times that the width is found, a sort of it.
 
 mod means;
+mod onset;
 mod profile;
 mod shape;
 mod state;
@@ -134,6 +136,7 @@ impl SegmentBank {
             let shift = means.strongest(window, series.seen, isa)?;
             (shift.strength >= self.config.shift).then_some(shift.at)
         });
+        let at = at.map(|at| onset::refine(&window.standard, at, window.width));
         if let Some(at) = at {
             series.onset = window.times[at] as f64;
             window.cut(at);

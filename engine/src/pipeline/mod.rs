@@ -14,6 +14,7 @@
 
 mod due;
 mod events;
+pub mod file;
 mod partition;
 mod rows;
 mod scores;
@@ -44,7 +45,7 @@ use partition::{Frames, Partition};
 pub use scores::SeriesScore;
 use shard::{Closed, Shard, ShardTick};
 use sightings::Sightings;
-pub use snapshot::{SNAPSHOT_VERSION, Snapshot, SnapshotError};
+pub use snapshot::SnapshotError;
 use threads::Threads;
 pub use threads::ThreadsConfig;
 

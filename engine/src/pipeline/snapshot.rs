@@ -1,51 +1,34 @@
-//! Everything that is needed to go on after a restart, saved at a tick barrier.
+//! Everything that is needed to go on after a restart, saved at a tick barrier: sections one after the other, so that no more than
+//! a few are held at once.
+
+use std::sync::mpsc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pipeline, PipelineConfig, Resume, due::Due, partition::Partition, sightings::Sightings};
+use super::{
+    Pipeline, PipelineConfig, Resume, due::Due, partition::Partition, shard::Shard, sightings::Sightings,
+};
 use crate::{
     bus::{self, Bus},
     correlator::Correlator,
     measures::Traces,
     score::RestoreError,
-    types::Section,
+    types::{Section, section::SectionError},
 };
-
-/// Everything that is needed to go on after a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// Form of this struct.
-    pub version: u32,
-    /// Where each partition resumes.
-    pub resume: Vec<Resume>,
-    /// State of the stages.
-    pub sections: Vec<Section>,
-}
 
 /// A snapshot that cannot be written or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// A stage could not be written.
     #[error(transparent)]
-    Section(#[from] crate::types::section::SectionError),
+    Section(#[from] SectionError),
     /// A stage refused its state.
     #[error(transparent)]
     Restore(#[from] RestoreError),
     /// The bus refused its settings or its state.
     #[error(transparent)]
     Bus(#[from] bus::LoadError),
-    /// Another version of the engine wrote it.
-    #[error(
-        "the snapshot has version {found}, this engine reads {SNAPSHOT_VERSION}: start cold, or use the engine that wrote it"
-    )]
-    Version {
-        /// Version found.
-        found: u32,
-    },
 }
-
-/// Version of [`Snapshot`].
-pub const SNAPSHOT_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Own {
@@ -55,53 +38,117 @@ struct Own {
 }
 
 const VERSION: u32 = 2;
+/// Where the partitions resume.
+const RESUME: &str = "resume";
+const RESUME_VERSION: u32 = 1;
+/// Shards that are saved before their turn.
+const AHEAD: usize = 2;
 
 impl Pipeline {
-    /// Saves everything, at a tick barrier: open ticks are read again from the resume offsets.
-    pub fn save(&self) -> Result<Snapshot, SnapshotError> {
-        let own = Own { closed: self.closed, due: self.due.clone(), sightings: self.sightings.clone() };
-        let mut sections = vec![
-            Section::save("pipeline", VERSION, &own)?,
-            self.traces.save("traces")?,
-            self.silences.save("silences")?,
-            self.correlator.save("correlator")?,
-            self.bus.save()?,
-        ];
-        for shard in &self.shards {
-            sections.extend(shard.save()?);
-        }
-        let resume = self.partitions.values().map(Partition::resume_point).collect();
-        Ok(Snapshot { version: SNAPSHOT_VERSION, resume, sections })
+    /// Where each partition resumes when the state as it is now is restored: open ticks are read again.
+    pub fn resume(&self) -> Vec<Resume> {
+        self.partitions.values().map(Partition::resume_point).collect()
     }
 
-    /// Restores what [`Pipeline::save`] gave.
-    pub fn load(config: PipelineConfig, snapshot: &Snapshot) -> Result<Pipeline, SnapshotError> {
-        if snapshot.version != SNAPSHOT_VERSION {
-            return Err(SnapshotError::Version { found: snapshot.version });
-        }
-        let mut pipeline = Pipeline::new(config).map_err(bus::LoadError::from)?;
-        let config = pipeline.config.clone();
-        for section in &snapshot.sections {
-            if section.name == "pipeline"
-                && let Some(own) = section.load::<Own>(VERSION)?
-            {
-                Own { closed: pipeline.closed, due: pipeline.due, sightings: pipeline.sightings } = own;
-            } else if section.name == "traces" {
-                pipeline.traces = Traces::load(config.traces, section)?;
-            } else if section.name == "silences" {
-                pipeline.silences.load(section)?;
-            } else if section.name == "correlator" {
-                pipeline.correlator = Correlator::load(config.correlator.clone(), section)?;
-            } else if section.name == "bus" {
-                pipeline.bus = Bus::load(config.bus.clone(), section)?;
+    /// Saves everything at a tick barrier and gives it away section by section, in an order that is always the same. The next shards are saved
+    /// while one is taken.
+    pub fn save_each<E: From<SnapshotError>>(
+        &self,
+        mut take: impl FnMut(Section) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let own = Own { closed: self.closed, due: self.due.clone(), sightings: self.sightings.clone() };
+        let first = [
+            Section::save(RESUME, RESUME_VERSION, &self.resume()),
+            Section::save("pipeline", VERSION, &own),
+            self.traces.save("traces"),
+            self.silences.save("silences"),
+            self.correlator.save("correlator"),
+            self.bus.save(),
+        ];
+        let (sender, saved) = mpsc::sync_channel(AHEAD);
+        std::thread::scope(|scope| {
+            // When nobody takes them any more there is nothing left to do.
+            scope.spawn(move || self.shards.iter().map(Shard::save).try_for_each(|saved| sender.send(saved)));
+            for section in first {
+                take(section.map_err(SnapshotError::from)?)?;
             }
+            for sections in saved {
+                sections.map_err(SnapshotError::from)?.into_iter().try_for_each(&mut take)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// As [`Pipeline::save_each`], all sections at once.
+    pub fn save(&self) -> Result<Vec<Section>, SnapshotError> {
+        let mut sections = Vec::new();
+        self.save_each::<SnapshotError>(|section| {
+            sections.push(section);
+            Ok(())
+        })?;
+        Ok(sections)
+    }
+
+    /// Restores what [`Pipeline::save_each`] gave, as it comes. Sections that nobody knows are left out.
+    pub fn load_each<E: From<SnapshotError>>(
+        config: PipelineConfig,
+        sections: impl IntoIterator<Item = Result<Section, E>>,
+    ) -> Result<Pipeline, E> {
+        let new = Pipeline::new(config).map_err(|error| SnapshotError::from(bus::LoadError::from(error)));
+        let mut pipeline = new?;
+        let mut shard = Vec::new();
+        for section in sections {
+            pipeline.load_section(section?, &mut shard)?;
         }
-        for shard in &mut pipeline.shards {
-            shard.load(config.fold.clone(), config.score.clone(), &snapshot.sections)?;
-        }
-        for resume in &snapshot.resume {
-            pipeline.partition(&resume.source).resume(resume);
-        }
+        pipeline.load_shard(&mut shard)?;
         Ok(pipeline)
     }
+
+    /// As [`Pipeline::load_each`], from all sections at once.
+    pub fn load(config: PipelineConfig, sections: &[Section]) -> Result<Pipeline, SnapshotError> {
+        Pipeline::load_each(config, sections.iter().cloned().map(Ok))
+    }
+
+    /// Restores a section; one of a shard once those of the next begin, for its own belong together.
+    fn load_section(&mut self, section: Section, shard: &mut Vec<Section>) -> Result<(), SnapshotError> {
+        match section.name.as_str() {
+            RESUME => {
+                for resume in section.load::<Vec<Resume>>(RESUME_VERSION)?.unwrap_or_default() {
+                    self.partition(&resume.source).resume(&resume);
+                }
+            }
+            "pipeline" => {
+                if let Some(own) = section.load::<Own>(VERSION)? {
+                    Own { closed: self.closed, due: self.due, sightings: self.sightings } = own;
+                }
+            }
+            "traces" => self.traces = Traces::load(self.config.traces, &section)?,
+            "silences" => self.silences.load(&section)?,
+            "correlator" => self.correlator = Correlator::load(self.config.correlator.clone(), &section)?,
+            "bus" => self.bus = Bus::load(self.config.bus.clone(), &section)?,
+            name => {
+                let is_next = |known: &Section| shard_of(&known.name) != shard_of(name);
+                if shard.first().is_some_and(is_next) {
+                    self.load_shard(shard)?;
+                }
+                shard.push(section);
+            }
+        }
+        Ok(())
+    }
+
+    /// Restores the shard that these sections are of, and lets go of them.
+    fn load_shard(&mut self, sections: &mut Vec<Section>) -> Result<(), SnapshotError> {
+        let index = sections.first().and_then(|section| shard_of(&section.name));
+        if let Some(shard) = index.and_then(|index| self.shards.get_mut(index)) {
+            shard.load(self.config.fold.clone(), self.config.score.clone(), sections)?;
+        }
+        sections.clear();
+        Ok(())
+    }
+}
+
+/// The shard that a section is of.
+fn shard_of(name: &str) -> Option<usize> {
+    name.strip_prefix("shard/")?.split('/').next()?.parse().ok()
 }

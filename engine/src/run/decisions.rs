@@ -78,11 +78,10 @@ impl Included {
         Section::save(NAME, VERSION, &self.keys)
     }
 
-    /// Takes that section, if the snapshot has it.
-    pub(super) fn load(&mut self, sections: &[Section]) -> Result<(), SectionError> {
-        let section = sections.iter().find(|section| section.name == NAME);
-        if let Some(keys) = section.map(|section| section.load(VERSION)).transpose()?.flatten() {
-            self.keys = keys;
+    /// Takes that section, if it is this one.
+    pub(super) fn load(&mut self, section: &Section) -> Result<(), SectionError> {
+        if section.name == NAME {
+            self.keys = section.load(VERSION)?.unwrap_or_default();
         }
         Ok(())
     }
@@ -128,9 +127,9 @@ mod tests {
     #[test]
     fn keys_survive_in_the_snapshot() {
         let mut loaded = Included::default();
-        loaded.load(&[included().save().unwrap()]).unwrap();
+        loaded.load(&included().save().unwrap()).unwrap();
         assert_eq!(loaded.keys, included().keys);
-        loaded.load(&[]).unwrap();
+        loaded.load(&Section::save("of another", VERSION, &()).unwrap()).unwrap();
         assert_eq!(loaded.keys, included().keys);
     }
 

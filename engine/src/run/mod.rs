@@ -55,7 +55,7 @@ use crate::{
     serve::{self, access::Access},
     sinks::{SinkError, Sinks},
     sql::{SqlError, SqlMeasures},
-    types::{Id, RemediationSignal, Source},
+    types::{Id, RemediationSignal, Section, Source},
 };
 
 pub use core::{Observation, Report};
@@ -387,11 +387,14 @@ fn restore(
     let mut included = Included::default();
     let mut pipeline = match store.newest()? {
         None => Pipeline::new(settings)?,
-        Some(snapshot) => {
-            included.load(&snapshot.sections).map_err(SnapshotError::from)?;
-            let pipeline = Pipeline::load(settings, &snapshot)?;
-            included.resume = snapshot.resume;
-            included.closed_ms = pipeline.closed_ms();
+        Some(sections) => {
+            let sections = sections.map(|section| {
+                let section = section?;
+                included.load(&section).map_err(SnapshotError::from)?;
+                Ok::<Section, RunError>(section)
+            });
+            let pipeline = Pipeline::load_each(settings, sections)?;
+            (included.resume, included.closed_ms) = (pipeline.resume(), pipeline.closed_ms());
             pipeline
         }
     };

@@ -7,7 +7,7 @@ use super::{
     core::Core,
     decisions::{Decision, Included},
 };
-use crate::pipeline::{Snapshot, SnapshotError};
+use crate::pipeline::{Resume, SnapshotError};
 
 impl Core {
     /// Takes a snapshot; one that fails is counted and tried again later, and nothing is committed.
@@ -32,10 +32,14 @@ impl Core {
     pub(super) fn snapshot(&mut self) -> Result<(), RunError> {
         let began = Instant::now();
         self.outputs.flush()?;
-        let mut snapshot = self.pipeline.save()?;
-        self.mark_unneeded(&mut snapshot)?;
-        let bytes = self.store.write(&snapshot)?;
-        let resume = snapshot.resume.iter().map(|resume| (resume.source.clone(), resume.offset));
+        let (resume, pipeline) = (self.pipeline.resume(), &self.pipeline);
+        let included = self.included(&resume);
+        let bytes = self.store.write(|take| {
+            pipeline.save_each(&mut *take)?;
+            take(included.save().map_err(SnapshotError::from)?)
+        })?;
+        self.mark_unneeded(&included);
+        let resume = resume.into_iter().map(|resume| (resume.source, resume.offset));
         if self.link.is_away() {
             tracing::warn!("kafka is away: offsets not committed; the snapshot has them");
         } else if let Err(error) = self.consumer.commit(resume) {
@@ -50,13 +54,17 @@ impl Core {
         Ok(())
     }
 
-    /// Notes what the snapshot does not need of the journals, and in it which of the latest decisions it has.
-    fn mark_unneeded(&mut self, snapshot: &mut Snapshot) -> Result<(), SnapshotError> {
+    /// What a snapshot of now has of the decisions.
+    fn included(&self, resume: &[Resume]) -> Included {
         let closed_ms = self.pipeline.closed_ms();
         let latest = |decision: &Decision| decision.after_ms().is_some() && decision.after_ms() == closed_ms;
         let latest = self.decisions.iter().filter(|(_, decision)| latest(decision));
         let keys = latest.map(|(key, _)| key.clone()).collect();
-        let included = Included { resume: snapshot.resume.clone(), closed_ms, keys };
+        Included { resume: resume.to_vec(), closed_ms, keys }
+    }
+
+    /// Notes what the snapshot does not need of the journals.
+    fn mark_unneeded(&mut self, included: &Included) {
         for (key, _) in self.decisions.iter().filter(|(key, decision)| !included.lacks(key, decision)) {
             self.clearing_decisions.unneeded(key);
         }
@@ -64,8 +72,6 @@ impl Core {
         for id in self.journaled.iter().filter(|id| bus.signal(**id).is_none()) {
             self.clearing_signals.unneeded(&id.to_string());
         }
-        snapshot.sections.push(included.save()?);
-        Ok(())
     }
 
     /// Ends the keys that no snapshot needs of those that are kept.

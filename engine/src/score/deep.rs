@@ -7,10 +7,12 @@
 //! What the deep tier says of a value joins the core tier's: its expectation and band where it has predicted this very series clearly
 //! better, its −ln p where it is louder although it is held back: a second look must not double the false alarms.
 
-use foreshock_detectors::{Frame, LoadError, Scores, SegmentBank, SegmentConfig, SeriesBank};
+use std::borrow::Cow;
+
+use foreshock_detectors::{Columns, Frame, LoadError, Scores, SegmentBank, SegmentConfig, SeriesBank};
 use serde::{Deserialize, Serialize};
 
-use super::columns::SavedColumns;
+use super::columns;
 
 /// Times that a value differed from the one before it.
 const VARIED: u8 = 8;
@@ -79,10 +81,11 @@ struct Given {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Saved {
-    segments: SavedColumns,
-    rivals: Vec<Rivals>,
-    given: Given,
+pub(super) struct Saved<'a> {
+    #[serde(with = "columns")]
+    segments: Columns,
+    rivals: Cow<'a, Vec<Rivals>>,
+    given: Cow<'a, Given>,
 }
 
 /// A change point, if there is one.
@@ -169,14 +172,14 @@ impl Deep {
         Some(ChangePoint { probability: self.scores.change[place], onset: self.scores.onset[place] })
     }
 
-    pub(super) fn save(&self) -> Saved {
-        let (rivals, given) = (self.rivals.clone(), self.given.clone());
-        Saved { segments: self.segments.save().into(), rivals, given }
+    pub(super) fn save(&self) -> Saved<'_> {
+        let (rivals, given) = (Cow::Borrowed(&self.rivals), Cow::Borrowed(&self.given));
+        Saved { segments: self.segments.save(), rivals, given }
     }
 
-    pub(super) fn load(&mut self, saved: Saved) -> Result<(), LoadError> {
-        self.segments.load(&saved.segments.into())?;
-        (self.rivals, self.given) = (saved.rivals, saved.given);
+    pub(super) fn load(&mut self, saved: Saved<'_>) -> Result<(), LoadError> {
+        self.segments.load(&saved.segments)?;
+        (self.rivals, self.given) = (saved.rivals.into_owned(), saved.given.into_owned());
         self.scores.resize(self.given.slots.len());
         Ok(())
     }
@@ -288,9 +291,9 @@ mod tests {
         for tick in 0..900 {
             let values = [value(tick), 1.0];
             advance(&mut one, tick, &values, 1);
-            let saved = other.save();
-            other = Deep::new();
-            other.load(saved).unwrap();
+            let mut again = Deep::new();
+            again.load(other.save()).unwrap();
+            other = again;
             advance(&mut other, tick, &values, 1);
             let (ours, theirs) = (one.change(0), other.change(0));
             let bits =

@@ -4,15 +4,16 @@
 //! that are admitted have one, later ones are left to the core tier. The joint detector is of the deep tier: the first rows of
 //! a class have it, as many as the configuration says. The row of an entity that has no series left is the next one's.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use foreshock_detectors::{
-    EntityBank, EntityScores, ForestBank, ForestConfig, JointBank, JointConfig, LoadError, Scores, Speaker,
+    Columns, EntityBank, EntityScores, ForestBank, ForestConfig, JointBank, JointConfig, LoadError, Scores,
+    Speaker,
 };
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::{ScoreConfig, columns::SavedColumns};
+use super::{ScoreConfig, columns};
 use crate::types::{Entity, EntityKind, SeriesDef, anomaly::EDGE};
 
 /// Features of a class.
@@ -64,17 +65,19 @@ struct Row {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Saved {
-    classes: Vec<SavedClass>,
-    places: BTreeMap<u32, (EntityKind, usize, usize)>,
+pub(super) struct Saved<'a> {
+    classes: Vec<SavedClass<'a>>,
+    places: Cow<'a, BTreeMap<u32, (EntityKind, usize, usize)>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SavedClass {
+struct SavedClass<'a> {
     kind: EntityKind,
-    forest: SavedColumns,
-    joint: SavedColumns,
-    names: Names,
+    #[serde(with = "columns")]
+    forest: Columns,
+    #[serde(with = "columns")]
+    joint: Columns,
+    names: Cow<'a, Names>,
 }
 
 /// An entity's combined score.
@@ -161,29 +164,29 @@ impl Entities {
         self.classes.values().flat_map(Class::judged)
     }
 
-    pub(super) fn save(&self) -> Saved {
+    pub(super) fn save(&self) -> Saved<'_> {
         let classes = self
             .classes
             .iter()
             .map(|(kind, class)| SavedClass {
                 kind: *kind,
-                forest: class.forest.save().into(),
-                joint: class.joint.save().into(),
-                names: class.names.clone(),
+                forest: class.forest.save(),
+                joint: class.joint.save(),
+                names: Cow::Borrowed(&class.names),
             })
             .collect();
-        Saved { classes, places: self.places.clone() }
+        Saved { classes, places: Cow::Borrowed(&self.places) }
     }
 
-    pub(super) fn load(&mut self, saved: Saved) -> Result<(), LoadError> {
+    pub(super) fn load(&mut self, saved: Saved<'_>) -> Result<(), LoadError> {
         for saved in saved.classes {
             let mut class = Class::new(&self.config, self.joint_rows);
-            class.forest.load(&saved.forest.into())?;
-            class.joint.load(&saved.joint.into())?;
-            class.names = saved.names;
+            class.forest.load(&saved.forest)?;
+            class.joint.load(&saved.joint)?;
+            class.names = saved.names.into_owned();
             self.classes.insert(saved.kind, class);
         }
-        self.places = saved.places;
+        self.places = saved.places.into_owned();
         Ok(())
     }
 }

@@ -21,16 +21,15 @@ mod open;
 mod opened;
 mod words;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use foreshock_detectors::{
-    AbsenceBank, CoreBank, CoreConfig, ForestConfig, Frame, LoadError, Scores, SeriesBank,
+    AbsenceBank, Columns, CoreBank, CoreConfig, ForestConfig, Frame, LoadError, Scores, SeriesBank,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::types::{Anomaly, Entity, Section, SeriesDef, section::SectionError};
 
-use columns::SavedColumns;
 pub use columns::{pack, unpack};
 pub use deep::ChangePoint;
 use deep::Deep;
@@ -149,14 +148,16 @@ pub enum RestoreError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Saved {
-    core: SavedColumns,
-    absence: SavedColumns,
-    deep: deep::Saved,
-    ages: Vec<u32>,
-    entities: entities::Saved,
-    forecasts: Forecasts,
-    open: OpenAnomalies,
+struct Saved<'a> {
+    #[serde(with = "columns")]
+    core: Columns,
+    #[serde(with = "columns")]
+    absence: Columns,
+    deep: deep::Saved<'a>,
+    ages: Cow<'a, Vec<u32>>,
+    entities: entities::Saved<'a>,
+    forecasts: Cow<'a, Forecasts>,
+    open: Cow<'a, OpenAnomalies>,
 }
 
 const VERSION: u32 = 7;
@@ -299,31 +300,30 @@ impl Scorer {
     /// Saves all state.
     pub fn save(&self, name: &str) -> Result<Section, SectionError> {
         let saved = Saved {
-            core: self.core.save().into(),
-            absence: self.absence.save().into(),
+            core: self.core.save(),
+            absence: self.absence.save(),
             deep: self.deep.save(),
-            ages: self.ages.clone(),
+            ages: Cow::Borrowed(&self.ages),
             entities: self.entities.save(),
-            forecasts: self.forecasts.clone(),
-            open: self.open.clone(),
+            forecasts: Cow::Borrowed(&self.forecasts),
+            open: Cow::Borrowed(&self.open),
         };
-        Section::save(name, VERSION, &saved)
+        Section::save_large(name, VERSION, &saved)
     }
 
     /// Restores what [`Scorer::save`] gave; a section of another version gives a cold scorer.
     pub fn load(config: ScoreConfig, section: &Section) -> Result<Scorer, RestoreError> {
         let mut scorer = Scorer::new(config);
         if let Some(saved) = section.load::<Saved>(VERSION)? {
-            let columns = saved.core.into();
-            scorer.core.load(&columns)?;
-            scorer.absence.load(&saved.absence.into())?;
+            scorer.core.load(&saved.core)?;
+            scorer.absence.load(&saved.absence)?;
             scorer.deep.load(saved.deep)?;
             scorer.scores.resize(scorer.core.slots());
             scorer.silences.resize(scorer.core.slots());
             scorer.entities.load(saved.entities)?;
-            scorer.ages = saved.ages;
-            scorer.forecasts = saved.forecasts;
-            scorer.open = saved.open;
+            scorer.ages = saved.ages.into_owned();
+            scorer.forecasts = saved.forecasts.into_owned();
+            scorer.open = saved.open.into_owned();
         }
         Ok(scorer)
     }

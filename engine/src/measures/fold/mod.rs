@@ -21,7 +21,7 @@ mod observations;
 mod slots;
 mod spans;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -139,13 +139,13 @@ pub struct Fold {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Saved<'a> {
     swept: i64,
-    slots: Slots,
-    numbers: Numbers,
-    histograms: Histograms,
-    observations: Observations,
-    logs: Logs,
+    slots: Cow<'a, Slots>,
+    numbers: Cow<'a, Numbers>,
+    histograms: Cow<'a, Histograms>,
+    observations: Cow<'a, Observations>,
+    logs: Cow<'a, Logs>,
 }
 
 const VERSION: u32 = 6;
@@ -247,11 +247,11 @@ impl Fold {
     pub fn save(&self, name: &str) -> Result<Section, SectionError> {
         let saved = Saved {
             swept: self.swept,
-            slots: self.slots.clone(),
-            numbers: self.numbers.clone(),
-            histograms: self.histograms.clone(),
-            observations: self.observations.clone(),
-            logs: self.logs.clone(),
+            slots: Cow::Borrowed(&self.slots),
+            numbers: Cow::Borrowed(&self.numbers),
+            histograms: Cow::Borrowed(&self.histograms),
+            observations: Cow::Borrowed(&self.observations),
+            logs: Cow::Borrowed(&self.logs),
         };
         Section::save(name, VERSION, &saved)
     }
@@ -261,11 +261,11 @@ impl Fold {
         let Some(saved) = section.load::<Saved>(VERSION)? else { return Ok(None) };
         let mut fold = Fold::new(config);
         fold.swept = saved.swept;
-        fold.slots = saved.slots.indexed();
-        fold.numbers = saved.numbers;
-        fold.histograms = saved.histograms;
-        fold.observations = saved.observations;
-        fold.logs = saved.logs;
+        fold.slots = saved.slots.into_owned().indexed();
+        fold.numbers = saved.numbers.into_owned();
+        fold.histograms = saved.histograms.into_owned();
+        fold.observations = saved.observations.into_owned();
+        fold.logs = saved.logs.into_owned();
         Ok(Some(fold))
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use foreshock::{
     config::Config,
     pipeline::{
-        Event, Pipeline, PipelineConfig, ThreadsConfig,
+        Event, Pipeline, PipelineConfig,
         file::{self, Damaged, Sections},
     },
     types::{Record, Section, Source},

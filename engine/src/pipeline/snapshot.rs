@@ -28,6 +28,9 @@ pub enum SnapshotError {
     /// The bus refused its settings or its state.
     #[error(transparent)]
     Bus(#[from] bus::LoadError),
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,7 +71,9 @@ impl Pipeline {
         let (sender, saved) = mpsc::sync_channel(AHEAD);
         std::thread::scope(|scope| {
             // When nobody takes them any more there is nothing left to do.
-            scope.spawn(move || self.shards.iter().map(Shard::save).try_for_each(|saved| sender.send(saved)));
+            let save = move || self.shards.iter().map(Shard::save).try_for_each(|saved| sender.send(saved));
+            let thread = std::thread::Builder::new().name("snapshot".to_string());
+            thread.spawn_scoped(scope, save).map_err(SnapshotError::Thread)?;
             for section in first {
                 take(section.map_err(SnapshotError::from)?)?;
             }

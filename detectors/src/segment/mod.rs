@@ -17,7 +17,8 @@
 //!
 //! Bounds, per series, with a window of n values: 68 bytes of state per value kept (279 kB at the default 4,096). A value costs at
 //! most [`PUT_OFF`] passes over the window and, spread over the values between two looks, two fifths of one for the profile
-//! at most and a fiftieth per mean and stretch; a change point, and each of the four times that the width is found, a sort of it.
+//! at most and a fiftieth per mean and stretch; each of the four times that the width is found, a sort of it; a change point, cycles of some thousands of
+//! lengths over the 1,024 values on each side.
 
 mod means;
 mod onset;

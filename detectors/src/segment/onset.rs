@@ -161,17 +161,13 @@ fn auto(values: &[f64], rows: Range<usize>) -> Option<Side> {
 fn solved<const N: usize, const M: usize>(mut equations: [[f64; M]; N]) -> Option<[f64; N]> {
     for pivot in 0..N {
         // Sums of squares on the diagonal: no need to look for larger ones.
-        let size = equations[pivot][pivot];
-        if size.abs() < 1e-9 {
+        let known = equations[pivot];
+        if known[pivot].abs() < 1e-9 {
             return None;
         }
-        for row in 0..N {
-            if row != pivot {
-                let factor = equations[row][pivot] / size;
-                for column in pivot..M {
-                    equations[row][column] -= factor * equations[pivot][column];
-                }
-            }
+        for (_, equation) in equations.iter_mut().enumerate().filter(|(row, _)| *row != pivot) {
+            let factor = equation[pivot] / known[pivot];
+            equation.iter_mut().zip(known).for_each(|(value, known)| *value -= factor * known);
         }
     }
     Some(std::array::from_fn(|row| equations[row][M - 1] / equations[row][row]))

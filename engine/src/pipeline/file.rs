@@ -25,7 +25,7 @@ const ROOM: usize = 64 << 20;
 pub enum Damaged {
     /// Another version of the engine wrote it.
     #[error(
-        "it has form {found}, and this engine reads {VERSION}: start cold, or use the engine that wrote it"
+        "it has form {found}, and this engine reads {VERSION}: empty the folder to start cold, or use the engine that wrote it"
     )]
     Version {
         /// Form found.

@@ -71,7 +71,7 @@ impl Pipeline {
         let (sender, saved) = mpsc::sync_channel(AHEAD);
         std::thread::scope(|scope| {
             // When nobody takes them any more there is nothing left to do.
-            let save = move || self.shards.iter().map(Shard::save).try_for_each(|saved| sender.send(saved));
+            let save = move || self.shards.iter().map(Shard::save).all(|saved| sender.send(saved).is_ok());
             let thread = std::thread::Builder::new().name("snapshot".to_string());
             thread.spawn_scoped(scope, save).map_err(SnapshotError::Thread)?;
             for section in first {

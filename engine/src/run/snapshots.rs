@@ -86,7 +86,11 @@ impl Store {
         let sections = file::read_ahead(read).map_err(RunError::Thread)?;
         let folder = self.folder.display().to_string();
         let refuse = move |damaged: Damaged| {
-            let problem = format!("{}: {damaged}; remove it to begin with the one before", name(number));
+            let way_out = match damaged {
+                Damaged::Version { .. } => "",
+                _ => "; remove it to begin with the one before",
+            };
+            let problem = format!("{}: {damaged}{way_out}", name(number));
             RunError::Snapshots { folder: folder.clone(), problem }
         };
         Ok(Some(sections.map(move |section| section.map_err(&refuse))))
@@ -218,5 +222,9 @@ mod tests {
         let text = read.unwrap_err().to_string();
         let said = "snapshot-000000000002.bin: the checksum of section \"a\" is another; remove it";
         assert!(text.contains(said), "{text}");
+        std::fs::write(&path, [1, 0, 0]).unwrap();
+        let read: Result<Vec<Section>, RunError> = store.newest().unwrap().unwrap().collect();
+        let text = read.unwrap_err().to_string();
+        assert!(text.ends_with("empty the folder to start cold, or use the engine that wrote it"), "{text}");
     }
 }

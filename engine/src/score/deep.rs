@@ -84,7 +84,7 @@ struct Given {
 pub(super) struct Saved<'a> {
     #[serde(with = "columns")]
     segments: Columns,
-    rivals: Cow<'a, Vec<Rivals>>,
+    rivals: Cow<'a, [Rivals]>,
     given: Cow<'a, Given>,
 }
 
@@ -173,7 +173,7 @@ impl Deep {
     }
 
     pub(super) fn save(&self) -> Saved<'_> {
-        let (rivals, given) = (Cow::Borrowed(&self.rivals), Cow::Borrowed(&self.given));
+        let (rivals, given) = (Cow::Borrowed(&self.rivals[..]), Cow::Borrowed(&self.given));
         Saved { segments: self.segments.save(), rivals, given }
     }
 

@@ -154,7 +154,7 @@ struct Saved<'a> {
     #[serde(with = "columns")]
     absence: Columns,
     deep: deep::Saved<'a>,
-    ages: Cow<'a, Vec<u32>>,
+    ages: Cow<'a, [u32]>,
     entities: entities::Saved<'a>,
     forecasts: Cow<'a, Forecasts>,
     open: Cow<'a, OpenAnomalies>,

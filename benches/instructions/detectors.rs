@@ -126,14 +126,14 @@ fn joint() -> Rows<JointBank> {
 }
 
 #[library_benchmark]
-#[bench::per_row(args = (forest()), config = limit(7_200, WIDE))]
+#[bench::per_row(args = (forest()), config = limit(7_500, WIDE))]
 fn forest_scores(mut shown: Rows<ForestBank>) -> Rows<ForestBank> {
     shown.bank.raw_scores(shown.rows.view(), &mut shown.scores);
     black_box(shown)
 }
 
 #[library_benchmark]
-#[bench::per_row(args = (forest()), config = limit(10_300, WIDE))]
+#[bench::per_row(args = (forest()), config = limit(10_600, WIDE))]
 fn forest_scores_and_learns(mut shown: Rows<ForestBank>) -> Rows<ForestBank> {
     shown.advance(8);
     black_box(shown)

@@ -4,6 +4,8 @@
 //! Counted is what the pipeline does between Kafka's bytes and scores; of log lines, what intake does, redaction
 //! included. Not proven: that the Kafka client copies nothing, nor anything about the learning of templates.
 
+mod work;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -80,7 +80,11 @@ fn screen(status: &Status, width: usize) -> String {
     let latest = status.partitions.iter().filter_map(|partition| partition.newest_ms).max();
     let partitions = status.partitions.iter().map(|partition| {
         let (part, offset) = (partition.partition.to_string(), partition.next_offset.to_string());
-        row(&partition.topic, &part, &offset, &newest(partition.newest_ms, latest))
+        let newest = match partition.stands_still {
+            true => "stands still: gives no record".to_string(),
+            false => newest(partition.newest_ms, latest),
+        };
+        row(&partition.topic, &part, &offset, &newest)
     });
     let head = row("topic", "part", "next offset", "newest event (UTC)");
     let lines = lines.into_iter().chain(past).chain([String::new(), head]).chain(partitions);
@@ -110,6 +114,7 @@ mod tests {
             partition: 0,
             next_offset: 1234,
             newest_ms,
+            stands_still: topic == "orders",
         };
         let status = Status {
             tick_ms: Some(1_772_420_400_000),
@@ -122,6 +127,7 @@ mod tests {
                 partition("otlp_metrics", Some(1_772_420_410_000)),
                 partition("otlp_logs", Some(1_772_420_000_000)),
                 partition("changes", None),
+                partition("orders", Some(1_772_420_409_000)),
                 partition("telemetry.europe-west.production.metrics.v2", Some(1_772_420_409_000)),
             ],
             ..Status::default()

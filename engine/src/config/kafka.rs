@@ -196,6 +196,9 @@ pub struct OutputTopics {
     pub replication: i32,
     /// Largest payload that is kept on the dead-letter topic; what is longer is cut.
     pub dead_letter_max: super::Bytes,
+    /// Largest record that is written, at least 16 KiB. A larger incident or anomaly is made shorter and says so. No larger than the topics take
+    /// (`max.message.bytes`, 1 MB unless told otherwise).
+    pub max_record: super::Bytes,
     /// How long a stop waits for what is still to be written.
     pub flush_within: Duration,
 }
@@ -227,7 +230,8 @@ impl OutputTopics {
 
     pub(super) fn check(&self, read: &[Topic]) -> Result<(), ConfigError> {
         let is_read = !self.cdevents.is_empty() && read.iter().any(|topic| topic.name == self.cdevents);
-        refuse_unless(!is_read, "outputs.cdevents", "is among topics: incidents would be read as changes")
+        refuse_unless(!is_read, "outputs.cdevents", "is among topics: incidents would be read as changes")?;
+        refuse_unless(self.max_record.0 >= 16 << 10, "outputs.max_record", "is below 16KiB")
     }
 }
 
@@ -247,6 +251,7 @@ impl Default for OutputTopics {
             partitions: 1,
             replication: -1,
             dead_letter_max: super::Bytes(900 << 10),
+            max_record: super::Bytes(900 << 10),
             flush_within: Duration::from_secs(20),
         }
     }

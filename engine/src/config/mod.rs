@@ -5,6 +5,7 @@
 //! * `units`: durations and sizes as people write them
 //! * `kafka`: brokers, rights and topics
 //! * `measures`: operators' own measures
+//! * `listen`: where the servers listen
 //! * `engine`: time, series, spans, detectors, incidents
 //! * `history`: where the past of series comes from
 //! * `forecasts`: resources that will be used up
@@ -22,6 +23,7 @@ mod engine;
 mod forecasts;
 mod history;
 mod kafka;
+mod listen;
 mod measures;
 mod reference;
 mod remediation;
@@ -43,6 +45,7 @@ pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, Span
 pub use forecasts::{ForecastsConfig, LimitConfig, LimitSide};
 pub use history::{HistoryConfig, KafkaHistory, PrometheusHistory};
 pub use kafka::{KafkaConfig, Oidc, OutputTopics, Sasl, SaslMechanism, Security, Start, Tls, Topic};
+pub use listen::Listen;
 pub use measures::Measure;
 pub use reference::{describe, markdown};
 pub use remediation::RemediationConfig;
@@ -103,8 +106,10 @@ pub struct Config {
     /// Who may do what.
     pub access: AccessConfig,
     /// gRPC: incidents and the remediation bus.
+    #[serde(deserialize_with = "listen::grpc")]
     pub grpc: Listen,
     /// HTTP: `/metrics`, `/livez`, `/readyz`, `/status`, `/topology`, `/webhooks/…`.
+    #[serde(deserialize_with = "listen::http")]
     pub http: Listen,
     /// Our own log, on stderr.
     pub log: Log,
@@ -120,21 +125,6 @@ pub struct Snapshots {
     pub every: Duration,
     /// Snapshots that are kept, at least 1.
     pub keep: usize,
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Listen {
-    /// Address and port; port 0 takes a free one. Anything but loopback needs `tls` and `access`, or `insecure`.
-    pub listen: String,
-    /// Encrypts, and says who we are; absent: plain text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<ServerTls>,
-    /// Most connections that are open at once, 1 or more. The next is closed at once.
-    pub max_connections: usize,
-    /// Allows plain text, and clients that nobody knows, beyond loopback: for networks that see to both by other means.
-    pub insecure: bool,
 }
 
 /// Our own log.
@@ -160,7 +150,6 @@ pub enum LogFormat {
 
 impl Default for Config {
     fn default() -> Config {
-        let http = Listen { listen: "127.0.0.1:7118".to_string(), max_connections: 128, ..Listen::default() };
         Config {
             kafka: KafkaConfig::default(),
             topics: Topic::defaults(),
@@ -183,8 +172,8 @@ impl Default for Config {
             remediation: RemediationConfig::default(),
             snapshots: Snapshots::default(),
             access: AccessConfig::default(),
-            grpc: Listen::default(),
-            http,
+            grpc: Listen::grpc(),
+            http: Listen::http(),
             log: Log::default(),
         }
     }
@@ -193,12 +182,6 @@ impl Default for Config {
 impl Default for Snapshots {
     fn default() -> Snapshots {
         Snapshots { folder: PathBuf::from("foreshock-state"), every: Duration::from_secs(60), keep: 3 }
-    }
-}
-
-impl Default for Listen {
-    fn default() -> Listen {
-        Listen { listen: "127.0.0.1:7117".to_string(), tls: None, max_connections: 1024, insecure: false }
     }
 }
 
@@ -299,25 +282,6 @@ impl Config {
         self.forecasts.check()?;
         self.history.check()?;
         self.incidents.check()
-    }
-}
-
-impl Listen {
-    /// The address, if it may be listened on.
-    pub fn address(&self, access: &AccessConfig) -> Result<std::net::SocketAddr, String> {
-        let address: std::net::SocketAddr = self
-            .listen
-            .parse()
-            .map_err(|_| format!("{:?} is no address: write it as 127.0.0.1:7117", self.listen))?;
-        let open = match &self.tls {
-            _ if address.ip().is_loopback() || self.insecure => return Ok(address),
-            None => "in plain text: give it `tls`",
-            Some(_) if access.is_open() => "to everybody: say in `access` who may do what",
-            Some(_) => return Ok(address),
-        };
-        Err(format!(
-            "{address} is open to the network {open}, or set `insecure: true` beside it if the network sees to that"
-        ))
     }
 }
 

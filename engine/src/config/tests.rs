@@ -76,3 +76,44 @@ fn passwords_come_from_the_environment_and_options_win() {
     assert_eq!(options["sasl.password"], std::env::var("PATH").unwrap());
     assert_eq!(options["client.id"], "other");
 }
+
+/// Every part of a tree of sections with one field alone, as YAML: `{http: {listen: …}}`.
+fn alone(value: &serde_yaml_ng::Value, found: &mut Vec<serde_yaml_ng::Value>) {
+    use serde_yaml_ng::{Mapping, Value};
+    let Value::Mapping(fields) = value else { return };
+    for (name, field) in fields {
+        let mut inner = Vec::new();
+        alone(field, &mut inner);
+        inner.push(field.clone());
+        found.extend(
+            inner.into_iter().map(|inner| Value::Mapping(Mapping::from_iter([(name.clone(), inner)]))),
+        );
+    }
+}
+
+/// What a section leaves out is as if the whole section were left out, whichever of its fields it gives.
+#[test]
+fn a_partial_section_keeps_its_own_defaults() {
+    let mut defaults: serde_yaml_ng::Value = serde_yaml_ng::from_str(DEFAULTS).unwrap();
+    // What is absent by default has no field there.
+    let tls = "{certificate: c.pem, key: k.pem}";
+    let mut parts = Vec::new();
+    alone(&defaults, &mut parts);
+    assert!(parts.len() > 100, "{}", parts.len());
+    for part in parts {
+        let text = serde_yaml_ng::to_string(&part).unwrap();
+        let config: Config = super::from_yaml("f.yaml", &text).unwrap();
+        assert_eq!(config, Config::default(), "{text}");
+    }
+    for server in ["grpc", "http"] {
+        let config: Config = super::from_yaml("f.yaml", &format!("{server}: {{tls: {tls}}}")).unwrap();
+        let with_tls = serde_yaml_ng::from_str(tls).unwrap();
+        defaults[server]["tls"] = with_tls;
+        let mut meant = serde_yaml_ng::to_value(&config).unwrap();
+        assert_eq!(meant[server], defaults[server], "{server}");
+        meant[server]["max_connections"] = 50.into();
+        let text = format!("{server}: {{tls: {tls}, max_connections: 50}}");
+        let config: Config = super::from_yaml("f.yaml", &text).unwrap();
+        assert_eq!(serde_yaml_ng::to_value(&config).unwrap()[server], meant[server], "{server}");
+    }
+}

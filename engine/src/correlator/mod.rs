@@ -8,6 +8,7 @@
 //! * `connect`: who hangs together, in a storm too
 //! * `alike`: log templates that say about the same · `companions`: whose trouble came together before
 //! * `budget`: what the false-alarm budget buys on this fleet
+//! * `changes`: what was changed, and what of it an incident shows
 //! * `surge`: ticks in which far more opens than chance brings · `load`: more traffic everywhere
 //! * `story`: an incident, and what its next revision depends on
 //! * `family`: incidents that turn out to be one, or two
@@ -22,6 +23,7 @@
 mod alerts;
 mod alike;
 mod budget;
+mod changes;
 mod companions;
 mod connect;
 mod evidence;
@@ -54,6 +56,7 @@ use crate::types::{
 
 use alerts::Alerts;
 use budget::Budget;
+use changes::Changes;
 use companions::Companions;
 use examples::Examples;
 use graph::Graph;
@@ -86,6 +89,8 @@ pub struct CorrelatorConfig {
     pub max_open: usize,
     /// Most members of an incident.
     pub max_members: usize,
+    /// Most changes of an incident.
+    pub max_changes: usize,
     /// Resolved incidents that are kept for `List` and `Get`, and as many anomalies that opened none.
     pub keep_resolved: usize,
     /// Who depends on whom beside what spans show.
@@ -127,6 +132,7 @@ impl Default for CorrelatorConfig {
             open: 6.95,
             max_open: 1000,
             max_members: 200,
+            max_changes: 100,
             keep_resolved: 1000,
             depends: Vec::new(),
             objectives: Vec::new(),
@@ -183,7 +189,7 @@ struct State {
     companions: Companions,
     examples: Examples,
     quiet: Quiet,
-    changes: VecDeque<Change>,
+    changes: Changes,
     /// Alerts of others that fire.
     alerts: Alerts,
     /// Anomalies without an incident, by id.
@@ -214,7 +220,7 @@ impl State {
             companions: Companions::default(),
             examples: Examples::default(),
             quiet: Quiet::new(config.keep_resolved),
-            changes: VecDeque::new(),
+            changes: Changes::default(),
             alerts: Alerts::default(),
             waiting: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -240,7 +246,7 @@ impl Correlator {
         match event {
             Event::Tick(tick) => self.tick(tick),
             Event::Change(change) => {
-                self.change(change);
+                self.state.changes.take(change);
                 Vec::new()
             }
             Event::Alert(alert) => {
@@ -347,13 +353,6 @@ impl Correlator {
         self.state.lessons.note(self.state.time_ms, feedback, taught);
     }
 
-    fn change(&mut self, change: Change) {
-        let changes = &mut self.state.changes;
-        if changes.iter().all(|known| known.id != change.id) {
-            changes.push_back(change);
-        }
-    }
-
     fn tick(&mut self, tick: TickClosed) -> Vec<Effect> {
         let state = &mut self.state;
         state.time_ms = tick.time_ms;
@@ -367,7 +366,7 @@ impl Correlator {
         let oldest_ms = tick.time_ms - PATIENCE * self.config.window_ms;
         state.surges.tick(tick.time_ms, opened, oldest_ms);
         let heard_again = state.quiet.tick(tick.silences);
-        self.forget_changes();
+        state.changes.forget_before(tick.time_ms - 2 * self.config.change_before_ms);
         let mut effects = Vec::new();
         for anomaly in heard_again.into_iter().chain(tick.anomalies) {
             self.place(anomaly, &mut effects);
@@ -381,11 +380,6 @@ impl Correlator {
         self.merge_and_split();
         self.settle(&mut effects);
         effects
-    }
-
-    fn forget_changes(&mut self) {
-        let oldest = self.state.time_ms - 2 * self.config.change_before_ms;
-        self.state.changes.retain(|change| change.time_ms >= oldest);
     }
 }
 

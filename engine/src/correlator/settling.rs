@@ -63,7 +63,7 @@ impl Correlator {
                 story.changed = true;
                 over.push(*id);
             }
-            story.attach(changes, config.change_before_ms);
+            story.attach(changes, config.change_before_ms, config.max_changes);
             story.hurts(facing.harm(&story.incident, &config.objectives));
             if story.changed {
                 story.weigh(*load);

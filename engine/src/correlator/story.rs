@@ -1,11 +1,17 @@
 //! An incident, and what its next revision depends on.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{evidence::Evidence, group, load::Load, symptom, words};
-use crate::types::{Anomaly, Change, Harm, Id, Incident, IncidentEvent, IncidentState, Member};
+use super::{
+    changes::{self, Changes},
+    evidence::Evidence,
+    group,
+    load::Load,
+    symptom, words,
+};
+use crate::types::{Anomaly, Change, Entity, Harm, Id, Incident, IncidentEvent, IncidentState, Member};
 
 /// An incident and what its next revision depends on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,19 +69,30 @@ impl Story {
     }
 
     /// Attaches changes of its entities, and of those whose callers complain, that came shortly before it or since.
-    pub(super) fn attach(&mut self, changes: &VecDeque<Change>, before_ms: i64) {
+    pub(super) fn attach(&mut self, changes: &Changes, before_ms: i64, room: usize) {
         let incident = &mut self.incident;
-        for change in changes {
-            let is_member = incident.members.iter().any(|member| {
-                member.anomaly.entity.is(&change.entity) || symptom::whose(&member.anomaly).is(&change.entity)
+        // Most changes of a burst are of few entities.
+        let mut members: BTreeMap<&Entity, bool> = BTreeMap::new();
+        let mut found: Vec<&Change> = Vec::new();
+        for change in changes.since(incident.started_ms - before_ms) {
+            let is_member = members.entry(&change.entity).or_insert_with(|| {
+                incident.members.iter().any(|member| {
+                    member.anomaly.entity.is(&change.entity)
+                        || symptom::whose(&member.anomaly).is(&change.entity)
+                })
             });
-            let is_near = change.time_ms >= incident.started_ms - before_ms;
-            if is_member && is_near && !incident.changes.contains(change) {
-                incident.changes.push(change.clone());
-                incident.changes.sort();
-                self.changed = true;
+            if *is_member && !incident.changes.contains(change) {
+                found.push(change);
             }
         }
+        if found.is_empty() {
+            return;
+        }
+        let mut all = incident.changes.clone();
+        all.extend(found.into_iter().cloned());
+        changes::fit(&mut all, room);
+        self.changed |= all != incident.changes;
+        incident.changes = all;
     }
 
     /// Takes what it does to people. Worth a revision when it is clearly worse than was told; what it did stays with it when it is over.

@@ -22,7 +22,8 @@ use super::{
     wire::{Fields, WireError},
 };
 use crate::types::{
-    Entity, EntityKind, Facet, SeriesDef, StreamDef, StreamKind, batch::StreamTable, stable_hash,
+    Entity, EntityKind, Facet, MAX_ATTRIBUTES, MAX_NAME, SeriesDef, StreamDef, StreamKind,
+    batch::StreamTable, cut_attributes, stable_hash,
 };
 
 /// The streams of a partition, in the order in which they were seen. Their names are redacted here, once for each.
@@ -175,20 +176,16 @@ pub(super) struct Identity {
 impl Identity {
     /// Of a resource with these attributes.
     pub(super) fn of(resource: &[KeyValue]) -> Identity {
-        Identity { hash: 0 }.attributes(resource)
+        Identity { hash: 0 }.mix(sum(resource))
     }
 
     pub(super) fn text(self, text: &str) -> Identity {
         self.mix(stable_hash(text.as_bytes()))
     }
 
-    /// Attributes in any order: their hashes are added.
-    pub(super) fn attributes(self, attributes: &[KeyValue]) -> Identity {
-        let each = attributes.iter().map(|attribute| {
-            let key = Identity { hash: stable_hash(attribute.key.as_bytes()) };
-            key.mix(attribute.value.as_ref().map_or(0, hash_value)).hash
-        });
-        self.mix(each.fold(0, u64::wrapping_add))
+    /// Of these attributes too, in any order.
+    pub(super) fn joined(self, attributes: &Attributes) -> Identity {
+        self.mix(attributes.sum)
     }
 
     fn mix(self, other: u64) -> Identity {
@@ -197,6 +194,37 @@ impl Identity {
         bytes[8..].copy_from_slice(&other.to_le_bytes());
         Identity { hash: stable_hash(&bytes) }
     }
+}
+
+/// The attributes of a data point.
+#[derive(Clone, Debug)]
+pub(super) struct Attributes {
+    /// See [`sum`].
+    sum: u64,
+    /// Those that stay in the name of its series, cut at [`ROOM`] times what is kept in the end.
+    pub(super) kept: Vec<(String, String)>,
+}
+
+/// Names are cut once they are redacted, so that nothing secret is cut in two; before that, at so many times the length.
+const ROOM: usize = 4;
+
+impl Attributes {
+    pub(super) fn of(attributes: &[KeyValue]) -> Attributes {
+        let kept = attributes.iter().filter(|attribute| !is_instance(&attribute.key)).map(|attribute| {
+            (attribute.key.clone(), attribute.value.as_ref().map_or_else(String::new, text_of))
+        });
+        let kept = cut_attributes(kept.collect(), ROOM * MAX_NAME, ROOM * MAX_ATTRIBUTES);
+        Attributes { sum: sum(attributes), kept }
+    }
+}
+
+/// A hash of attributes in any order: their hashes are added.
+fn sum(attributes: &[KeyValue]) -> u64 {
+    let each = attributes.iter().map(|attribute| {
+        let key = Identity { hash: stable_hash(attribute.key.as_bytes()) };
+        key.mix(attribute.value.as_ref().map_or(0, hash_value)).hash
+    });
+    each.fold(0, u64::wrapping_add)
 }
 
 fn hash_value(value: &AnyValue) -> u64 {
@@ -212,20 +240,33 @@ fn hash_value(value: &AnyValue) -> u64 {
 
 /// An attribute's value as text.
 pub(super) fn text_of(value: &AnyValue) -> String {
+    let mut text = String::new();
+    write_text(value, &mut text);
+    text
+}
+
+fn write_text(value: &AnyValue, text: &mut String) {
     match &value.value {
-        Some(Value::StringValue(text)) => text.clone(),
-        Some(Value::IntValue(number)) => number.to_string(),
-        Some(Value::DoubleValue(number)) => number.to_string(),
-        Some(Value::BoolValue(flag)) => flag.to_string(),
-        Some(Value::ArrayValue(array)) => array.values.iter().map(text_of).collect::<Vec<_>>().join(","),
-        Some(Value::KvlistValue(list)) => {
-            let pair = |pair: &KeyValue| {
-                format!("{}={}", pair.key, pair.value.as_ref().map_or_else(String::new, text_of))
-            };
-            list.values.iter().map(pair).collect::<Vec<_>>().join(",")
+        Some(Value::StringValue(own)) => text.push_str(own),
+        Some(Value::IntValue(number)) => text.push_str(&number.to_string()),
+        Some(Value::DoubleValue(number)) => text.push_str(&number.to_string()),
+        Some(Value::BoolValue(flag)) => text.push_str(&flag.to_string()),
+        Some(Value::ArrayValue(array)) => {
+            for (place, item) in array.values.iter().enumerate() {
+                text.push_str(if place > 0 { "," } else { "" });
+                write_text(item, text);
+            }
         }
-        Some(Value::BytesValue(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
-        _ => String::new(),
+        Some(Value::KvlistValue(list)) => {
+            for (place, pair) in list.values.iter().enumerate() {
+                text.push_str(if place > 0 { "," } else { "" });
+                text.push_str(&pair.key);
+                text.push('=');
+                pair.value.iter().for_each(|value| write_text(value, text));
+            }
+        }
+        Some(Value::BytesValue(bytes)) => text.push_str(&String::from_utf8_lossy(bytes)),
+        _ => {}
     }
 }
 
@@ -321,11 +362,4 @@ fn is_instance(key: &str) -> bool {
     const EXACT: [&str; 4] = ["service.instance.id", "container.id", "service.version", "instance"];
     const PREFIXES: [&str; 4] = ["k8s.pod.", "k8s.node.", "process.pid", "telemetry."];
     EXACT.contains(&key) || PREFIXES.iter().any(|prefix| key.starts_with(prefix))
-}
-
-/// The attributes of a data point that stay in the name of its series.
-pub(super) fn kept(attributes: &[KeyValue]) -> Vec<(String, String)> {
-    let kept = attributes.iter().filter(|attribute| !is_instance(&attribute.key));
-    kept.map(|attribute| (attribute.key.clone(), attribute.value.as_ref().map_or_else(String::new, text_of)))
-        .collect()
 }

@@ -18,7 +18,9 @@ use super::{
     malformed, own_time_ns,
     rows::Rows,
 };
-use crate::types::{Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind, stable_hash};
+use crate::types::{
+    Entity, EntityKind, MAX_NAME, Record, RejectReason, SeriesDef, StreamKind, cut, stable_hash,
+};
 
 /// Categories that are told apart; more share one.
 const CATEGORIES: u64 = 9;
@@ -43,11 +45,14 @@ pub(super) fn push(record: &Record, streams: &mut Streams, rows: &mut Rows) -> R
         }
         None => own_time_ns(record)?,
     };
+    // They stand in every series that comes of the record: a long one is cut before it is repeated.
+    let model = &*cut(model, MAX_NAME);
     let version = match object.get("version") {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
+    let version = cut(&version, MAX_NAME).into_owned();
     Answer { model, version, time_ns, object: &object, streams, rows }.push()
 }
 

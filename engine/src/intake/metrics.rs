@@ -2,22 +2,26 @@
 //!
 //! A stream that is known is found by its bytes; only a new one has its attributes decoded and its names made.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use opentelemetry_proto::tonic::{common::v1::KeyValue, metrics::v1::AggregationTemporality};
 use prost::Message;
 
 use super::{
     Refusal,
-    identity::{Owner, Raw, Streams, find, kept},
+    identity::{Attributes, Identity, Owner, Raw, Streams, find},
     malformed,
     rows::{HistogramRow, Rows},
     wire::{Fields, WireError, message, messages},
 };
-use crate::types::{Entity, EntityKind, RejectReason, SeriesDef, StreamKind};
+use crate::types::{Entity, EntityKind, MAX_NAME, RejectReason, SeriesDef, StreamKind, cut};
 
 /// Flag of a point that says "no value was recorded".
 const NO_RECORDED_VALUE: u32 = 1;
+/// Scales of exponential histograms (OpenTelemetry, metrics SDK, "base2 exponential bucket histogram aggregation": `MinScale`, `MaxScale`).
+const SCALES: RangeInclusive<i32> = -10..=20;
+/// Most quantiles of a summary's point: every percentile, and as many again.
+const MAX_QUANTILES: usize = 200;
 
 /// Memory for the buckets of the point at hand.
 #[derive(Debug, Default)]
@@ -39,7 +43,9 @@ pub(super) fn push(
         for scope in messages(group, 2) {
             for metric in messages(scope.map_err(malformed)?, 2) {
                 let metric = Metric::read(metric.map_err(malformed)?).map_err(malformed)?;
-                Writer { owner: &mut owner, metric, streams, buckets, rows }.push()?;
+                // A name may be as long as the record: it is hashed once, not once per point.
+                let raw = owner.raw().bytes(metric.name);
+                Writer { owner: &mut owner, metric, raw, named: None, streams, buckets, rows }.push()?;
             }
         }
     }
@@ -69,11 +75,16 @@ impl<'a> Metric<'a> {
 }
 
 /// What is the same for every kind of point.
-#[derive(Clone, Copy)]
-struct Head {
+struct Head<'a> {
+    /// The point's bytes, and the field of its attributes in them.
+    point: &'a [u8],
+    attributes: u32,
+    /// Of resource, metric and attributes.
     raw: Raw,
     time: u64,
     start: u64,
+    /// Its attributes, decoded once something new is found under them.
+    decoded: Option<(Arc<Entity>, Attributes)>,
 }
 
 /// `aggregation_temporality` and, of a sum, `is_monotonic`, which come after the points or before them.
@@ -105,6 +116,10 @@ fn start(unix_nano: u64) -> i64 {
 struct Writer<'a, 'b> {
     owner: &'b mut Owner<'a>,
     metric: Metric<'a>,
+    /// Of resource and metric.
+    raw: Raw,
+    /// The same as an identity, and the name; made once something new is found under them.
+    named: Option<(Identity, &'a str)>,
     streams: &'b mut Streams,
     buckets: &'b mut Buckets,
     rows: &'b mut Rows,
@@ -136,24 +151,26 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn head(&self) -> Head {
-        Head { raw: self.owner.raw().bytes(self.metric.name), time: 0, start: 0 }
+    /// A point whose attributes are the field of this number.
+    fn head(&self, point: &'a [u8], attributes: u32) -> Head<'a> {
+        Head { point, attributes, raw: self.raw, time: 0, start: 0, decoded: None }
     }
 
     fn number(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
         let suffix = if *kind == StreamKind::Gauge { "" } else { ":rate" };
-        let (head, value, flags) = read_number(point, self.head()).map_err(malformed)?;
+        let mut head = self.head(point, 7);
+        let (value, flags) = read_number(&mut head).map_err(malformed)?;
         let Some(value) = value.filter(|value| value.is_finite() && flags & NO_RECORDED_VALUE == 0) else {
             return Ok(());
         };
         let time_ns = time(head.time)?;
-        let stream = self.stream(head.raw, point, 7, kind, suffix)?;
+        let stream = self.stream(&mut head, kind, suffix)?;
         self.rows.number(time_ns, stream, start(head.start), value);
         Ok(())
     }
 
     fn histogram(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
-        let mut head = self.head();
+        let mut head = self.head(point, 9);
         let (mut count, mut sum) = (0, f64::NAN);
         let Buckets { bounds, counts } = &mut *self.buckets;
         bounds.clear();
@@ -176,12 +193,13 @@ impl<'a> Writer<'a, '_> {
         };
         read().map_err(malformed)?;
         let (scale, first, zero_count) = (None, 0, 0);
-        self.bucketed(head, (point, 9), kind, Counted { count, sum, scale, first, zero_count })
+        self.bucketed(head, kind, Counted { count, sum, scale, first, zero_count })
     }
 
     fn exponential(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
-        let mut head = self.head();
-        let mut counted = Counted { count: 0, sum: f64::NAN, scale: Some(0), first: 0, zero_count: 0 };
+        let mut head = self.head(point, 1);
+        let mut scale = 0;
+        let mut counted = Counted { count: 0, sum: f64::NAN, scale: None, first: 0, zero_count: 0 };
         let (mut positive, mut negative): (&[u8], &[u8]) = (&[], &[]);
         let Buckets { bounds, counts } = &mut *self.buckets;
         bounds.clear();
@@ -194,7 +212,7 @@ impl<'a> Writer<'a, '_> {
                     3 => head.time = field.fixed64()?,
                     4 => counted.count = field.fixed64()?,
                     5 => counted.sum = field.double()?,
-                    6 => counted.scale = Some(field.sint32()?),
+                    6 => scale = field.sint32()?,
                     7 => counted.zero_count = field.fixed64()?,
                     8 => positive = field.bytes()?,
                     9 => negative = field.bytes()?,
@@ -209,18 +227,19 @@ impl<'a> Writer<'a, '_> {
             Ok(())
         };
         read().map_err(malformed)?;
-        self.bucketed(head, (point, 1), kind, counted)
+        if !SCALES.contains(&scale) {
+            let (from, to) = (SCALES.start(), SCALES.end());
+            return Err(malformed(format!(
+                "an exponential histogram's scale is {scale}: give {from} to {to}"
+            )));
+        }
+        counted.scale = Some(scale);
+        self.bucketed(head, kind, counted)
     }
 
-    fn bucketed(
-        &mut self,
-        head: Head,
-        (point, attributes): (&'a [u8], u32),
-        kind: &StreamKind,
-        counted: Counted,
-    ) -> Result<(), Refusal> {
+    fn bucketed(&mut self, mut head: Head<'a>, kind: &StreamKind, counted: Counted) -> Result<(), Refusal> {
         let time_ns = time(head.time)?;
-        let stream = self.stream(head.raw, point, attributes, kind, "")?;
+        let stream = self.stream(&mut head, kind, "")?;
         let Counted { count, sum, scale, first, zero_count } = counted;
         let Buckets { bounds, counts } = &*self.buckets;
         let start_ns = start(head.start);
@@ -232,7 +251,7 @@ impl<'a> Writer<'a, '_> {
 
     /// A gauge per quantile, and the count as a counter.
     fn summary(&mut self, point: &'a [u8]) -> Result<(), Refusal> {
-        let mut head = self.head();
+        let mut head = self.head(point, 7);
         let mut count = 0;
         let mut read = || -> Result<(), WireError> {
             for field in Fields::of(point) {
@@ -249,52 +268,60 @@ impl<'a> Writer<'a, '_> {
         };
         read().map_err(malformed)?;
         let time_ns = time(head.time)?;
-        for quantile in messages(point, 6) {
-            let (mut share, mut value) = (0.0, 0.0);
-            for field in Fields::of(quantile.map_err(malformed)?) {
-                let field = field.map_err(malformed)?;
-                match field.number {
-                    1 => share = field.double().map_err(malformed)?,
-                    2 => value = field.double().map_err(malformed)?,
-                    _ => {}
-                }
+        for (place, quantile) in messages(point, 6).enumerate() {
+            if place == MAX_QUANTILES {
+                return Err(malformed(format!("a summary has more than {MAX_QUANTILES} quantiles")));
             }
+            let (share, value) = read_quantile(quantile.map_err(malformed)?).map_err(malformed)?;
             let suffix = format!(":p{}", share * 100.0);
-            let stream = self.stream(head.raw, point, 7, &StreamKind::Gauge, &suffix)?;
+            let stream = self.stream(&mut head, &StreamKind::Gauge, &suffix)?;
             self.rows.number(time_ns, stream, 0, value);
         }
-        let stream = self.stream(head.raw, point, 7, &StreamKind::CumulativeCounter, ":rate")?;
+        let stream = self.stream(&mut head, &StreamKind::CumulativeCounter, ":rate")?;
         self.rows.number(time_ns, stream, start(head.start), count as f64);
         Ok(())
     }
 
-    /// The stream of a point, whose attributes are the field of this number.
-    fn stream(
-        &mut self,
-        raw: Raw,
-        point: &[u8],
-        attributes: u32,
-        kind: &StreamKind,
-        suffix: &str,
-    ) -> Result<u32, Refusal> {
-        let raw = raw.bytes(suffix.as_bytes()).bytes(kind.name().as_bytes());
+    /// The stream of a point.
+    fn stream(&mut self, head: &mut Head<'a>, kind: &StreamKind, suffix: &str) -> Result<u32, Refusal> {
+        let raw = head.raw.bytes(suffix.as_bytes()).bytes(kind.name().as_bytes());
         if let Some(stream) = self.streams.known(raw) {
             return Ok(stream);
         }
-        let name = std::str::from_utf8(self.metric.name).map_err(malformed)?;
-        let attributes = messages(point, attributes)
-            .map(|bytes| KeyValue::decode(bytes.map_err(malformed)?).map_err(malformed))
-            .collect::<Result<Vec<KeyValue>, Refusal>>()?;
-        let (owner, identity) = self.owner.decoded(self.streams)?;
-        let identity = identity.text(name).text(suffix).text(kind.name()).attributes(&attributes);
-        let (owner, subject) = (owner.clone(), subject(owner, name, &attributes));
+        let (identity, name) = self.named()?;
+        if head.decoded.is_none() {
+            head.decoded = Some(self.decode(head, name)?);
+        }
+        let (subject, attributes) = head.decoded.as_ref().expect("it was decoded just now");
+        let identity = identity.text(suffix).text(kind.name()).joined(attributes);
         if subject.kind == EntityKind::Model && !self.streams.has(&identity) {
+            let (owner, _) = self.owner.decoded(self.streams)?;
+            let owner = owner.clone();
             self.streams.is_part_of(subject.clone(), &owner);
         }
         Ok(self.streams.learn(raw, &identity, || {
-            let measure = format!("{name}{suffix}");
-            (SeriesDef::new(subject, measure, kept(&attributes)), kind.clone())
+            let measure = format!("{}{suffix}", cut(name, MAX_NAME));
+            (SeriesDef::new(subject.clone(), measure, attributes.kept.clone()), kind.clone())
         }))
+    }
+
+    /// The identity of resource and metric, and the metric's name.
+    fn named(&mut self) -> Result<(Identity, &'a str), Refusal> {
+        if let Some(named) = self.named {
+            return Ok(named);
+        }
+        let name = std::str::from_utf8(self.metric.name).map_err(malformed)?;
+        let (_, identity) = self.owner.decoded(self.streams)?;
+        Ok(*self.named.insert((identity.text(name), name)))
+    }
+
+    /// Whom a point is about, and its attributes.
+    fn decode(&mut self, head: &Head<'a>, name: &str) -> Result<(Arc<Entity>, Attributes), Refusal> {
+        let attributes = messages(head.point, head.attributes)
+            .map(|bytes| KeyValue::decode(bytes.map_err(malformed)?).map_err(malformed))
+            .collect::<Result<Vec<KeyValue>, Refusal>>()?;
+        let (owner, _) = self.owner.decoded(self.streams)?;
+        Ok((subject(owner, name, &attributes), Attributes::of(&attributes)))
     }
 }
 
@@ -308,9 +335,9 @@ struct Counted {
     zero_count: u64,
 }
 
-fn read_number(point: &[u8], mut head: Head) -> Result<(Head, Option<f64>, u32), WireError> {
+fn read_number(head: &mut Head<'_>) -> Result<(Option<f64>, u32), WireError> {
     let (mut value, mut flags) = (None, 0);
-    for field in Fields::of(point) {
+    for field in Fields::of(head.point) {
         let field = field?;
         match field.number {
             2 => head.start = field.fixed64()?,
@@ -322,7 +349,21 @@ fn read_number(point: &[u8], mut head: Head) -> Result<(Head, Option<f64>, u32),
             _ => {}
         }
     }
-    Ok((head, value, flags))
+    Ok((value, flags))
+}
+
+/// A quantile of a summary: which one, 0..1, and its value.
+fn read_quantile(bytes: &[u8]) -> Result<(f64, f64), WireError> {
+    let (mut share, mut value) = (0.0, 0.0);
+    for field in Fields::of(bytes) {
+        let field = field?;
+        match field.number {
+            1 => share = field.double()?,
+            2 => value = field.double()?,
+            _ => {}
+        }
+    }
+    Ok((share, value))
 }
 
 /// One side of an exponential histogram: its counts, and the index of the first.

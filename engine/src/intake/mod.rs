@@ -27,7 +27,7 @@ mod spans;
 mod webhooks;
 mod wire;
 
-use crate::types::{Alert, Batch, Change, Entity, Record, Reject, RejectReason, Sighting};
+use crate::types::{Alert, Batch, Change, Entity, MAX_NAME, Record, Reject, RejectReason, Sighting, cut};
 
 pub use choose::Encoding;
 use identity::Streams;
@@ -136,7 +136,8 @@ impl Intake {
                     let redactor = &mut self.redactor;
                     let changes = told.changes.into_iter().map(|change| redactor.change(change));
                     effects.extend(changes.map(Effect::Change));
-                    effects.extend(told.alerts.into_iter().map(Effect::Alert));
+                    let alerts = told.alerts.into_iter().map(|alert| redactor.alert(alert));
+                    effects.extend(alerts.map(Effect::Alert));
                     let newest_ms = self.rows.newest_ns() / 1_000_000;
                     let time_ms = if newest_ms > 0 { newest_ms } else { record.time_ms };
                     effects.extend(self.streams.seen().map(|(entity, facet, value)| {
@@ -147,6 +148,7 @@ impl Intake {
                 Err((reason, detail)) => {
                     self.rows.undo();
                     drop(self.streams.seen());
+                    let detail = cut(&detail, MAX_NAME).into_owned();
                     effects.push(Effect::Reject(Reject { offset: record.offset, reason, detail }));
                 }
             }
@@ -157,6 +159,9 @@ impl Intake {
     }
 
     fn decode(&mut self, record: &Record) -> Result<Told, Refusal> {
+        if let Some(why) = record.unreadable() {
+            return Err((RejectReason::Unreadable, why));
+        }
         if record.payload.len() > self.config.max_record {
             let detail =
                 format!("{} bytes, ingest.max_record is {}", record.payload.len(), self.config.max_record);

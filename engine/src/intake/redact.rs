@@ -1,10 +1,12 @@
-//! What must not be kept: tokens, e-mail addresses, card numbers, IP addresses.
+//! What must not be kept: tokens, e-mail addresses, card numbers, IP addresses. Names and values are cut here too, once they are redacted.
 
 use std::sync::{Arc, LazyLock};
 
 use regex::{CaptureLocations, Regex};
 
-use crate::types::{Change, Entity, SeriesDef, StreamKind};
+use crate::types::{
+    Alert, Change, Entity, MAX_ATTRIBUTES, MAX_NAME, SeriesDef, StreamKind, cut, cut_attributes,
+};
 
 /// One expression for all, so that a line is walked once; the name of the group is what stands in its place.
 static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
@@ -54,7 +56,7 @@ impl Redactor {
 
     /// The name of a thing: an address may be all the name that a host has.
     pub(super) fn name(&mut self, name: &str) -> String {
-        self.replace(name, IP).to_string()
+        cut(self.replace(name, IP), MAX_NAME).into_owned()
     }
 
     /// Redacts all but what is kept.
@@ -91,11 +93,13 @@ impl Redactor {
     pub(super) fn series(&mut self, series: SeriesDef) -> SeriesDef {
         let entity = self.entity(series.entity.clone());
         let redacted = |(key, value): &(String, String)| (key.clone(), self.redact(value).to_string());
-        let attributes: Vec<(String, String)> = series.attributes.iter().map(redacted).collect();
-        if entity == series.entity && attributes == series.attributes {
+        let attributes = series.attributes.iter().map(redacted).collect();
+        let attributes = cut_attributes(attributes, MAX_NAME, MAX_ATTRIBUTES);
+        let measure = cut(&series.measure, MAX_NAME);
+        if entity == series.entity && attributes == series.attributes && measure == series.measure {
             return series;
         }
-        SeriesDef::new(entity, series.measure, attributes)
+        SeriesDef::new(entity, measure.into_owned(), attributes)
     }
 
     /// How a stream's samples become values, with the peer redacted.
@@ -112,10 +116,21 @@ impl Redactor {
     pub(super) fn change(&mut self, change: Change) -> Change {
         Change {
             id: self.name(&change.id),
+            kind: cut(&change.kind, MAX_NAME).into_owned(),
             entity: Entity::new(change.entity.kind, self.name(&change.entity.name)),
             version: self.name(&change.version),
             source: self.name(&change.source),
             ..change
+        }
+    }
+
+    /// An alert with its names cut. They are the labels of somebody's rule, and its summary was redacted when it was read.
+    pub(super) fn alert(&mut self, alert: Alert) -> Alert {
+        Alert {
+            fingerprint: cut(&alert.fingerprint, MAX_NAME).into_owned(),
+            name: cut(&alert.name, MAX_NAME).into_owned(),
+            entity: Entity::new(alert.entity.kind, cut(&alert.entity.name, MAX_NAME)),
+            ..alert
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What has a time of its own and waits for its tick: changes, alerts, and how entities were seen to run.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::types::{Alert, Change, Sighting};
@@ -7,7 +9,7 @@ use crate::types::{Alert, Change, Sighting};
 /// What waits, or what is due: each in order then.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Due {
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: BTreeSet<Change>,
     pub(super) alerts: Vec<Alert>,
     pub(super) sightings: Vec<Sighting>,
 }
@@ -16,7 +18,7 @@ impl Due {
     /// Takes out what took place before this time.
     pub(super) fn until(&mut self, end_ms: i64) -> Due {
         Due {
-            changes: until(&mut self.changes, |change| change.time_ms, end_ms),
+            changes: self.changes.extract_if(.., |change| change.time_ms < end_ms).collect(),
             alerts: until(&mut self.alerts, |alert| alert.time_ms, end_ms),
             sightings: until(&mut self.sightings, |sighting| sighting.time_ms, end_ms),
         }

@@ -357,11 +357,7 @@ impl Pipeline {
         for reject in taken.rejects {
             effects.push(Effect::DeadLetter { source: source.clone(), reject });
         }
-        for change in taken.changes {
-            if !self.due.changes.contains(&change) {
-                self.due.changes.push(change);
-            }
-        }
+        self.due.changes.extend(taken.changes);
         self.due.alerts.extend(taken.alerts);
         self.due.sightings.extend(taken.sightings);
     }
@@ -490,7 +486,6 @@ impl Pipeline {
         told.placements = sightings::placements(&mut due.sightings);
         due.changes.iter().for_each(|change| self.sightings.told(change));
         due.changes.extend(due.sightings.into_iter().filter_map(|seen| self.sightings.take(seen)));
-        due.changes.sort();
         for change in due.changes {
             effects.push(Effect::Change(change.clone()));
             self.tell_bus(bus::Event::Change(change.clone()), effects);

@@ -108,10 +108,17 @@ impl Core {
 
     /// A decision is durable before it takes effect.
     pub(super) fn write_down(&mut self, decision: &Decision) -> Result<(), RunError> {
-        let key = decision.key(&self.engine).map_err(RunError::Json)?;
-        self.outputs.decision(&key, decision)?;
-        self.decisions.insert(key, decision.clone());
-        Ok(())
+        self.write_down_all(std::slice::from_ref(decision))
+    }
+
+    /// The same of several.
+    pub(super) fn write_down_all(&mut self, decisions: &[Decision]) -> Result<(), RunError> {
+        for decision in decisions {
+            let key = decision.key(&self.engine).map_err(RunError::Json)?;
+            self.outputs.decision(&key, decision)?;
+            self.decisions.insert(key, decision.clone());
+        }
+        self.outputs.durable()
     }
 
     /// Applies decisions from before a restart: words wait in the pipeline for their tick, what was silent is said of a partition that
@@ -125,6 +132,11 @@ impl Core {
         match decision {
             Decision::Idle(idle) => self.event(Event::Idle(&idle), &[]),
             Decision::Said { word, after_ms } => self.event(Event::Word { word, after_ms }, &[]),
+            Decision::Skip(skip) => {
+                tracing::warn!(source = %skip.source, from = skip.from, until = skip.until, "{}", skip.why);
+                self.skips.decide(&skip);
+                Ok(())
+            }
         }
     }
 
@@ -160,6 +172,7 @@ impl Core {
             partition: progress.source.partition,
             next_offset: progress.next_offset,
             newest_ms: progress.newest_ns.map(|newest_ns| newest_ns / 1_000_000),
+            stands_still: self.standing.iter().any(|(source, _)| source == progress.source),
         });
         Status {
             tick_ms: self.pipeline.closed_ms(),

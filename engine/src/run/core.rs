@@ -19,6 +19,7 @@ use super::{
     measuring::Measuring,
     metrics::{Metrics, Reason, Stage, State, Topic},
     outputs::Outputs,
+    skips::Skips,
     snapshots::Store,
 };
 use crate::{
@@ -56,6 +57,8 @@ pub(super) struct Core {
     pub(super) every: Duration,
     /// Decisions of the journal that the state lacks and that were not applied again yet.
     pub(super) recalled: Vec<Decision>,
+    /// Records that are left out.
+    pub(super) skips: Skips,
     /// The name under which this engine writes decisions.
     pub(super) engine: String,
     /// What it reads, for errors.
@@ -68,6 +71,8 @@ pub(super) struct Core {
     pub(super) clearing_decisions: Clearing,
     pub(super) lag: Lag,
     pub(super) catching_up: bool,
+    /// Partitions that stand still, with the record that each waits for.
+    pub(super) standing: Vec<(Source, i64)>,
     pub(super) history: HistoryStatus,
     pub(super) counted: Counts,
     pub(super) rejected: u64,
@@ -129,7 +134,7 @@ impl Core {
     }
 
     fn turn(&mut self) -> Result<(), RunError> {
-        self.recall(|decision| matches!(decision, Decision::Said { .. }))?;
+        self.recall(|decision| matches!(decision, Decision::Said { .. } | Decision::Skip(_)))?;
         let mut due = Instant::now() + self.every;
         loop {
             let waited = Instant::now();
@@ -196,6 +201,7 @@ impl Core {
             }
             Input::Records(source, records) => self.records(&source, &records)?,
             Input::Lag(lag) => self.lag(lag)?,
+            Input::Standing(standing) => self.standing(standing),
             Input::Silent(source) => {
                 if let Some(idle) = self.pipeline.silence(&source) {
                     tracing::info!(%source, "silent: it holds no tick open");
@@ -223,11 +229,24 @@ impl Core {
         self.metrics.records.get_or_create(&topic).inc_by(records.len() as u64);
         let bytes = records.iter().map(|record| record.payload.len() as u64).sum();
         self.metrics.bytes.get_or_create(&topic).inc_by(bytes);
-        self.event(Event::Records { source, records }, records)?;
+        self.skip_unreadable(source, records)?;
+        let left = self.skips.without(source, records);
+        self.event(Event::Records { source, records: &left }, &left)?;
         if let Some(last) = records.last() {
             self.observe(|| Observation::Taken(source.clone(), last.offset + 1));
         }
         Ok(())
+    }
+
+    /// Decides that a partition goes on behind batches that cannot be unpacked.
+    fn skip_unreadable(&mut self, source: &Source, records: &[Record]) -> Result<(), RunError> {
+        let skips = self.skips.called_for(source, records);
+        if skips.is_empty() {
+            return Ok(());
+        }
+        let decisions: Vec<Decision> = skips.into_iter().map(Decision::Skip).collect();
+        self.write_down_all(&decisions)?;
+        decisions.into_iter().try_for_each(|decision| self.apply(decision))
     }
 
     fn lag(&mut self, lag: Lag) -> Result<(), RunError> {
@@ -236,6 +255,14 @@ impl Core {
         self.lag = lag;
         self.catching_up = !lag.caught_up || lag.records > BACKLOG;
         self.event(Event::Backlog(self.catching_up), &[])
+    }
+
+    /// Takes note of the partitions that stand still.
+    fn standing(&mut self, standing: Vec<(Source, i64)>) {
+        for (source, offset) in standing.iter().filter(|now| !self.standing.contains(now)) {
+            tracing::error!(%source, offset, "stands still: the broker has records from this offset on and gives none; see docs/operations.md");
+        }
+        self.standing = standing;
     }
 
     /// Gives an event to the pipeline and carries out what it gives. `records` are those of the event.
@@ -367,6 +394,7 @@ impl Core {
         metrics.repeated_spans.inc_by(now.traces.repeated - before.traces.repeated);
         metrics.cut_spans.inc_by(now.traces.cut - before.traces.cut);
         metrics.lag.set(self.lag.records);
+        metrics.standing.set(self.standing.len() as i64);
         metrics.catching_up.set(i64::from(self.catching_up));
         metrics.controllers.set(self.outboxes.len() as i64);
         metrics.partitions.set(self.pipeline.progress().count() as i64);

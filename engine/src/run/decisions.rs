@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::skips::Skip;
 use crate::{
     pipeline::{Idle, Resume},
-    types::{Id, Section, Word, section::SectionError},
+    types::{Id, Section, Source, Word, section::SectionError},
 };
 
 /// One decision. One record of the topic `foreshock.internal.decisions`.
@@ -22,13 +23,15 @@ pub(super) enum Decision {
         /// The tick after whose end it was said, unix milliseconds.
         after_ms: i64,
     },
+    /// Records that could not be unpacked are left out.
+    Skip(Skip),
 }
 
 impl Decision {
     /// The tick after whose end it was made; `None` where an offset says when it takes effect.
     pub(super) fn after_ms(&self) -> Option<i64> {
         match self {
-            Decision::Idle(_) => None,
+            Decision::Idle(_) | Decision::Skip(_) => None,
             Decision::Said { after_ms, .. } => Some(*after_ms),
         }
     }
@@ -61,11 +64,13 @@ const VERSION: u32 = 1;
 impl Included {
     /// Whether the state of the snapshot does not have the decision's effect.
     pub(super) fn lacks(&self, key: &str, decision: &Decision) -> bool {
+        let is_read_again = |source: &Source, offset: i64| {
+            let resume = self.resume.iter().find(|resume| resume.source == *source);
+            resume.is_none_or(|resume| offset >= resume.offset)
+        };
         match decision {
-            Decision::Idle(idle) => {
-                let resume = self.resume.iter().find(|resume| resume.source == idle.source);
-                resume.is_none_or(|resume| idle.offset >= resume.offset)
-            }
+            Decision::Idle(idle) => is_read_again(&idle.source, idle.offset),
+            Decision::Skip(skip) => is_read_again(&skip.source, skip.until),
             Decision::Said { after_ms, .. } => {
                 let closed_ms = self.closed_ms.unwrap_or(i64::MIN);
                 *after_ms > closed_ms || (*after_ms == closed_ms && !self.keys.contains(key))
@@ -92,7 +97,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::types::Source;
 
     fn word() -> Word {
         Word::Acknowledge { incident: Id(7), by: "ann".to_string() }
@@ -111,6 +115,10 @@ mod tests {
             let source = Source { topic: Arc::from("metrics"), partition };
             Decision::Idle(Idle { source, offset, newest_ns: 0 })
         };
+        let skip = |partition, until| {
+            let source = Source { topic: Arc::from("metrics"), partition };
+            Decision::Skip(Skip { source, from: 0, until, why: String::new() })
+        };
         for (decision, key, lacks) in [
             (acknowledge(4000), "me/2", false),
             (acknowledge(5000), "me/1", false),
@@ -119,6 +127,9 @@ mod tests {
             (idle(0, 99), "me/2", false),
             (idle(0, 100), "me/2", true),
             (idle(1, 0), "me/2", true),
+            (skip(0, 99), "me/2", false),
+            (skip(0, 100), "me/2", true),
+            (skip(1, 0), "me/2", true),
         ] {
             assert_eq!(included().lacks(key, &decision), lacks, "{decision:?} {key}");
         }

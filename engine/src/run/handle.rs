@@ -213,6 +213,9 @@ pub struct PartitionStatus {
     pub next_offset: i64,
     /// Newest event time, unix milliseconds; `None` before the first event.
     pub newest_ms: Option<i64>,
+    /// Whether the broker has had records for `time.idle_after` and has given none.
+    #[serde(default)]
+    pub stands_still: bool,
 }
 
 /// Revisions that wait for one who watches, at most.

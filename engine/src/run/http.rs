@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    handle::{Command, Handle, Status, Stopped, Topology},
+    handle::{Command, Handle, PartitionStatus, Status, Stopped, Topology},
     webhooks::Webhooks,
 };
 use crate::{
@@ -109,7 +109,7 @@ async fn alive(State(shared): State<Shared>) -> Response {
     shared.handle.ask(Command::Status).await.map(|_| "alive\n").into_response()
 }
 
-/// Ready: Kafka answers, and partitions are assigned. Catching up is no reason to be taken out of service.
+/// Ready: Kafka answers, partitions are assigned, and none stands still. Catching up is no reason to be taken out of service.
 async fn ready(State(shared): State<Shared>) -> Response {
     if shared.handle.kafka_is_away() {
         return (StatusCode::SERVICE_UNAVAILABLE, "kafka is away\n").into_response();
@@ -118,7 +118,13 @@ async fn ready(State(shared): State<Shared>) -> Response {
         Ok(status) if status.partitions.is_empty() => {
             (StatusCode::SERVICE_UNAVAILABLE, "no partition is assigned yet\n").into_response()
         }
-        Ok(_) => "ready\n".into_response(),
+        Ok(status) => match status.partitions.iter().find(|partition| partition.stands_still) {
+            Some(PartitionStatus { topic, partition, next_offset, .. }) => {
+                let what = format!("{topic}[{partition}] stands still at offset {next_offset}\n");
+                (StatusCode::SERVICE_UNAVAILABLE, what).into_response()
+            }
+            None => "ready\n".into_response(),
+        },
         Err(stopped) => stopped.into_response(),
     }
 }

@@ -42,6 +42,8 @@ pub(super) enum Input {
     Records(Source, Vec<Record>),
     /// How far behind the ends of the partitions we are.
     Lag(Lag),
+    /// The partitions that stand still, with the record that each waits for: told when they are others than before.
+    Standing(Vec<(Source, i64)>),
     /// A partition at its end was silent for `time.idle_after`.
     Silent(Source),
     /// Every assigned partition was read to its end; only when asked for.
@@ -78,6 +80,10 @@ pub(super) struct ConsumeOptions {
     pub(super) until_end: bool,
 }
 
+/// Bytes of records from which a batch is handed over, however few they are.
+const BATCH_BYTES: usize = 1 << 20;
+/// Largest answer of a broker, and most that a batch of zstd is unpacked to (other codecs: `connect/unpack.c`).
+const MOST_BYTES: usize = 64 << 20;
 /// Time between two looks at the lag.
 const STATISTICS: Duration = Duration::from_millis(500);
 /// Longest wait for a record.
@@ -112,6 +118,7 @@ impl Consumer {
             caught_up: false,
             ended: false,
             paused: false,
+            standing: Vec::new(),
         };
         let thread = std::thread::Builder::new()
             .name("kafka".to_string())
@@ -157,6 +164,7 @@ fn defaults(config: &Config) -> Vec<(&'static str, String)> {
         ("queued.min.messages", "10000".to_string()),
         ("queued.max.messages.kbytes", "32768".to_string()),
         ("fetch.message.max.bytes", (1_u32 << 20).to_string()),
+        ("receive.message.max.bytes", MOST_BYTES.to_string()),
         ("topic.metadata.refresh.interval.ms", "30000".to_string()),
         ("allow.auto.create.topics", "false".to_string()),
     ];
@@ -370,7 +378,17 @@ struct Reading {
     heard: Instant,
     /// Whether its silence was told since its last record.
     told: bool,
+    /// Since when it has records and gives none.
+    stands_since: Option<Instant>,
     batch: Batch,
+}
+
+impl Reading {
+    /// Notes whether records are behind that could have come; whether they have not for too long.
+    fn stands(&mut self, waits: bool, longest: Duration) -> bool {
+        self.stands_since = waits.then(|| self.stands_since.unwrap_or_else(Instant::now));
+        self.stands_since.is_some_and(|since| since.elapsed() >= longest)
+    }
 }
 
 struct Reader {
@@ -387,6 +405,8 @@ struct Reader {
     caught_up: bool,
     ended: bool,
     paused: bool,
+    /// The partitions that stand still.
+    standing: Vec<(Source, i64)>,
 }
 
 impl Reader {
@@ -421,8 +441,9 @@ impl Reader {
         reading.next = message.offset() + 1;
         reading.heard = Instant::now();
         reading.told = false;
+        reading.stands_since = None;
         reading.batch.push(message);
-        if reading.batch.len() >= self.batch_records {
+        if reading.batch.len() >= self.batch_records || reading.batch.bytes() >= BATCH_BYTES {
             self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
         }
     }
@@ -452,6 +473,7 @@ impl Reader {
                         next: *next,
                         heard: Instant::now(),
                         told: false,
+                        stands_since: None,
                         batch: Batch::default(),
                     };
                     let topic = self.partitions.entry(source.topic.to_string()).or_default();
@@ -479,11 +501,15 @@ impl Reader {
         let deaf = self.client.context().link.is_away();
         let mut lag = 0;
         let mut at_end = self.partitions.values().any(|partitions| !partitions.is_empty());
+        let mut standing = Vec::new();
         for reading in self.partitions.values_mut().flat_map(BTreeMap::values_mut) {
             let end = ends.get(&reading.source);
             lag += end.map_or(0, |end| end.behind(reading.next));
             let here = end.is_some_and(|end| end.eof >= 0 && (reading.next < 0 || reading.next >= end.eof));
             at_end &= here;
+            if reading.stands(!here && !deaf && !self.paused, self.idle_after) {
+                standing.push((reading.source.clone(), reading.next));
+            }
             if deaf {
                 reading.heard = Instant::now();
             } else if here && !reading.told && reading.heard.elapsed() >= self.idle_after {
@@ -495,6 +521,10 @@ impl Reader {
             }
         }
         self.caught_up |= at_end;
+        if standing != self.standing {
+            self.standing.clone_from(&standing);
+            self.pending.push_back(Input::Standing(standing));
+        }
         self.pending.push_back(Input::Lag(Lag { records: lag, caught_up: self.caught_up }));
         if at_end && self.until_end && !self.ended {
             self.flush_all();

@@ -109,6 +109,8 @@ pub(super) struct Metrics {
     pub(super) open_incidents: Gauge<i64, AtomicI64>,
     pub(super) controllers: Gauge<i64, AtomicI64>,
     pub(super) partitions: Gauge<i64, AtomicI64>,
+    pub(super) standing: Gauge<i64, AtomicI64>,
+    pub(super) cut: Count<Topic>,
     pub(super) kafka_away: Gauge<i64, AtomicI64>,
     pub(super) connections: Family<Server, Gauge<i64, AtomicI64>>,
     pub(super) refused_connections: Count<Server>,
@@ -253,6 +255,16 @@ impl Metrics {
         r.register("open_incidents", "Incidents that are open", self.open_incidents.clone());
         r.register("controllers", "Controllers that are connected", self.controllers.clone());
         r.register("assigned_partitions", "Partitions that this engine reads", self.partitions.clone());
+        r.register(
+            "standing_partitions",
+            "Partitions that have records and have given none for time.idle_after",
+            self.standing.clone(),
+        );
+        r.register(
+            "cut_records",
+            "Records of ours that were made shorter, or left out, because they were larger than outputs.max_record or than their topic takes",
+            self.cut.clone(),
+        );
         r.register("kafka_away", "1 while no broker answers", self.kafka_away.clone());
         r.register(
             "connections",
@@ -330,6 +342,7 @@ pub fn markdown() -> Result<String, std::fmt::Error> {
     let (topic, state) = (Topic { topic: String::new() }, State { state: "" });
     drop(metrics.records.get_or_create(&topic));
     drop(metrics.bytes.get_or_create(&topic));
+    drop(metrics.cut.get_or_create(&topic));
     drop(metrics.rejected.get_or_create(&Reason { reason: "" }));
     let measure = MeasureName::of("");
     drop(metrics.measure_failures.get_or_create(&measure));

@@ -6,8 +6,8 @@
 //!                        servers (tokio): http, grpc
 //! ```
 //!
-//! * `kafka`: records in · `outputs`: topics out · `pending`: what is under way there · `decisions`: what is written down before it takes effect
-//! * `journals`: read at the start, cleared behind the snapshots
+//! * `kafka`: records in · `outputs`: topics out · `shorten`: what is too large for them · `pending`: what is under way there · `decisions`: what is written down before it takes effect
+//! * `journals`: read at the start, cleared behind the snapshots · `skips`: records that are left out
 //! * `core`: the engine's thread · `commands`: what servers ask of it · `saving`, `snapshots`: state on disk
 //! * `measuring`: SQL measures at work
 //! * `auditing`: what goes into the audit log
@@ -30,6 +30,8 @@ mod metrics;
 mod outputs;
 mod pending;
 mod saving;
+mod shorten;
+mod skips;
 mod snapshots;
 mod webhooks;
 
@@ -74,6 +76,7 @@ use listening::Listening;
 use measuring::Measuring;
 use metrics::Metrics;
 use outputs::Outputs;
+use skips::Skips;
 use snapshots::Store;
 use webhooks::Webhooks;
 
@@ -279,6 +282,7 @@ impl Engine {
             observer: options.observer,
             every: config.snapshots.every.std(),
             recalled,
+            skips: Skips::default(),
             engine: config.kafka.instance.clone(),
             reads: Reads::of(config),
             journaled: signals,
@@ -287,6 +291,7 @@ impl Engine {
             clearing_decisions: Clearing::new(config.snapshots.keep),
             lag: Lag::default(),
             catching_up: true,
+            standing: Vec::new(),
             history,
             counted: Counts::default(),
             rejected: 0,

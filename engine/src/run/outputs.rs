@@ -25,8 +25,9 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::{
     RunError, cdevents,
-    metrics::{Metrics, Stage},
+    metrics::{Count, Metrics, Stage, Topic},
     pending::Pending,
+    shorten::{Shorten, fitting},
 };
 use crate::{
     audit::Entry,
@@ -40,6 +41,8 @@ pub(super) struct Outputs {
     producer: ThreadedProducer<Deliveries>,
     pending: Arc<Pending>,
     lost: Arc<AtomicU64>,
+    /// Records that were made shorter or left out.
+    cut: Count<Topic>,
     topics: OutputTopics,
     /// Who speaks, in CDEvents.
     source: String,
@@ -49,10 +52,14 @@ pub(super) struct Outputs {
     blocked: Counter<f64, AtomicU64>,
 }
 
-/// Counts what could not be delivered: a snapshot may only be taken when that is nothing.
+/// Counts what could not be delivered: a snapshot may only be taken when that is nothing. What is too large for a topic of others would be
+/// so after a restart too: it is left out.
 struct Deliveries {
     pending: Arc<Pending>,
     lost: Arc<AtomicU64>,
+    cut: Count<Topic>,
+    /// Topics without whose records the engine cannot go on.
+    own: [String; 3],
     link: Arc<Link>,
 }
 
@@ -79,12 +86,32 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, message)) = result {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, topic = message.topic(), "a record could not be written");
+            let topic = message.topic();
+            if is_too_large(error) && !self.own.iter().any(|own| own == topic) {
+                left_out(&self.cut, topic);
+            } else {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, topic, "a record could not be written");
+            }
         }
         self.pending.end();
     }
 }
+
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
+fn left_out(cut: &Count<Topic>, topic: &str) {
+    cut.get_or_create(&Topic { topic: topic.to_string() }).inc();
+    tracing::error!(
+        topic,
+        "a record is larger than its topic takes: left out; set outputs.max_record to no more than max.message.bytes of the topic"
+    );
+}
+
+/// Bytes of a record beside its value: key, headers, and what Kafka adds.
+const BESIDE: u64 = 64 << 10;
 
 impl Outputs {
     /// Connects. Nothing is written yet.
@@ -94,7 +121,10 @@ impl Outputs {
         metrics: &Metrics,
         stop: Receiver<()>,
     ) -> Result<Outputs, RunError> {
+        let topics = &config.outputs;
+        let largest = (topics.max_record.0.max(topics.dead_letter_max.0) + BESIDE).to_string();
         let own = [
+            ("message.max.bytes", largest.as_str()),
             ("enable.idempotence", "true"),
             // What comes while a request is under way goes together anyhow, and people wait for it.
             ("linger.ms", "0"),
@@ -105,19 +135,26 @@ impl Outputs {
         ];
         let (pending, lost) = (Arc::<Pending>::default(), Arc::<AtomicU64>::default());
         let link = connection.link().clone();
-        let deliveries = Deliveries { pending: pending.clone(), lost: lost.clone(), link };
+        let cut = metrics.cut.clone();
+        let deliveries = Deliveries {
+            pending: pending.clone(),
+            lost: lost.clone(),
+            cut: cut.clone(),
+            own: [topics.journal.clone(), topics.decisions.clone(), topics.audit.clone()],
+            link,
+        };
         let producer = connection.client(&own, deliveries)?;
         let blocked = metrics.blocked.get_or_create(&Stage { stage: "output" }).clone();
         let source = format!("/foreshock/{}", config.kafka.group);
-        Ok(Outputs { producer, pending, lost, topics: config.outputs.clone(), source, stop, blocked })
+        Ok(Outputs { producer, pending, lost, cut, topics: topics.clone(), source, stop, blocked })
     }
 
     pub(super) fn anomaly(&self, anomaly: &Anomaly) -> Result<(), RunError> {
-        self.keyed(&self.topics.anomalies, anomaly.id, anomaly)
+        self.short(&self.topics.anomalies, anomaly.id, anomaly)
     }
 
     pub(super) fn incident(&self, incident: &Incident) -> Result<(), RunError> {
-        self.keyed(&self.topics.incidents, incident.id, incident)?;
+        self.short(&self.topics.incidents, incident.id, incident)?;
         let OutputTopics { cdevents: topic, environment, .. } = &self.topics;
         let event = cdevents::event(incident, &self.source, environment).filter(|_| !topic.is_empty());
         let Some(event) = event else { return Ok(()) };
@@ -137,11 +174,10 @@ impl Outputs {
         self.send(BaseRecord::to(&self.topics.audit).key(entry.engine.as_str()).payload(payload.as_slice()))
     }
 
-    /// Writes a decision; it is durable when this returns.
+    /// Writes a decision.
     pub(super) fn decision(&self, key: &str, decision: &super::decisions::Decision) -> Result<(), RunError> {
         let payload = to_json(decision)?;
-        self.send(BaseRecord::to(&self.topics.decisions).key(key).payload(payload.as_slice()))?;
-        self.durable()
+        self.send(BaseRecord::to(&self.topics.decisions).key(key).payload(payload.as_slice()))
     }
 
     /// Ends keys of the journal of signals.
@@ -186,6 +222,21 @@ impl Outputs {
         self.send(BaseRecord::to(topic).key(key.as_str()).payload(payload.as_slice()))
     }
 
+    /// The same of what may be made shorter, or left out.
+    fn short(&self, topic: &str, id: Id, value: &impl Shorten) -> Result<(), RunError> {
+        let most = usize::try_from(self.topics.max_record.0).unwrap_or(usize::MAX);
+        let Some((payload, is_short)) = fitting(value, most).map_err(RunError::Json)? else {
+            left_out(&self.cut, topic);
+            return Ok(());
+        };
+        if is_short {
+            self.cut.get_or_create(&Topic { topic: topic.to_string() }).inc();
+            tracing::warn!(topic, %id, "larger than outputs.max_record: made shorter");
+        }
+        let key = id.to_string();
+        self.send(BaseRecord::to(topic).key(key.as_str()).payload(payload.as_slice()))
+    }
+
     /// Hands a record to librdkafka; waits while its queue is full.
     fn send(&self, record: BaseRecord<'_, str, [u8]>) -> Result<(), RunError> {
         let mut record = record;
@@ -201,6 +252,13 @@ impl Outputs {
                     if let Err(away) = self.patience(&mut asked) {
                         break away;
                     }
+                }
+                Err((error, record))
+                    if is_too_large(&error) && self.topics.public().any(|name| name == record.topic) =>
+                {
+                    left_out(&self.cut, record.topic);
+                    self.pending.end();
+                    return Ok(());
                 }
                 Err((source, _)) => break RunError::Kafka { doing: "write a record", source },
             }

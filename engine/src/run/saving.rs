@@ -39,6 +39,7 @@ impl Core {
             take(included.save().map_err(SnapshotError::from)?)
         })?;
         self.mark_unneeded(&included);
+        resume.iter().for_each(|resume| self.skips.forget_before(&resume.source, resume.offset));
         let resume = resume.into_iter().map(|resume| (resume.source, resume.offset));
         if self.link.is_away() {
             tracing::warn!("kafka is away: offsets not committed; the snapshot has them");

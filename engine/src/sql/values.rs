@@ -13,7 +13,7 @@ use arrow::{
 
 use crate::{
     config::Measure,
-    types::{Entity, Measured, SeriesDef},
+    types::{Entity, MAX_ATTRIBUTES, MAX_NAME, Measured, SeriesDef, cut, cut_attributes},
 };
 
 /// Column that names the entity.
@@ -98,11 +98,12 @@ impl Values {
         let mut attributes = Vec::new();
         for ((_, name), label) in self.by.iter().zip(labels) {
             match label {
-                Some(label) if name == ENTITY => entity = Arc::new(Entity::parse(&label)),
+                Some(label) if name == ENTITY => entity = Arc::new(Entity::parse(&cut(&label, MAX_NAME))),
                 Some(label) => attributes.push((name.clone(), label)),
                 None => {}
             }
         }
+        let attributes = cut_attributes(attributes, MAX_NAME, MAX_ATTRIBUTES);
         Measured { series: Arc::new(SeriesDef::new(entity, self.name.clone(), attributes)), value }
     }
 }

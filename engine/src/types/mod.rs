@@ -13,6 +13,7 @@
 //! * `hash`: the one stable hash behind every id
 //! * `time`: what a timestamp can look like
 //! * `section`: the form in which a state machine saves itself
+//! * `text`: names and values of a bounded length
 
 pub mod alert;
 pub mod anomaly;
@@ -31,6 +32,7 @@ pub mod series;
 pub mod sighting;
 pub mod signal;
 pub mod silence;
+pub mod text;
 pub mod time;
 pub mod word;
 
@@ -42,7 +44,7 @@ pub use example::{Example, ExampleKind};
 pub use hash::{Id, stable_hash};
 pub use incident::{Harm, Incident, IncidentEvent, IncidentState, Member, Suppressed, Suspect};
 pub use measured::{Measured, TickRows};
-pub use record::{Record, Reject, RejectReason, Source};
+pub use record::{Record, Reject, RejectReason, Source, UNREADABLE};
 pub use role::{Caller, Right, Role, Scope};
 pub use sample::{HistogramSample, LogSample, NumberSample, Samples, SpanSample};
 pub use schedule::{LONGEST_DAYS, Schedule, When};
@@ -51,5 +53,6 @@ pub use series::{Entity, EntityKind, SeriesDef, StreamDef, StreamKind, fits};
 pub use sighting::{Facet, Sighting};
 pub use signal::{Action, Consent, ControllerKind, Recovery, RemediationSignal, SignalState};
 pub use silence::{Matcher, Silence};
+pub use text::{MAX_ATTRIBUTES, MAX_NAME, cut, cut_attributes, cut_name};
 pub use time::{epoch_ns, parse_time_ms, parse_time_ns};
 pub use word::{Adjustment, Feedback, Lesson, Verdict, Word};

@@ -35,7 +35,19 @@ pub struct Record {
     pub payload: Bytes,
 }
 
+/// Header of a record that stands for a batch which could not be unpacked; as in `connect/unpack.c`.
+pub const UNREADABLE: &str = "foreshock.unreadable";
+
 impl Record {
+    /// What is wrong with the batch that this record stands for; `None` for a record that is one.
+    pub fn unreadable(&self) -> Option<String> {
+        let mut said = self.header(UNREADABLE)?.split(' ');
+        let (codec, bytes, last) = (said.next()?, said.next()?, said.next()?.parse::<i64>().ok()?);
+        let (from, until) = (self.offset, self.offset.saturating_add(last));
+        let why = "is damaged, or comes to more than 64 MiB when it is unpacked";
+        Some(format!("a {codec} batch of {bytes} bytes, offsets {from} to {until}, {why}"))
+    }
+
     /// First value of the header of this name, as text. Names compare without case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
@@ -66,15 +78,18 @@ pub enum RejectReason {
     TooLarge,
     /// Decoded, but its time is missing or too far ahead of the record's own time.
     BadTime,
+    /// Of a batch that is damaged, or comes to too much when it is unpacked; it stands for the whole batch.
+    Unreadable,
 }
 
 impl RejectReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [RejectReason; 4] = [
+    pub const ALL: [RejectReason; 5] = [
         RejectReason::UnknownEncoding,
         RejectReason::Malformed,
         RejectReason::TooLarge,
         RejectReason::BadTime,
+        RejectReason::Unreadable,
     ];
 
     /// The reason as a label and header value.
@@ -84,6 +99,7 @@ impl RejectReason {
             RejectReason::Malformed => "malformed",
             RejectReason::TooLarge => "too_large",
             RejectReason::BadTime => "bad_time",
+            RejectReason::Unreadable => "unreadable",
         }
     }
 }

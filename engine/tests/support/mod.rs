@@ -125,9 +125,7 @@ pub fn create_topics(broker: &str, topics: &[(&str, i32)]) {
         ClientConfig::new().set("bootstrap.servers", broker).create().expect("admin client");
     let new: Vec<NewTopic<'_>> = topics
         .iter()
-        .map(|(name, partitions)| {
-            NewTopic::new(name, *partitions, TopicReplication::Fixed(1)).set("max.message.bytes", "16777216")
-        })
+        .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)))
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let made = runtime.block_on(admin.create_topics(&new, &AdminOptions::new())).expect("topics");
@@ -151,7 +149,6 @@ pub fn read_topic(broker: &str, topic: &str) -> Vec<Read> {
         .set("bootstrap.servers", broker)
         .set("group.id", "test-reader")
         .set("enable.auto.commit", "false")
-        .set("fetch.message.max.bytes", "20000000")
         .create()
         .expect("consumer");
     let wait = Duration::from_secs(10);
@@ -231,7 +228,7 @@ pub fn write_secure_config(
     let state = folder.join(state);
     let text = format!(
         "kafka: {{brokers: ['{broker}'], group: {prefix}, instance: {member}, start: earliest, security: {security}, options: {{session.timeout.ms: '6000', \
-         heartbeat.interval.ms: '500', fetch.wait.max.ms: '20', fetch.message.max.bytes: '20000000', \
+         heartbeat.interval.ms: '500', fetch.wait.max.ms: '20', \
          statistics.interval.ms: '100'}}}}\n\
          topics: [{{name: {prefix}-in, encoding: otlp_metrics}}]\n\
          outputs: {{anomalies: {prefix}-anomalies, incidents: {prefix}-incidents, signals: {prefix}-signals, \

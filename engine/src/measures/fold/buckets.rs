@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::{HistogramSample, Samples};
 
-/// Most exponential buckets; two histograms that would need more are put together at a coarser scale.
-const MAX_BUCKETS: i64 = 1 << 12;
+/// Most exponential buckets that two histograms are put together in; if they need more, at a coarser scale. Twice the most that a histogram of
+/// OpenTelemetry's SDKs has by default, so that a point of a few bytes does not cost thousands of steps.
+const MAX_BUCKETS: i64 = 320;
 
 /// Counts by bucket. Exponential ones lie without gaps from `first` on; `(base^(first+i), base^(first+i+1)]` with
 /// `base = 2^(2^-scale)` is bucket `i` (OpenTelemetry data model, "exponential histogram").

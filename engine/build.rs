@@ -1,9 +1,16 @@
 //! Compiles `src/connect/unpack.c` and puts its functions in the place of librdkafka's, which unpack without any limit.
 //!
-//! A linker that has no `--wrap` (not GNU ld, lld, mold or gold) leaves librdkafka as it is.
+//! Only in the binary: a program that links the library has librdkafka as it is.
 
 /// The functions of librdkafka that are replaced.
-const REPLACED: [&str; 3] = ["rd_gz_decompress", "rd_kafka_lz4_decompress", "rd_kafka_zstd_decompress"];
+const REPLACED: [&str; 6] = [
+    "rd_gz_decompress",
+    "rd_kafka_lz4_decompress",
+    "rd_kafka_zstd_decompress",
+    "rd_kafka_snappy_java_uncompress",
+    "rd_kafka_snappy_uncompressed_length",
+    "rd_kafka_snappy_uncompress",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=src/connect/unpack.c");
@@ -19,7 +26,7 @@ fn main() {
     build.compile("foreshock_unpack");
     for name in REPLACED {
         // The first argument finds the replacement while its archive is read, before librdkafka's; the second puts it in place.
-        println!("cargo::rustc-link-arg=-Wl,--undefined=__wrap_{name}");
-        println!("cargo::rustc-link-arg=-Wl,--wrap={name}");
+        println!("cargo::rustc-link-arg-bins=-Wl,--undefined=__wrap_{name}");
+        println!("cargo::rustc-link-arg-bins=-Wl,--wrap={name}");
     }
 }

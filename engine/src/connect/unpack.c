@@ -1,7 +1,7 @@
 /* How far a batch of records may be unpacked.
  *
  * librdkafka 2.12 unpacks gzip and lz4 without any limit, and gives a batch that it cannot unpack to nobody: it asks for the same one
- * for ever. The linker puts these functions in the place of three of its own (build.rs, `--wrap`). They unpack at most LIMIT bytes; a batch
+ * for ever. The linker puts these functions in the place of its own (build.rs, `--wrap`). They unpack at most LIMIT bytes; a batch
  * that would come to more, or that is damaged, becomes one record with the header UNREADABLE at the batch's first offset, and librdkafka
  * goes on behind the batch's last offset, which it has from the batch's own head.
  *
@@ -164,6 +164,48 @@ int __wrap_rd_kafka_lz4_decompress(void *broker, int is_framed, int64_t offset, 
                 return error;
         *plain = unreadable(packed, size, "lz4", length);
         return *plain ? FINE : -198; /* RD_KAFKA_RESP_ERR__BAD_COMPRESSION */
+}
+
+/* Bytes of the frame that snappy has in Java, before its first chunk. */
+#define JAVA_HEAD 16
+
+char *__real_rd_kafka_snappy_java_uncompress(const char *packed, size_t size, size_t *length, char *why, size_t room);
+
+char *__wrap_rd_kafka_snappy_java_uncompress(const char *packed, size_t size, size_t *length, char *why, size_t room) {
+        char *plain = __real_rd_kafka_snappy_java_uncompress(packed, size, length, why, room);
+        return plain ? plain : unreadable(packed - JAVA_HEAD, size + JAVA_HEAD, "snappy", length);
+}
+
+/* Without that frame librdkafka asks for the length, makes room, and unpacks. All is done when it asks for the length; what came of it
+ * waits until there is room. */
+static __thread char *waiting;
+static __thread size_t waiting_length;
+
+_Bool __real_rd_kafka_snappy_uncompressed_length(const char *packed, size_t size, size_t *length);
+int __real_rd_kafka_snappy_uncompress(const char *packed, size_t size, char *plain);
+
+_Bool __wrap_rd_kafka_snappy_uncompressed_length(const char *packed, size_t size, size_t *length) {
+        free(waiting);
+        waiting = NULL;
+        if (__real_rd_kafka_snappy_uncompressed_length(packed, size, &waiting_length) && waiting_length <= LIMIT)
+                waiting = malloc(waiting_length + 1);
+        if (waiting && __real_rd_kafka_snappy_uncompress(packed, size, waiting)) {
+                free(waiting);
+                waiting = NULL;
+        }
+        if (!waiting)
+                waiting = unreadable(packed, size, "snappy", &waiting_length);
+        *length = waiting_length;
+        return waiting != NULL;
+}
+
+int __wrap_rd_kafka_snappy_uncompress(const char *packed, size_t size, char *plain) {
+        if (!waiting)
+                return __real_rd_kafka_snappy_uncompress(packed, size, plain);
+        memcpy(plain, waiting, waiting_length);
+        free(waiting);
+        waiting = NULL;
+        return 0;
 }
 
 int __real_rd_kafka_zstd_decompress(void *broker, char *packed, size_t size, void **plain, size_t *length);

@@ -119,6 +119,7 @@ impl Consumer {
             ended: false,
             paused: false,
             standing: Vec::new(),
+            looked: Instant::now(),
         };
         let thread = std::thread::Builder::new()
             .name("kafka".to_string())
@@ -194,8 +195,12 @@ enum Rebalanced {
 struct End {
     /// Offset at which the end was met; negative before.
     eof: i64,
+    /// Offset of the first record; negative when unknown.
+    low: i64,
     /// Offset after the last record; negative when unknown.
     high: i64,
+    /// Offset after the last record that no open transaction holds back; negative when unknown.
+    stable: i64,
     /// Records after the committed offset; negative when unknown.
     uncommitted: i64,
 }
@@ -205,6 +210,12 @@ impl End {
     fn behind(self, next: i64) -> i64 {
         let behind = if next >= 0 && self.high >= 0 { self.high - next } else { self.uncommitted };
         behind.max(0)
+    }
+
+    /// Whether the broker has records for us that were not given, when this is the next one. Its own marks of transactions are none.
+    fn has_more(self, next: i64) -> bool {
+        let from = if next < 0 && self.eof < 0 { self.low } else { next.max(self.eof) };
+        self.stable > from.max(0)
     }
 }
 
@@ -300,8 +311,13 @@ impl ClientContext for Context {
         for (topic, state) in statistics.topics {
             let topic: Arc<str> = Arc::from(topic);
             for (partition, state) in state.partitions {
-                let end =
-                    End { eof: state.eof_offset, high: state.hi_offset, uncommitted: state.consumer_lag };
+                let end = End {
+                    eof: state.eof_offset,
+                    low: state.lo_offset,
+                    high: state.hi_offset,
+                    stable: state.ls_offset,
+                    uncommitted: state.consumer_lag,
+                };
                 ends.insert(Source { topic: topic.clone(), partition }, end);
             }
         }
@@ -378,17 +394,9 @@ struct Reading {
     heard: Instant,
     /// Whether its silence was told since its last record.
     told: bool,
-    /// Since when it has records and gives none.
-    stands_since: Option<Instant>,
+    /// How long it has had records and given none; the time in which nobody could hear it or asked does not count.
+    stood: Duration,
     batch: Batch,
-}
-
-impl Reading {
-    /// Notes whether records are behind that could have come; whether they have not for too long.
-    fn stands(&mut self, waits: bool, longest: Duration) -> bool {
-        self.stands_since = waits.then(|| self.stands_since.unwrap_or_else(Instant::now));
-        self.stands_since.is_some_and(|since| since.elapsed() >= longest)
-    }
 }
 
 struct Reader {
@@ -405,8 +413,9 @@ struct Reader {
     caught_up: bool,
     ended: bool,
     paused: bool,
-    /// The partitions that stand still.
+    /// The partitions that stand still, and when that was looked at last.
     standing: Vec<(Source, i64)>,
+    looked: Instant,
 }
 
 impl Reader {
@@ -441,7 +450,7 @@ impl Reader {
         reading.next = message.offset() + 1;
         reading.heard = Instant::now();
         reading.told = false;
-        reading.stands_since = None;
+        reading.stood = Duration::ZERO;
         reading.batch.push(message);
         if reading.batch.len() >= self.batch_records || reading.batch.bytes() >= BATCH_BYTES {
             self.pending.push_back(Input::Records(reading.source.clone(), reading.batch.take()));
@@ -473,7 +482,7 @@ impl Reader {
                         next: *next,
                         heard: Instant::now(),
                         told: false,
-                        stands_since: None,
+                        stood: Duration::ZERO,
                         batch: Batch::default(),
                     };
                     let topic = self.partitions.entry(source.topic.to_string()).or_default();
@@ -502,12 +511,17 @@ impl Reader {
         let mut lag = 0;
         let mut at_end = self.partitions.values().any(|partitions| !partitions.is_empty());
         let mut standing = Vec::new();
+        let since = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
         for reading in self.partitions.values_mut().flat_map(BTreeMap::values_mut) {
             let end = ends.get(&reading.source);
             lag += end.map_or(0, |end| end.behind(reading.next));
             let here = end.is_some_and(|end| end.eof >= 0 && (reading.next < 0 || reading.next >= end.eof));
             at_end &= here;
-            if reading.stands(!here && !deaf && !self.paused, self.idle_after) {
+            reading.stood += if deaf || self.paused { Duration::ZERO } else { since };
+            if !end.is_some_and(|end| end.has_more(reading.next)) {
+                reading.stood = Duration::ZERO;
+            }
+            if reading.stood >= self.idle_after {
                 standing.push((reading.source.clone(), reading.next));
             }
             if deaf {

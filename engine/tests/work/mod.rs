@@ -18,29 +18,37 @@ use foreshock::{
 
 /// Seeds for each kind of record.
 const SEEDS: u64 = 50;
-/// Bytes that a record has at most, about.
-const BUDGET: usize = 200_000;
-/// Bytes allocated per byte of a record, and beside it: a tick of 64 shards, and the first series of a model.
-const ALLOCATED: (u64, u64) = (400, 8 << 20);
+/// Bytes that a record has at most, about; and that the same one has when it is made smaller.
+const BUDGETS: (usize, usize) = (120_000, 30_000);
+/// Bytes allocated per byte of a record, and beside it: a tick of 64 shards, and the first series of a model. A new series takes thousands.
+const ALLOCATED: (u64, u64) = (1_000, 8 << 20);
 /// Nanoseconds per byte of a record in an unoptimized build, and beside it.
 const NANOSECONDS: (u64, u64) = (15_000, 400_000_000);
+/// How many times as much time the larger record may take for each byte as the smaller one, and nanoseconds beside it.
+const GROWS: (u64, u64) = (2, 60_000_000);
+/// Times that a measurement is made again before it counts: others use the machine too.
+const TRIES: usize = 4;
 /// Ticks of 10 s since 1970 at which records begin.
 const START: u64 = 177_240_960;
 const TICK: u64 = 10_000_000_000;
 
 /// A generator of numbers; a seed gives the same ones for ever (xorshift).
-pub struct Random(u64);
+pub struct Random {
+    pub state: u64,
+    /// Bytes that a record may have.
+    pub budget: usize,
+}
 
 impl Random {
-    fn new(seed: u64) -> Random {
-        Random((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    fn new(seed: u64, budget: usize) -> Random {
+        Random { state: (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15), budget }
     }
 
     fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state
     }
 
     fn below(&mut self, end: usize) -> usize {
@@ -101,11 +109,11 @@ struct Cost {
     nanoseconds: u64,
 }
 
-fn cost(kind: &Kind, seed: u64) -> (usize, Cost) {
+fn cost(kind: &Kind, seed: u64, budget: usize) -> (usize, Cost) {
     let record = |tick: u64| {
         let headers =
             kind.headers.iter().map(|(key, value)| (key.to_string(), Bytes::from_static(value.as_bytes())));
-        let payload = (kind.make)(&mut Random::new(seed), (START + tick) * TICK);
+        let payload = (kind.make)(&mut Random::new(seed, budget), (START + tick) * TICK);
         let time_ms = ((START + tick) * TICK / 1_000_000) as i64;
         Record {
             offset: tick as i64,
@@ -136,21 +144,39 @@ fn on_processor() -> u64 {
     text.split(' ').next().and_then(|first| first.parse().ok()).expect("nanoseconds")
 }
 
+/// The shares of what is allowed that a record takes: of bytes, of time, and of time compared with the same record made smaller.
+fn shares(kind: &Kind, seed: u64) -> (f64, f64, f64) {
+    let (size, large) = cost(kind, seed, BUDGETS.0);
+    let (less, small) = cost(kind, seed, BUDGETS.1);
+    let share = |spent: u64, (each, beside): (u64, u64)| spent as f64 / (beside + each * size as u64) as f64;
+    let times = (size as u64).div_ceil(less as u64).max(1);
+    let grown = large.nanoseconds as f64 / (GROWS.1 + GROWS.0 * times * small.nanoseconds) as f64;
+    (share(large.bytes, ALLOCATED), share(large.nanoseconds, NANOSECONDS), grown)
+}
+
 #[test]
 fn what_a_record_costs_is_bounded_by_its_size() {
     for kind in kinds() {
-        let (mut worst_bytes, mut worst_time) = (0.0_f64, 0.0_f64);
+        let mut worst = (0.0_f64, 0.0_f64, 0.0_f64);
         for seed in 0..SEEDS {
-            let (size, cost) = cost(&kind, seed);
-            let share =
-                |spent: u64, (each, beside): (u64, u64)| spent as f64 / (beside + each * size as u64) as f64;
-            let (bytes, time) = (share(cost.bytes, ALLOCATED), share(cost.nanoseconds, NANOSECONDS));
-            assert!(bytes < 1.0 && time < 1.0, "{} of seed {seed}: {size} bytes cost {cost:?}", kind.name);
-            worst_bytes = worst_bytes.max(bytes);
-            worst_time = worst_time.max(time);
+            let mut found = shares(&kind, seed);
+            for _ in 1..TRIES {
+                if found.1 < 1.0 && found.2 < 1.0 {
+                    break;
+                }
+                let again = shares(&kind, seed);
+                found = (found.0, found.1.min(again.1), found.2.min(again.2));
+            }
+            assert!(
+                found.0 < 1.0 && found.1 < 1.0 && found.2 < 1.0,
+                "{} of seed {seed}: {found:?}",
+                kind.name
+            );
+            worst = (worst.0.max(found.0), worst.1.max(found.1), worst.2.max(found.2));
         }
+        let (bytes, time, grown) = worst;
         println!(
-            "{}: at most {worst_bytes:.2} of the bytes and {worst_time:.2} of the time that are allowed",
+            "{}: at most {bytes:.2} of the bytes, {time:.2} of the time and {grown:.2} of the growth that are allowed",
             kind.name
         );
     }

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
-use super::{BUDGET, Random};
+use super::Random;
 
 fn text(text: String) -> AnyValue {
     AnyValue { value: Some(Value::StringValue(text)) }
@@ -55,19 +55,19 @@ fn attributes(random: &mut Random, most: usize, name: &str) -> Vec<KeyValue> {
 }
 
 fn resource(random: &mut Random) -> Option<Resource> {
-    let most = random.size(BUDGET / 4);
+    let most = random.size(random.budget / 4);
     Some(Resource { attributes: attributes(random, most, "service.name"), ..Resource::default() })
 }
 
 /// How many of something there are, and how many bytes each may have.
 fn many(random: &mut Random, least: usize) -> (usize, usize) {
-    let count = random.size(BUDGET / 2 / least);
-    (count, BUDGET / 2 / count)
+    let count = random.size(random.budget / 2 / least);
+    (count, random.budget / 2 / count)
 }
 
 fn request(random: &mut Random, time_unix_nano: u64) -> ExportMetricsServiceRequest {
     let resource = resource(random);
-    let length = random.size(BUDGET / 4);
+    let length = random.size(random.budget / 4);
     let name = random.text(length);
     let data = match random.below(5) {
         0 => Data::Gauge(Gauge { data_points: numbers(random, time_unix_nano) }),
@@ -141,7 +141,7 @@ fn exponentials(random: &mut Random, time_unix_nano: u64) -> Vec<ExponentialHist
         start_time_unix_nano: 1,
         count: buckets as u64,
         // One in some is far beyond what is allowed.
-        scale: random.pick(&[-10, -3, 0, 3, 8, 20, 20, i32::MAX, i32::MIN, 21, -11, random.0 as i32]),
+        scale: random.pick(&[-10, -3, 0, 3, 8, 20, 20, i32::MAX, i32::MIN, 21, -11, random.state as i32]),
         positive: Some(Buckets {
             offset: random.pick(&[
                 0,
@@ -151,7 +151,7 @@ fn exponentials(random: &mut Random, time_unix_nano: u64) -> Vec<ExponentialHist
                 i32::MAX / 2,
                 i32::MAX,
                 i32::MIN,
-                random.0 as i32,
+                random.state as i32,
             ]),
             bucket_counts: vec![1; buckets],
         }),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{BUDGET, Random};
+use super::Random;
 
 fn long(random: &mut Random, most: usize) -> String {
     let length = random.size(most);
@@ -32,39 +32,39 @@ fn time(nanoseconds: u64) -> String {
 }
 
 pub fn prometheus(random: &mut Random, at: u64) -> Vec<u8> {
-    let mut labels = object(random, BUDGET / 2);
-    labels.insert(random.pick(&["service", "job", "x"]).to_string(), json!(long(random, BUDGET / 4)));
+    let mut labels = object(random, random.budget / 2);
+    labels.insert(random.pick(&["service", "job", "x"]).to_string(), json!(long(random, random.budget / 4)));
     let value = random.pick(&["1", "NaN", "1e308", "x"]);
-    json!({ "timestamp": time(at), "value": value, "name": long(random, BUDGET / 4), "labels": labels })
+    json!({ "timestamp": time(at), "value": value, "name": long(random, random.budget / 4), "labels": labels })
         .to_string()
         .into()
 }
 
 pub fn json_line(random: &mut Random, at: u64) -> Vec<u8> {
-    let mut event = object(random, BUDGET / 2);
-    event.insert("message".to_string(), json!(long(random, BUDGET / 4)));
-    event.insert("service".to_string(), json!(long(random, BUDGET / 4)));
+    let mut event = object(random, random.budget / 2);
+    event.insert("message".to_string(), json!(long(random, random.budget / 4)));
+    event.insert("service".to_string(), json!(long(random, random.budget / 4)));
     event.insert("level".to_string(), json!(long(random, 1000)));
-    let stamp = if random.below(4) > 0 { json!(time(at)) } else { deep(random, BUDGET / 4) };
+    let stamp = if random.below(4) > 0 { json!(time(at)) } else { deep(random, random.budget / 4) };
     event.insert("@timestamp".to_string(), stamp);
     Value::Object(event).to_string().into()
 }
 
 pub fn inference(random: &mut Random, at: u64) -> Vec<u8> {
     let number = |random: &mut Random| json!(random.next() as f64);
-    let inputs: Map<String, Value> = object(random, BUDGET / 4)
+    let inputs: Map<String, Value> = object(random, random.budget / 4)
         .into_iter()
         .map(|(key, text)| (key, if random.below(2) == 0 { text } else { number(random) }))
         .collect();
     json!({
         "time": time(at),
-        "model": long(random, BUDGET / 4),
-        "version": long(random, BUDGET / 4),
+        "model": long(random, random.budget / 4),
+        "version": long(random, random.budget / 4),
         "inputs": inputs,
         "prediction": long(random, 100),
         "score": 0.5,
         "label": long(random, 100),
-        "group": object(random, BUDGET / 4),
+        "group": object(random, random.budget / 4),
     })
     .to_string()
     .into()
@@ -73,20 +73,20 @@ pub fn inference(random: &mut Random, at: u64) -> Vec<u8> {
 pub fn cloud_event(random: &mut Random, at: u64) -> Vec<u8> {
     json!({
         "specversion": "1.0",
-        "type": long(random, BUDGET / 8),
-        "id": format!("{at}{}", long(random, BUDGET / 8)),
-        "source": long(random, BUDGET / 8),
-        "subject": long(random, BUDGET / 8),
+        "type": long(random, random.budget / 8),
+        "id": format!("{at}{}", long(random, random.budget / 8)),
+        "source": long(random, random.budget / 8),
+        "subject": long(random, random.budget / 8),
         "time": time(at),
-        "data": { "version": long(random, BUDGET / 8), "service": long(random, BUDGET / 8), "more": deep(random, BUDGET / 8) },
+        "data": { "version": long(random, random.budget / 8), "service": long(random, random.budget / 8), "more": deep(random, random.budget / 8) },
     })
     .to_string()
     .into()
 }
 
 pub fn alerts(random: &mut Random, at: u64) -> Vec<u8> {
-    let count = random.size(BUDGET / 200);
-    let each = BUDGET / count;
+    let count = random.size(random.budget / 200);
+    let each = random.budget / count;
     let alert = |index: usize| {
         let mut labels = object(random, each / 4);
         labels.insert("alertname".to_string(), json!(long(random, each / 8)));
@@ -106,11 +106,11 @@ pub fn alerts(random: &mut Random, at: u64) -> Vec<u8> {
 
 pub fn generic(random: &mut Random, at: u64) -> Vec<u8> {
     json!({
-        "id": format!("{at}{}", long(random, BUDGET / 4)),
-        "kind": long(random, BUDGET / 4),
-        "service": long(random, BUDGET / 4),
-        "entity": long(random, BUDGET / 4),
-        "version": long(random, BUDGET / 4),
+        "id": format!("{at}{}", long(random, random.budget / 4)),
+        "kind": long(random, random.budget / 4),
+        "service": long(random, random.budget / 4),
+        "entity": long(random, random.budget / 4),
+        "version": long(random, random.budget / 4),
         "time": time(at),
     })
     .to_string()

@@ -52,6 +52,7 @@ enum What {
         limit: u32,
     },
     /// Show one with what became of it.
+    #[command(visible_alias = "get")]
     Show {
         /// Its id.
         id: String,

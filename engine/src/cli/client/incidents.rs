@@ -9,8 +9,8 @@ use foreshock_proto::v1::{
 
 use super::{
     super::Ending,
-    Channel, Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
-    screen::{json, say, width},
+    Channel, Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal, say,
+    screen::{json, width},
     story, unknown,
 };
 use crate::{

@@ -10,8 +10,8 @@ use foreshock_proto::v1::{
 
 use super::{
     super::Ending,
-    Channel, Engine, MAX_ANSWER_BYTES, block_on, pair, print_list, refusal,
-    screen::{Tone, cut, fit, json, paint, plain, say, time, width, wrap},
+    Channel, Engine, MAX_ANSWER_BYTES, block_on, pair, print_list, refusal, say,
+    screen::{Tone, cut, fit, json, paint, plain, time, width, wrap},
     unknown,
 };
 use crate::{

@@ -5,6 +5,8 @@
 mod audit;
 mod check;
 mod client;
+#[cfg(test)]
+mod command_lines;
 mod credentials;
 mod demo;
 mod diff;

@@ -43,21 +43,27 @@ fn run(folder: &Path, words: &[&str], stdout: Stream, stderr: Stream) -> Output 
 fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("folder");
     let at = |name: &str| folder.path().join(name);
-    let row = |row: i64| {
-        let value = if row == 380 { 900 } else { 10 + row % 7 };
-        format!("{},{value},{}\n", 1_767_225_600 + 10 * row, value * 2)
+    let stamp = |row: i64| 1_767_225_600 + 10 * row;
+    // An incident near the end.
+    let latency = |row: i64| {
+        let noise = (row * 7919 % 101) as f64 / 25.0;
+        let fault = if (1300..1340).contains(&row) { 300.0 } else { 0.0 };
+        120.0 + 20.0 * (row as f64 / 60.0).sin() + noise + fault
     };
-    let rows: String = (0..400).map(row).collect();
+    let rows: String = (0..1500).map(|row| format!("{},{:.2}\n", stamp(row), latency(row))).collect();
+    fs::write(at("x.csv"), format!("timestamp,checkout_latency\n{rows}")).expect("file");
+    let cpu = |row: i64| if row < 380 { 10 + row % 7 } else { 900 };
+    let rows: String =
+        (0..400).map(|row| format!("{},{},{}\n", stamp(row), cpu(row), 20 + row % 5)).collect();
     fs::create_dir(at("case")).expect("folder");
-    for name in ["x.csv", "case/metrics.csv"] {
-        fs::write(at(name), format!("timestamp,cart_cpu,mail_cpu\n{rows}")).expect("file");
-    }
+    fs::write(at("case/metrics.csv"), format!("timestamp,cart_cpu,mail_cpu\n{rows}")).expect("file");
     fs::write(at("app.log"), "it began\nit ended\n").expect("file");
     fs::write(at("c.yaml"), "kafka: {brokers: [localhost:9092]}\n").expect("file");
     fs::write(at("d.yaml"), "kafka: {brokers: [localhost:9092]}\n").expect("file");
+    fs::write(at("policies.yaml"), POLICIES).expect("file");
     fs::write(at("audit.ndjson"), "{\"seq\":1}\nno entry\n").expect("file");
     let output = run(folder.path(), &["replay", "x.csv", "--incidents", "-"], Stream::Read, Stream::Read);
-    let incident = output.stdout.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let incident = output.stdout.split_inclusive(|byte| *byte == b'\n').next().expect("an incident");
     fs::write(at("incident.json"), incident).expect("file");
     folder
 }
@@ -99,7 +105,7 @@ const TALKING: [&str; 8] = [
 ];
 
 const POLICIES: &str = "kafka: {brokers: [localhost:9092]}
-remediation: {policies: [{name: a, action: notify, match: {}}]}
+remediation: {policies: [{name: a, action: notify}]}
 ";
 
 fn check(folder: &Path, words: &str, stdout: Stream, stderr: Stream) {
@@ -136,7 +142,6 @@ fn check(folder: &Path, words: &str, stdout: Stream, stderr: Stream) {
 #[test]
 fn every_command_ends_when_stdout_takes_nothing() {
     let folder = prepared();
-    fs::write(folder.path().join("policies.yaml"), POLICIES).expect("file");
     for words in QUIET.into_iter().chain(TALKING) {
         for stdout in [Stream::Closed, Stream::Full] {
             check(folder.path(), words, stdout, Stream::Read);
@@ -156,7 +161,6 @@ fn fifty_commands_with_streams_that_take_nothing() {
         (state % bound as u64) as usize
     };
     let folder = prepared();
-    fs::write(folder.path().join("policies.yaml"), POLICIES).expect("file");
     let wrong = ["frobnicate", "replay missing.csv", "replay", "check --config missing.yaml", "rank x.csv"];
     let streams = [Stream::Read, Stream::Closed, Stream::Full];
     for _ in 0..50 {

@@ -246,7 +246,8 @@ fn commands_end_when_stdout_takes_nothing() {
 fn a_dry_run_that_nobody_reads_ends() {
     let double = Double::start(automatic(60));
     let arguments = ["controller", "deploy", "--dry-run"];
-    let mut controller = command(&double.endpoint(), &arguments).stdout(closed()).spawn().unwrap();
+    let mut controller = command(&double.endpoint(), &arguments);
+    let mut controller = controller.stdout(closed()).stderr(Stdio::null()).spawn().unwrap();
     double.tell(Event::Incident(incident(7)));
     assert_eq!(controller.wait().unwrap().code(), Some(2));
 }

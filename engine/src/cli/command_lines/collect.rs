@@ -134,8 +134,8 @@ fn strings(text: &str) -> Vec<Text> {
         let here = &rest[at..];
         if let Some(after) = here.strip_prefix("//") {
             rest = after.split_once('\n').map_or("", |(_, next)| next);
-        } else if here.starts_with('/') {
-            rest = &here[1..];
+        } else if let Some(after) = here.strip_prefix('/') {
+            rest = after;
         } else if here.starts_with('\'') {
             // A character, or a lifetime.
             let length = ["'\"'", "'\\\"'", "'\\''"].iter().find(|char| here.starts_with(**char));

@@ -20,7 +20,7 @@ use collect::{Found, collect};
 use shell::PLACEHOLDER;
 
 /// Fewer than these means that the collector does not see them any more.
-const AT_LEAST: usize = 120;
+const AT_LEAST: usize = 180;
 
 /// What is wrong with a command line, in the parser's words.
 fn problem(found: &Found) -> Option<String> {

@@ -9,10 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::{
-    Ending,
-    screen::{plain, say},
-};
+use super::{Ending, output::say, screen::plain};
 use crate::audit;
 
 /// Look after the audit log.

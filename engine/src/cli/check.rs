@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{BadConfig, Ending};
+use super::{BadConfig, Ending, output::say};
 use crate::{
     config::Config,
     connect::{ConnectError, Connection},
@@ -26,13 +26,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let config = super::run::read(&arguments.config)?;
-    println!("{}: valid", arguments.config.display());
+    say(&format!("{}: valid", arguments.config.display()))?;
     let mut ending = Ending::Fine;
     if config.remediation.policies.is_empty() {
-        println!("remediation.policies: none, so that no signal is ever sent");
+        say("remediation.policies: none, so that no signal is ever sent")?;
     }
     for name in config.sinks.names() {
-        println!("sink {name}: group {}", group_of(&config.kafka.group, &name));
+        say(&format!("sink {name}: group {}", group_of(&config.kafka.group, &name)))?;
     }
     if arguments.connect {
         ending = connect(&config)?;
@@ -46,11 +46,8 @@ fn connect(config: &Config) -> anyhow::Result<Ending> {
         Err(ConnectError::Config(error)) => return Err(BadConfig(error.to_string()).into()),
         reached => reached?,
     };
-    println!(
-        "kafka: {} brokers answer, {} topics are to be seen",
-        everything.brokers().len(),
-        everything.topics().len()
-    );
+    let (brokers, topics) = (everything.brokers().len(), everything.topics().len());
+    say(&format!("kafka: {brokers} brokers answer, {topics} topics are to be seen"))?;
     let partitions = |name: &str| {
         let topic = everything.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
         topic.map(|topic| topic.partitions().len())
@@ -58,12 +55,12 @@ fn connect(config: &Config) -> anyhow::Result<Ending> {
     let mut ending = Ending::Fine;
     for topic in &config.topics {
         match partitions(&topic.name) {
-            Some(count) => println!("topic {}: {count} partitions to read", topic.name),
+            Some(count) => say(&format!("topic {}: {count} partitions to read", topic.name))?,
             None => {
-                println!(
-                    "topic {}: missing, or not ours to see; create it, or let its producer do so",
-                    topic.name
-                );
+                let name = &topic.name;
+                say(&format!(
+                    "topic {name}: missing, or not ours to see; create it, or let its producer do so"
+                ))?;
                 ending = Ending::Findings;
             }
         }
@@ -71,10 +68,10 @@ fn connect(config: &Config) -> anyhow::Result<Ending> {
     let outputs = &config.outputs;
     for name in outputs.names() {
         match (partitions(name), outputs.create) {
-            (Some(_), _) => println!("topic {name}: there"),
-            (None, true) => println!("topic {name}: missing, `run` will create it"),
+            (Some(_), _) => say(&format!("topic {name}: there"))?,
+            (None, true) => say(&format!("topic {name}: missing, `run` will create it"))?,
             (None, false) => {
-                println!("topic {name}: missing, and outputs.create is false: create it");
+                say(&format!("topic {name}: missing, and outputs.create is false: create it"))?;
                 ending = Ending::Findings;
             }
         }

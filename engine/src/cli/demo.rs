@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{BadConfig, Ending, logging, screen};
+use super::{
+    BadConfig, Ending, logging,
+    output::{stdout, talk},
+    screen,
+};
 use crate::{
     config::LogFormat,
     controllers::ControllerConfig,
@@ -84,7 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     bar.finish_and_clear();
     let counts = ended.report.counts;
     let seconds = ended.elapsed.as_secs_f64();
-    eprintln!(
+    talk!(
         "{seconds:.1} s: {} records, {} samples, {} series; {:.0} samples/s with the shop in the same process",
         counts.records,
         counts.samples,
@@ -109,13 +113,13 @@ impl std::io::Write for BarSafe {
         self.line.extend_from_slice(bytes);
         if let Some(end) = self.line.iter().rposition(|byte| *byte == b'\n') {
             let lines: Vec<u8> = self.line.drain(..=end).collect();
-            self.bar.suspend(|| std::io::stdout().write_all(&lines))?;
+            self.bar.suspend(|| stdout().write_all(&lines))?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         let lines = std::mem::take(&mut self.line);
-        self.bar.suspend(|| std::io::stdout().write_all(&lines).and_then(|()| std::io::stdout().flush()))
+        self.bar.suspend(|| stdout().write_all(&lines).and_then(|()| stdout().flush()))
     }
 }

@@ -7,8 +7,9 @@ use clap::Args;
 use super::{
     BadConfig, Ending,
     files::Files,
+    output::{say, talk},
     replay::{self, Inputs, Settings},
-    screen::{cut, fit, json, say, time, width},
+    screen::{cut, fit, json, time, width},
 };
 use crate::{
     config::{Bytes, Config, Topic},
@@ -74,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
             show(difference, width)?;
         }
     }
-    eprintln!("{appear} appear, {vanish} vanish, {move_} move, {stay} stay");
+    talk!("{appear} appear, {vanish} vanish, {move_} move, {stay} stay");
     Ok(if appear + vanish + move_ > 0 { Ending::Findings } else { Ending::Fine })
 }
 
@@ -93,7 +94,7 @@ impl<'a> Data<'a> {
                 let records = read_range(&kafka, &topics, range, arguments.max_bytes.0)?;
                 let names: Vec<&str> = topics.iter().map(|Topic { name, .. }| name.as_str()).collect();
                 let count: usize = records.iter().map(|(_, records)| records.len()).sum();
-                eprintln!("{}: {count} records in {} partitions", names.join(", "), records.len());
+                talk!("{}: {count} records in {} partitions", names.join(", "), records.len());
                 Ok(Data::Records(records))
             }
         }
@@ -101,14 +102,15 @@ impl<'a> Data<'a> {
 
     /// The incidents that a configuration finds in it.
     fn incidents(&self, config: &Path) -> anyhow::Result<Vec<Incident>> {
-        eprintln!("{}:", config.display());
-        let mut settings = Settings::read(Some(config))?;
+        talk!("{}:", config.display());
+        let mut settings = Settings::of(&super::run::read(config)?)?;
         let mut outputs = Outputs::keeping_incidents();
         match self {
             Data::Files(files, arguments) => {
                 let entity_separator = arguments.entity_separator.clone();
                 let options = crate::replay::TableOptions { entity_separator, ..files.options()? };
-                replay::all(&Inputs { files, options, past: None }, &mut settings, &mut outputs)?;
+                let files = files.look(None, &options)?;
+                replay::all(Inputs { files, options, past: None }, &mut settings, &mut outputs)?;
             }
             Data::Records(records) => {
                 let feeds =

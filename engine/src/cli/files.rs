@@ -1,11 +1,14 @@
 //! How files are read: the arguments that `replay`, `diff` and `produce` share.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
-use super::BadConfig;
-use crate::replay::{Format, Refused, Table, TableOptions};
+use super::{BadConfig, output::talk};
+use crate::replay::{Format, Input, InputError, Refused, Table, TableError, TableOptions};
 
 /// Which files, and what is in them.
 #[derive(Debug, Args)]
@@ -47,10 +50,48 @@ impl Files {
     }
 }
 
+/// A file that can be opened, and what it holds.
+pub(super) struct Looked<'a> {
+    pub(super) path: &'a Path,
+    pub(super) format: Format,
+    /// What cannot be read twice stays open, such as a FIFO; of all other files there may be more than can be open at once.
+    input: Option<Input>,
+}
+
+impl Files {
+    /// Looks at every file, before anything comes of any: whether it can be read, what it holds, and whether the header of a CSV file
+    /// fits. Without `--format` the files hold what is assumed, or else what they look like.
+    pub(super) fn look(
+        &self,
+        assumed: Option<Format>,
+        options: &TableOptions,
+    ) -> Result<Vec<Looked<'_>>, TableError> {
+        let mut found = Vec::with_capacity(self.files.len());
+        for path in &self.files {
+            let input = Input::open(path, self.format.or(assumed))?;
+            let format = input.format;
+            let mut looked = Looked { path, format, input: None };
+            if fs::metadata(path).is_ok_and(|found| found.is_file()) {
+                Table::check_header(input, path, options)?;
+            } else {
+                looked.input = Some(input);
+            }
+            found.push(looked);
+        }
+        Ok(found)
+    }
+}
+
+impl Looked<'_> {
+    pub(super) fn open(self) -> Result<Input, InputError> {
+        self.input.map_or_else(|| Input::open(self.path, Some(self.format)), Ok)
+    }
+}
+
 /// Says what of a table was left out.
 pub(super) fn tell(table: &Table) {
     if !table.left_out.is_empty() {
-        eprintln!("no numbers in {}: left out", table.left_out.join(", "));
+        talk!("no numbers in {}: left out", table.left_out.join(", "));
     }
     tell_refused(&table.refused);
 }
@@ -58,10 +99,10 @@ pub(super) fn tell(table: &Table) {
 /// Says which lines were refused.
 pub(super) fn tell_refused(refused: &Refused) {
     for words in &refused.first {
-        eprintln!("refused: {words}");
+        talk!("refused: {words}");
     }
     let more = refused.count - refused.first.len() as u64;
     if more > 0 {
-        eprintln!("refused: {more} more");
+        talk!("refused: {more} more");
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn start(format: LogFormat, level: &str) -> Result<(), BadConfig> {
         BadConfig(format!("log.level {level:?}: {error}; write info, or foreshock=debug,warn"))
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    // What cannot be logged is lost: to say so on stderr would panic there.
+    let log = log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false);
     match format {
         LogFormat::Human => log.init(),
         LogFormat::Json => log.json().init(),

@@ -1,13 +1,18 @@
-//! The command line: arguments in, exit codes out. Data goes to stdout, talk to stderr.
+//! The command line: arguments in, exit codes out. Data goes to stdout, talk to stderr, both through `output`.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
 mod check;
 mod client;
+#[cfg(test)]
+mod command_lines;
 mod credentials;
 mod demo;
 mod diff;
 mod files;
 mod logging;
+mod output;
 mod policy;
 mod produce;
 mod rank;
@@ -17,9 +22,10 @@ mod screen;
 mod status;
 mod topology;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use output::talk;
 
 /// Streaming AIOps: reads telemetry from Kafka, finds what broke and why, and hands the fix to controllers.
 #[derive(Debug, Parser)]
@@ -66,46 +72,56 @@ struct BadConfig(String);
 
 /// Parses the arguments, runs the command and says how it ended: 0 ok, 1 findings, 2 failure, 64 bad config.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            let talk = error.print();
-            return ExitCode::from(if talk.is_err() {
-                2
-            } else if error.use_stderr() {
-                64
-            } else {
-                0
-            });
+    let ended = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command.run(),
+        Err(refused) if refused.use_stderr() => {
+            // Who cannot be told still has the exit code.
+            refused.print().ok();
+            return ExitCode::from(64);
         }
-    };
-    let ended = match arguments.command {
-        Command::Replay(arguments) => replay::run(&arguments),
-        Command::Diff(arguments) => diff::run(&arguments),
-        Command::Rank(arguments) => rank::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Produce(arguments) => produce::run(&arguments),
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Status(arguments) => status::run(&arguments),
-        Command::Topology(arguments) => topology::run(&arguments),
-        Command::Schema(arguments) => run::schema(&arguments),
-        Command::Incidents(arguments) => client::incidents::run(&arguments),
-        Command::Silences(arguments) => client::silences::run(&arguments),
-        Command::Signals(arguments) => client::signals::run(&arguments),
-        Command::Policy(arguments) => policy::run(&arguments),
-        Command::Gate(arguments) => client::gate::run(&arguments),
-        Command::Audit(arguments) => audit::run(&arguments),
-        Command::Controller(arguments) => client::controller::run(&arguments),
+        Err(help) => print_help(&help),
     };
     match ended {
         Ok(Ending::Fine) => ExitCode::SUCCESS,
         Ok(Ending::Findings) => ExitCode::from(1),
+        Err(error) if output::is_gone(&error) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("foreshock: {}", told(&error));
+            talk!("foreshock: {}", told(&error));
             ExitCode::from(if error.is::<BadConfig>() { 64 } else { 2 })
         }
     }
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<Ending> {
+        match self {
+            Command::Replay(arguments) => replay::run(arguments),
+            Command::Diff(arguments) => diff::run(arguments),
+            Command::Rank(arguments) => rank::run(arguments),
+            Command::Demo(arguments) => demo::run(arguments),
+            Command::Produce(arguments) => produce::run(arguments),
+            Command::Run(arguments) => run::run(arguments),
+            Command::Check(arguments) => check::run(arguments),
+            Command::Status(arguments) => status::run(arguments),
+            Command::Topology(arguments) => topology::run(arguments),
+            Command::Schema(arguments) => run::schema(arguments),
+            Command::Incidents(arguments) => client::incidents::run(arguments),
+            Command::Silences(arguments) => client::silences::run(arguments),
+            Command::Signals(arguments) => client::signals::run(arguments),
+            Command::Policy(arguments) => policy::run(arguments),
+            Command::Gate(arguments) => client::gate::run(arguments),
+            Command::Audit(arguments) => audit::run(arguments),
+            Command::Controller(arguments) => client::controller::run(arguments),
+        }
+    }
+}
+
+/// Help and version are data.
+fn print_help(help: &clap::Error) -> anyhow::Result<Ending> {
+    let text = help.render();
+    let is_painted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    output::print(&if is_painted { text.ansi().to_string() } else { text.to_string() })?;
+    Ok(Ending::Fine)
 }
 
 /// An error with its causes, each said once: some messages hold their cause already.

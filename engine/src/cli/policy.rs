@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::{
     BadConfig, Ending,
-    screen::{json, plain, say},
+    output::say,
+    screen::{json, plain},
 };
 use crate::{
     bus::{Bus, Effect, Event},

@@ -8,6 +8,7 @@ use clap::Args;
 use super::{
     BadConfig, Ending,
     files::{Files, tell, tell_refused},
+    output::talk,
 };
 use crate::{
     config::KafkaConfig,
@@ -74,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
                 path.display()
             ),
         };
-        eprintln!("{}: {records} records", path.display());
+        talk!("{}: {records} records", path.display());
     }
     producer.finish()?;
     Ok(Ending::Fine)

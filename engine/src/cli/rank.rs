@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::{BadConfig, Ending, files::tell_refused, screen};
+use super::{
+    BadConfig, Ending,
+    files::tell_refused,
+    output::{say, talk},
+    screen,
+};
 use crate::{
     rank::{Bounds, Reader, rank},
     types::parse_time_ms,
@@ -56,24 +61,24 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     arguments.files.iter().try_for_each(|path| reader.read(path))?;
     arguments.graph.iter().try_for_each(|path| reader.read_graph(path))?;
     if !reader.left_out.is_empty() {
-        eprintln!("no numbers in {}: left out", reader.left_out.join(", "));
+        talk!("no numbers in {}: left out", reader.left_out.join(", "));
     }
     tell_refused(&reader.refused);
     let case = reader.into_case();
     if !case.unnamed().is_empty() {
-        eprintln!("no service in {}: left out, name columns <service>_<metric>", case.unnamed().join(", "));
+        talk!("no service in {}: left out, name columns <service>_<metric>", case.unnamed().join(", "));
     }
     if case.is_reordered() {
-        eprintln!("some rows lie before all that were given before them: taken as what came after those");
+        talk!("some rows lie before all that were given before them: taken as what came after those");
     }
     let Some(ranking) = rank(&case, bounds) else {
         bail!("there is no normal part before the trouble, or nothing after it: see --from and --at");
     };
     if bounds.at_ms.is_none() {
-        eprintln!("{} signals; the trouble began at {}", case.signals(), screen::time(ranking.at_ms));
+        talk!("{} signals; the trouble began at {}", case.signals(), screen::time(ranking.at_ms));
     }
     for suspect in &ranking.suspects {
-        screen::say(&screen::json(suspect)?)?;
+        say(&screen::json(suspect)?)?;
     }
     Ok(Ending::Fine)
 }

@@ -2,26 +2,25 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
-    io::BufWriter,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 
 use super::{
     BadConfig, Ending,
-    files::{Files, tell, tell_refused},
+    files::{Files, Looked, tell, tell_refused},
+    output::{Given, OutputFiles, refuse_shared, talk},
 };
 use crate::{
     config::Config,
     history,
     pipeline::PipelineConfig,
     replay::{
-        Feed, Format, Input, Outputs, Sinks, SourceSummary, Table, TableOptions, replay_lines,
-        replay_records, replay_table,
+        Feed, Format, Outputs, Sinks, SourceSummary, Table, TableOptions, replay_lines, replay_records,
+        replay_table,
     },
     sql::SqlMeasures,
     types::TickRows,
@@ -32,6 +31,9 @@ use crate::{
 /// Tables (CSV, NDJSON, Parquet) give one row of scores per row and series; the series of a table are one service.
 /// OTLP JSON lines, as the Collector's file exporter writes them, go through the whole pipeline: one row of scores per
 /// tick and series; CloudEvents in between or in a file of their own are deploys and other changes.
+///
+/// An output gets its name once the replay has ended well: until then the rows are beside it, in `.scores.csv.foreshock-part`
+/// for `scores.csv`, and an earlier result is left as it is. `-`, devices and FIFOs are written at once.
 ///
 /// Examples:
 ///   foreshock replay cpu.csv --scores scores.csv --plot cpu.svg
@@ -76,65 +78,103 @@ pub(super) struct Arguments {
     fail_on_anomaly: bool,
 }
 
-type Sink = Box<dyn std::io::Write>;
-
-fn sink(path: &Option<PathBuf>) -> anyhow::Result<Option<Sink>> {
-    let Some(path) = path else { return Ok(None) };
-    if path.as_os_str() == "-" {
-        return Ok(Some(Box::new(BufWriter::new(std::io::stdout()))));
-    }
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Some(Box::new(BufWriter::new(file))))
-}
-
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let files = &arguments.files;
     let options = TableOptions { entity_separator: arguments.entity_separator.clone(), ..files.options()? };
-    if arguments.plot.is_some() && files.files.len() > 1 {
-        return Err(BadConfig("--plot draws one file: give one".to_string()).into());
-    }
-    if let Some(mut out) = sink(&arguments.templates)? {
-        for path in &files.files {
-            let input = Input::open(path, files.format.or(Some(Format::Text)))?;
-            let (lines, templates) = replay_lines(input, path, &mut *out)?;
-            eprintln!("{}: {lines} lines, {templates} templates", path.display());
-        }
+    let config = arguments.config.as_deref().map(super::run::read).transpose()?;
+    arguments.refuse_shared(config.as_ref())?;
+    if let Some(templates) = &arguments.templates {
+        mine(files, templates)?;
         return Ok(Ending::Fine);
     }
-    let mut settings = Settings::read(arguments.config.as_deref())?;
-    let sinks = Sinks {
-        scores: sink(&arguments.scores)?,
-        changes: sink(&arguments.changes)?,
-        anomalies: sink(&arguments.anomalies)?,
-        incidents: sink(&arguments.incidents)?,
-    };
+    let inputs = files.look(None, &options)?;
+    arguments.refuse_unfit(&inputs)?;
     let past = arguments.history.as_ref().map(|path| Table::read(path, None, &options)).transpose()?;
-    let mut outputs = Outputs::new(sinks, arguments.plot.clone())?;
-    let found = all(&Inputs { files, options, past: past.as_ref() }, &mut settings, &mut outputs)?;
+    let mut settings = config.as_ref().map_or_else(|| Ok(Settings::default()), Settings::of)?;
+    let mut written = OutputFiles::default();
+    let mut open = |path: &Option<PathBuf>| path.as_ref().map(|path| written.open(path)).transpose();
+    let sinks = Sinks {
+        scores: open(&arguments.scores)?,
+        changes: open(&arguments.changes)?,
+        anomalies: open(&arguments.anomalies)?,
+        incidents: open(&arguments.incidents)?,
+    };
+    let mut outputs = Outputs::new(sinks, open(&arguments.plot)?)?;
+    let found = all(Inputs { files: inputs, options, past: past.as_ref() }, &mut settings, &mut outputs)?;
     outputs.finish()?;
+    written.finish()?;
     Ok(if arguments.fail_on_anomaly && found > 0 { Ending::Findings } else { Ending::Fine })
 }
 
+/// Writes the templates of text logs.
+fn mine(files: &Files, templates: &Path) -> anyhow::Result<()> {
+    let logs = files.look(Some(Format::Text), &TableOptions::default())?;
+    let mut written = OutputFiles::default();
+    let mut out = written.open(templates)?;
+    for log in logs {
+        let path = log.path;
+        let (lines, templates) = replay_lines(log.open()?, path, &mut *out)?;
+        talk!("{}: {lines} lines, {templates} templates", path.display());
+    }
+    drop(out);
+    written.finish()
+}
+
+impl Arguments {
+    /// Refuses outputs that would take an input, or one another, away.
+    fn refuse_shared(&self, config: Option<&Config>) -> Result<(), BadConfig> {
+        fn given<'a>(option: &'static str, path: &'a Option<PathBuf>) -> Option<Given<'a>> {
+            path.as_ref().map(|path| Given { option, path })
+        }
+        let outputs = [
+            given("--scores", &self.scores),
+            given("--changes", &self.changes),
+            given("--anomalies", &self.anomalies),
+            given("--incidents", &self.incidents),
+            given("--templates", &self.templates),
+            given("--plot", &self.plot),
+        ];
+        let options = [given("--config", &self.config), given("--history", &self.history)];
+        let past = config.into_iter().flat_map(|config| &config.history.files);
+        let past = past.map(|path| Given { option: "history.files", path });
+        let files = self.files.files.iter().map(|path| Given { option: "the input", path });
+        let inputs: Vec<Given<'_>> = files.chain(options.into_iter().flatten()).chain(past).collect();
+        let outputs: Vec<Given<'_>> = outputs.into_iter().flatten().collect();
+        refuse_shared(&outputs, &inputs)
+    }
+
+    /// Refuses files that these outputs are not for, before anything is written.
+    fn refuse_unfit(&self, inputs: &[Looked<'_>]) -> anyhow::Result<()> {
+        if self.plot.is_some() && inputs.len() > 1 {
+            return Err(BadConfig("--plot draws one file: give one".to_string()).into());
+        }
+        for Looked { path, format, .. } in inputs {
+            let path = path.display();
+            match format {
+                Format::Otlp if self.plot.is_some() => {
+                    return Err(BadConfig(format!("--plot draws a table, and {path} holds records")).into());
+                }
+                Format::Text => bail!("{path} is a text log: see `foreshock replay --templates FILE`"),
+                Format::Csv | Format::Ndjson | Format::Parquet | Format::Otlp => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How to look at what is replayed.
+#[derive(Default)]
 pub(super) struct Settings {
     pub(super) pipeline: PipelineConfig,
     sql: Option<SqlMeasures>,
 }
 
 impl Settings {
-    /// Those of a configuration; without one the defaults.
-    pub(super) fn read(path: Option<&Path>) -> anyhow::Result<Settings> {
-        match path {
-            None => Ok(Settings { pipeline: PipelineConfig::default(), sql: None }),
-            Some(path) => Settings::of(&super::run::read(path)?),
-        }
-    }
-
     pub(super) fn of(config: &Config) -> anyhow::Result<Settings> {
         let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
         let mut pipeline = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
         let past = history::load(&config.history);
-        past.problems.iter().for_each(|problem| eprintln!("{problem}"));
+        past.problems.iter().for_each(|problem| talk!("{problem}"));
         pipeline.score.history = Arc::new(past.history);
         Ok(Settings { pipeline, sql: Some(sql) })
     }
@@ -142,7 +182,7 @@ impl Settings {
 
 /// What is replayed.
 pub(super) struct Inputs<'a> {
-    pub(super) files: &'a Files,
+    pub(super) files: Vec<Looked<'a>>,
     pub(super) options: TableOptions,
     /// Shown to the detectors before a table.
     pub(super) past: Option<&'a Table>,
@@ -150,28 +190,23 @@ pub(super) struct Inputs<'a> {
 
 /// Replays files, tables each by itself and records as one stream; gives the number of anomalies.
 pub(super) fn all(
-    inputs: &Inputs<'_>,
+    inputs: Inputs<'_>,
     settings: &mut Settings,
     outputs: &mut Outputs,
 ) -> anyhow::Result<usize> {
     let Inputs { files, options, past } = inputs;
     let mut found = 0;
     let mut records = Vec::new();
-    for path in &files.files {
-        let input = Input::open(path, files.format)?;
+    for file in files {
+        let path = file.path;
+        let input = file.open()?;
         match input.format {
             Format::Csv | Format::Ndjson | Format::Parquet => {
-                let table = Table::read_input(input, path, options)?;
-                found += scored(path, &table, *past, &settings.pipeline, outputs)?;
-            }
-            Format::Otlp if outputs.draws() => {
-                let path = path.display();
-                return Err(BadConfig(format!("--plot draws a table, and {path} holds records")).into());
+                let table = Table::read_input(input, path, &options)?;
+                found += scored(path, &table, past, &settings.pipeline, outputs)?;
             }
             Format::Otlp => records.push(Feed::file(path, input)),
-            Format::Text => {
-                bail!("{} is a text log: see `foreshock replay --templates FILE`", path.display())
-            }
+            Format::Text => bail!("{} is a text log, which has no scores", path.display()),
         }
     }
     if !records.is_empty() {
@@ -193,11 +228,11 @@ fn scored(
         let strange: Vec<&str> =
             table.series.iter().filter(|name| !past.series.contains(name)).map(String::as_str).collect();
         if !strange.is_empty() {
-            eprintln!("the history has no column {}: cold", strange.join(", "));
+            talk!("the history has no column {}: cold", strange.join(", "));
         }
     }
     let summary = replay_table(table, past, config, outputs)?;
-    eprintln!(
+    talk!(
         "{}: {} rows, {} series, {} anomalies, {} incidents, {} unreadable values, {} refused rows",
         path.display(),
         summary.rows,
@@ -222,7 +257,7 @@ pub(super) fn all_records(
         let answer = sql.as_mut().map(|sql| sql.measure(rows)).unwrap_or_default();
         for (name, problem) in answer.failures {
             if failing.insert(name.to_string()) {
-                eprintln!("measure {name} has no value: {problem}");
+                talk!("measure {name} has no value: {problem}");
             }
         }
         answer.values
@@ -230,11 +265,15 @@ pub(super) fn all_records(
     let summary = replay_records(feeds, pipeline, &mut measure, outputs)?;
     for SourceSummary { name, records, refused, what } in &summary.sources {
         tell_refused(refused);
-        eprintln!("{name}: {records} records, {} refused {what}", refused.count);
+        talk!("{name}: {records} records, {} refused {what}", refused.count);
     }
-    eprintln!(
+    talk!(
         "{} ticks, {} series, {} anomalies, {} incidents, {} late values",
-        summary.ticks, summary.series, summary.anomalies, summary.incidents, summary.late
+        summary.ticks,
+        summary.series,
+        summary.anomalies,
+        summary.incidents,
+        summary.late
     );
     Ok(summary.anomalies)
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use schemars::schema_for;
 
-use super::{BadConfig, Ending, logging};
+use super::{
+    BadConfig, Ending, logging,
+    output::{print, say},
+};
 use crate::{
     config::{self, Config, ConfigError},
     connect::ConnectError,
@@ -132,19 +135,18 @@ fn stop_on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
 }
 
 pub(super) fn schema(arguments: &SchemaArguments) -> anyhow::Result<Ending> {
+    let pretty = |schema: &schemars::Schema| serde_json::to_string_pretty(schema);
     if arguments.defaults {
-        print!("{}", config::DEFAULTS);
+        print(config::DEFAULTS)?;
     } else if arguments.markdown {
-        print!("{}", config::markdown()?);
+        print(&config::markdown()?)?;
     } else if arguments.controller {
-        println!("{}", serde_json::to_string_pretty(&schema_for!(ControllerConfig))?);
+        say(&pretty(&schema_for!(ControllerConfig))?)?;
     } else if arguments.controller_markdown {
-        print!(
-            "{}",
-            config::describe(CONTROLLER_HEAD, &schema_for!(ControllerConfig), &ControllerConfig::default())?
-        );
+        let schema = schema_for!(ControllerConfig);
+        print(&config::describe(CONTROLLER_HEAD, &schema, &ControllerConfig::default())?)?;
     } else if arguments.metrics {
-        print!("{}", metrics_markdown()?);
+        print(&metrics_markdown()?)?;
     } else {
         let schema = match arguments.topic {
             None => config::schema(),
@@ -152,7 +154,7 @@ pub(super) fn schema(arguments: &SchemaArguments) -> anyhow::Result<Ending> {
             Some(OutputTopic::Incidents) => schema_for!(Incident),
             Some(OutputTopic::Signals) => schema_for!(RemediationSignal),
         };
-        println!("{}", serde_json::to_string_pretty(&schema)?);
+        say(&pretty(&schema)?)?;
     }
     Ok(Ending::Fine)
 }

@@ -1,6 +1,6 @@
 //! Text that is safe to show, fitted to the terminal. Telemetry can hold anything, also what a terminal would obey.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -130,15 +130,6 @@ pub(super) fn time(unix_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(unix_ms) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => format!("{unix_ms} ms"),
-    }
-}
-
-/// A line of data. A reader that has read enough ends the process, as it does for every tool in a pipe.
-pub(super) fn say(line: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        done => Ok(done?),
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use super::{
     Ending,
     credentials::Http,
+    output::{print, say},
     screen::{cut, fit, plain, time, width},
 };
 use crate::run::Status;
@@ -25,12 +26,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let (url, text) = arguments.engine.get("status")?;
     if arguments.json {
-        println!("{}", text.trim());
+        say(text.trim())?;
         return Ok(Ending::Fine);
     }
     let status: Status =
         serde_json::from_str(&text).with_context(|| format!("{url} is no engine of this version"))?;
-    print!("{}", screen(&status, width()));
+    print(&screen(&status, width()))?;
     Ok(Ending::Fine)
 }
 

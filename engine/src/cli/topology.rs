@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::{
     Ending,
     credentials::Http,
+    output::{say, talk},
     screen::{self, fit, plain},
 };
 use crate::run::Topology;
@@ -42,12 +43,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let topology: Topology =
         serde_json::from_str(&text).with_context(|| format!("{url} is no engine of this version"))?;
     match arguments.format {
-        Format::Json => screen::say(&screen::json(&topology)?)?,
-        Format::Dot => screen::say(dot(&topology).trim_end())?,
+        Format::Json => say(&screen::json(&topology)?)?,
+        Format::Dot => say(dot(&topology).trim_end())?,
         Format::Text if topology == Topology::default() => {
-            eprintln!("nothing is known yet: no span has shown a call, no resource names its host");
+            talk!("nothing is known yet: no span has shown a call, no resource names its host");
         }
-        Format::Text => screen::say(table(&topology).trim_end())?,
+        Format::Text => say(table(&topology).trim_end())?,
     }
     Ok(Ending::Fine)
 }

@@ -38,7 +38,7 @@ pub fn replay_lines(
     }
     let written = |source| OutputError { what: "templates", source };
     let mut rows = csv::Writer::from_writer(out);
-    let mut row = |fields: [&str; 3]| rows.write_record(fields).map_err(|error| written(error.into()));
+    let mut row = |fields: [&str; 3]| rows.write_record(fields).map_err(|error| written(system(error)));
     row(["line", "template_id", "template"])?;
     for (index, template) in found.iter().enumerate() {
         let template = template.map(|index| miner.current(index));
@@ -48,4 +48,12 @@ pub fn replay_lines(
     }
     rows.flush().map_err(written)?;
     Ok((found.len(), miner.live()))
+}
+
+/// What the system said, where that was the problem.
+fn system(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => std::io::Error::other(format!("{kind:?}")),
+    }
 }

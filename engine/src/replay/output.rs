@@ -1,6 +1,6 @@
 //! Scores, change points, anomalies and incidents as text.
 
-use std::{borrow::Cow, collections::BTreeMap, io::Write, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, io::Write};
 
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -60,8 +60,8 @@ struct Row<'a> {
 }
 
 impl Outputs {
-    /// Outputs to these sinks, with their headers written.
-    pub fn new(mut sinks: Sinks, plot: Option<PathBuf>) -> Result<Outputs, OutputError> {
+    /// Outputs to these sinks, with their headers written; the picture of a table to `plot`.
+    pub fn new(mut sinks: Sinks, plot: Option<Box<dyn Write>>) -> Result<Outputs, OutputError> {
         line(&mut sinks.scores, "scores", "timestamp,series,value,expected,lower,upper,score,anomaly")?;
         line(&mut sinks.changes, "change points", "timestamp,series,onset,probability")?;
         Ok(Outputs { sinks, picture: plot.map(Picture::new), last_onset: HashMap::new(), kept: None })
@@ -210,8 +210,8 @@ impl Outputs {
         json(&mut self.sinks.incidents, "incidents", incident)
     }
 
-    pub(super) fn draw(&self, table: &Table) -> Result<(), OutputError> {
-        self.picture.as_ref().map_or(Ok(()), |picture| picture.draw(table))
+    pub(super) fn draw(&mut self, table: &Table) -> Result<(), OutputError> {
+        self.picture.as_mut().map_or(Ok(()), |picture| picture.draw(table))
     }
 
     /// Writes out what is still in memory.

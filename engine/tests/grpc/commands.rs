@@ -92,7 +92,7 @@ fn incidents_are_listed_shown_and_judged() {
 
     let id = Id(7).to_string();
     assert!(
-        fine(&endpoint, &["incidents", "get", &id])
+        fine(&endpoint, &["incidents", "show", &id])
             .contains("nobody: foreshock incidents ack 0000000000000007")
     );
     assert!(fine(&endpoint, &["incidents", "ack", &id, "--by", "ann"]).contains("owner     ann\n"));
@@ -135,7 +135,7 @@ fn errors_say_what_to_type_next() {
         (nowhere.as_str(), "signals list", 2, "--endpoint http://HOST:PORT"),
         ("here", "signals list", 64, "--endpoint https://HOST:PORT"),
         ("ftp://127.0.0.1:1", "controller deploy --dry-run", 64, "--endpoint https://HOST:PORT"),
-        (&endpoint, "incidents get 0000000000000001", 2, "see `foreshock incidents list`"),
+        (&endpoint, "incidents show 0000000000000001", 2, "see `foreshock incidents list`"),
         (&endpoint, "incidents get seven", 2, "give 16 hexadecimal digits"),
         (&endpoint, "signals approve 0000000000000001 --by ann", 2, "see `foreshock signals list`"),
         (&endpoint, "incidents ack 0000000000000001", 2, "--by"),
@@ -211,4 +211,43 @@ fn the_dry_run_controller_comes_back_after_the_engine_went_away() {
     let mut rest = String::new();
     controller.err.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("trying again in 0.5 s\n"), "{rest}");
+}
+
+/// A pipe that nobody reads any more.
+fn closed() -> Stdio {
+    std::io::pipe().unwrap().1.into()
+}
+
+#[test]
+fn commands_end_when_stdout_takes_nothing() {
+    let double = Double::start(automatic(60));
+    let endpoint = double.endpoint();
+    double.tell(Event::Incident(incident(7)));
+    let id = Id(7).to_string();
+    while !fine(&endpoint, &["incidents", "list"]).contains(&id) {}
+    let lists = ["incidents", "incidents list --json", "incidents watch", "incidents list --suppressed"];
+    let others =
+        ["signals list", "signals policies", "signals watch", "silences list", "gate service/shop/x"];
+    let shown = format!("incidents show {id}");
+    for words in lists.into_iter().chain(others).chain([shown.as_str()]) {
+        let arguments: Vec<&str> = words.split(' ').collect();
+        let done = command(&endpoint, &arguments).stdout(closed()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!((done.status.code(), said.as_str()), (Some(2), ""), "{words}");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let done = command(&endpoint, &arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(2), "{words}: {said}");
+        assert!(said.contains("stdout: No space left") && said.lines().count() == 1, "{words}: {said}");
+    }
+}
+
+#[test]
+fn a_dry_run_that_nobody_reads_ends() {
+    let double = Double::start(automatic(60));
+    let arguments = ["controller", "deploy", "--dry-run"];
+    let mut controller = command(&double.endpoint(), &arguments);
+    let mut controller = controller.stdout(closed()).stderr(Stdio::null()).spawn().unwrap();
+    double.tell(Event::Incident(incident(7)));
+    assert_eq!(controller.wait().unwrap().code(), Some(2));
 }

@@ -14,9 +14,9 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    super::{BadConfig, Ending, logging},
-    Engine, pair, refusal,
-    screen::{json, plain, say},
+    super::{BadConfig, Ending, logging, output::talk},
+    Engine, pair, refusal, say,
+    screen::{json, plain},
     unknown,
 };
 use crate::{
@@ -85,16 +85,17 @@ pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut session = Session::new(hand, config.follow.clone(), arguments.dry_run);
+        let (lost, mut losses) = mpsc::unbounded_channel();
+        let talk = Talk { arguments, lost };
         let ended = tokio::select! {
             biased;
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
-            failed = keep_connected(arguments, &config, &mut session) => failed,
+            Some(unwritten) = losses.recv() => Err(unwritten),
+            failed = keep_connected(&talk, &config, &mut session) => failed,
         };
         for id in session.end_all() {
-            eprintln!(
-                "signal {id} is under way and is left: the next controller that takes it goes on with it"
-            );
+            talk!("signal {id} is under way and is left: the next controller that takes it goes on with it");
         }
         ended
     });
@@ -144,7 +145,7 @@ impl Arguments {
 
 /// One subscription after the other; ends only with what trying again cannot mend.
 async fn keep_connected(
-    arguments: &Arguments,
+    talk: &Talk<'_>,
     config: &ControllerConfig,
     session: &mut Session,
 ) -> anyhow::Result<()> {
@@ -153,16 +154,16 @@ async fn keep_connected(
         let mut welcomed = false;
         let mut news = |news: News<'_>| {
             welcomed |= matches!(news, News::Welcome { .. });
-            tell(arguments, &news);
+            talk.tell(&news);
         };
-        let lost = match subscribe(arguments, config, session, &mut news).await {
+        let lost = match subscribe(talk.arguments, config, session, &mut news).await {
             ControlFlow::Continue(lost) => lost,
             ControlFlow::Break(hopeless) => return Err(hopeless),
         };
         // A welcome makes the next rest a short one again.
         rest = if welcomed { FIRST_REST } else { rest };
-        eprintln!("{lost:#}\ntrying again in {} s", rest.as_secs_f64());
-        session.wait(rest, &mut |news| tell(arguments, &news)).await;
+        talk!("{lost:#}\ntrying again in {} s", rest.as_secs_f64());
+        session.wait(rest, &mut |news| talk.tell(&news)).await;
         rest = (rest * 2).min(LONGEST_REST);
     }
 }
@@ -197,34 +198,44 @@ async fn subscribe(
     }
 }
 
-/// What happened, on stderr; of a rehearsal without routes the signals too, on stdout.
-fn tell(arguments: &Arguments, news: &News<'_>) {
-    match news {
-        News::Welcome { session } => {
-            eprintln!("connected to {} as {}", plain(&arguments.engine.endpoint), plain(session));
-        }
-        News::Granted { order, attempt } => {
-            let (signal, token) = (&order.signal, order.fencing_token);
-            let verb = if order.rehearsal { "would" } else { "carrying out:" };
-            let (intent, reason) = (plain(&intent(order)), plain(&signal.reason));
-            eprintln!("{verb} {intent} (signal {}, token {token}, attempt {attempt}): {reason}", signal.id);
-            if arguments.dry_run {
-                // Whoever reads it may have gone: the signal is used up all the same.
-                json(signal).and_then(|line| say(&line)).unwrap_or_else(|error| eprintln!("{error:#}"));
+/// Says what happens.
+struct Talk<'a> {
+    arguments: &'a Arguments,
+    /// Takes why stdout took no more: nobody reads what a rehearsal would do.
+    lost: mpsc::UnboundedSender<anyhow::Error>,
+}
+
+impl Talk<'_> {
+    /// What happened, on stderr; of a rehearsal without routes the signals too, on stdout.
+    fn tell(&self, news: &News<'_>) {
+        match news {
+            News::Welcome { session } => {
+                talk!("connected to {} as {}", plain(&self.arguments.engine.endpoint), plain(session));
             }
-        }
-        News::Again { order } => {
-            eprintln!("signal {} is ours again (token {})", order.signal.id, order.fencing_token);
-        }
-        News::Cancelled { signal, reason } => {
-            eprintln!("signal {} is cancelled: {}", plain(signal), plain(reason));
-        }
-        News::Ended { order, ended } => {
-            eprintln!("signal {} {}: {}", order.signal.id, outcome(ended), plain(ended.words()));
-        }
-        News::Fault { signal, code, message } => {
-            let (signal, code, message) = (plain(signal), plain(code), plain(message));
-            eprintln!("the engine refuses a message about {signal:?}: {code}: {message}");
+            News::Granted { order, attempt } => {
+                let (signal, token) = (&order.signal, order.fencing_token);
+                let verb = if order.rehearsal { "would" } else { "carrying out:" };
+                let (intent, reason) = (plain(&intent(order)), plain(&signal.reason));
+                talk!("{verb} {intent} (signal {}, token {token}, attempt {attempt}): {reason}", signal.id);
+                if self.arguments.dry_run
+                    && let Err(unwritten) = json(signal).and_then(|line| say(&line))
+                {
+                    self.lost.send(unwritten).ok();
+                }
+            }
+            News::Again { order } => {
+                talk!("signal {} is ours again (token {})", order.signal.id, order.fencing_token);
+            }
+            News::Cancelled { signal, reason } => {
+                talk!("signal {} is cancelled: {}", plain(signal), plain(reason));
+            }
+            News::Ended { order, ended } => {
+                talk!("signal {} {}: {}", order.signal.id, outcome(ended), plain(ended.words()));
+            }
+            News::Fault { signal, code, message } => {
+                let (signal, code, message) = (plain(signal), plain(code), plain(message));
+                talk!("the engine refuses a message about {signal:?}: {code}: {message}");
+            }
         }
     }
 }

@@ -3,11 +3,7 @@
 use clap::Args;
 use foreshock_proto::v1::{CheckRequest, gate_client::GateClient};
 
-use super::{
-    super::Ending,
-    Engine, block_on, refusal,
-    screen::{plain, say},
-};
+use super::{super::Ending, Engine, block_on, refusal, say, screen::plain};
 
 /// Ask whether something may be changed now. Exit code 1: something speaks against it.
 ///

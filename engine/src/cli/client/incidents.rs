@@ -9,8 +9,8 @@ use foreshock_proto::v1::{
 
 use super::{
     super::Ending,
-    Channel, Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
-    screen::{json, say, width},
+    Channel, Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal, say,
+    screen::{json, width},
     story, unknown,
 };
 use crate::{
@@ -54,7 +54,8 @@ enum What {
         limit: u32,
     },
     /// Show one incident: its suspects, its members, what was changed near it.
-    Get {
+    #[command(visible_alias = "get")]
+    Show {
         /// Its id.
         id: String,
     },
@@ -189,7 +190,7 @@ async fn ask(mut client: Client, what: &What) -> anyhow::Result<v1::Incident> {
         What::Ack { id, by } => {
             client.acknowledge(AcknowledgeRequest { id: id.clone(), by: by.clone() }).await
         }
-        What::Get { id } => client.get(GetIncidentRequest { id: id.clone() }).await,
+        What::Show { id } => client.get(GetIncidentRequest { id: id.clone() }).await,
         _ => unreachable!("`run` has taken these"),
     };
     Ok(answer.map_err(|status| refusal(&status))?.into_inner())

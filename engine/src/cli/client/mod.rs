@@ -19,6 +19,7 @@ use tonic::{Code, Status, service::interceptor::InterceptedService, transport};
 use super::{
     BadConfig,
     credentials::{Bearer, Credentials},
+    output::say,
     screen::{self, plain},
 };
 
@@ -116,11 +117,11 @@ fn print_list<M, T: Serialize>(
     row: impl Fn(&T) -> String,
 ) -> anyhow::Result<()> {
     if !as_json {
-        screen::say(head)?;
+        say(head)?;
     }
     messages.into_iter().try_for_each(|message| {
         let one = read(message).map_err(unknown)?;
-        screen::say(&if as_json { screen::json(&one)? } else { row(&one) })
+        say(&if as_json { screen::json(&one)? } else { row(&one) })
     })
 }
 

@@ -10,8 +10,8 @@ use foreshock_proto::v1::{
 
 use super::{
     super::Ending,
-    Channel, Engine, MAX_ANSWER_BYTES, block_on, pair, print_list, refusal,
-    screen::{Tone, cut, fit, json, paint, plain, say, time, width, wrap},
+    Channel, Engine, MAX_ANSWER_BYTES, block_on, pair, print_list, refusal, say,
+    screen::{Tone, cut, fit, json, paint, plain, time, width, wrap},
     unknown,
 };
 use crate::{
@@ -52,6 +52,7 @@ enum What {
         limit: u32,
     },
     /// Show one with what became of it.
+    #[command(visible_alias = "get")]
     Show {
         /// Its id.
         id: String,

@@ -7,7 +7,7 @@ mod axis;
 mod panel;
 mod svg;
 
-use std::path::PathBuf;
+use std::io::Write;
 
 use foreshock_detectors::Scores;
 
@@ -31,7 +31,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// Collects what is drawn at the end.
 pub(super) struct Picture {
-    path: PathBuf,
+    out: Box<dyn Write>,
     config: ScoreConfig,
     panels: Vec<Panel>,
     scale: Scale,
@@ -83,8 +83,8 @@ impl Scale {
 }
 
 impl Picture {
-    pub(super) fn new(path: PathBuf) -> Picture {
-        Picture { path, config: ScoreConfig::default(), panels: Vec::new(), scale: Scale::default() }
+    pub(super) fn new(out: Box<dyn Write>) -> Picture {
+        Picture { out, config: ScoreConfig::default(), panels: Vec::new(), scale: Scale::default() }
     }
 
     pub(super) fn row(&mut self, table: &Table, row: usize, scores: &Scores, config: &ScoreConfig) {
@@ -116,11 +116,9 @@ impl Picture {
         }
     }
 
-    pub(super) fn draw(&self, table: &Table) -> Result<(), OutputError> {
-        if self.panels.is_empty() {
-            return Ok(());
-        }
-        let written = std::fs::write(&self.path, self.svg(table));
+    pub(super) fn draw(&mut self, table: &Table) -> Result<(), OutputError> {
+        let picture = self.svg(table);
+        let written = self.out.write_all(picture.as_bytes()).and_then(|()| self.out.flush());
         written.map_err(|source| OutputError { what: "picture", source })
     }
 
@@ -164,15 +162,16 @@ impl Picture {
 
     /// Name, period, and what the colours mean.
     fn head(&self, table: &Table) -> String {
-        let (first, last) = (table.stamp(0), table.stamp(table.rows() - 1));
+        let period = match table.rows() {
+            0 => String::new(),
+            rows => format!(", {} to {}", escape(table.stamp(0)), escape(table.stamp(rows - 1))),
+        };
         let undrawn = table.series.len() - self.panels.len();
         let more = if undrawn > 0 { format!("; {undrawn} series more are not drawn") } else { String::new() };
         let mut svg = format!(
-            "<text class=\"title\" x=\"{LEFT}\" y=\"28\">{}</text>\n<text x=\"{LEFT}\" y=\"49\">{} rows, {} to {}{more}</text>\n",
+            "<text class=\"title\" x=\"{LEFT}\" y=\"28\">{}</text>\n<text x=\"{LEFT}\" y=\"49\">{} rows{period}{more}</text>\n",
             escape(&table.name),
-            table.rows(),
-            escape(first),
-            escape(last)
+            table.rows()
         );
         svg.push_str(KEY);
         svg

@@ -36,6 +36,17 @@ pub(super) fn read(
     }
 }
 
+/// Reads the header alone, and says what is wrong with it.
+pub(super) fn check_header(reader: Box<dyn BufRead>, source: &TableSource<'_>) -> Result<(), TableError> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(reader);
+    let mut record = csv::StringRecord::new();
+    // A row that is none is not the header: it is refused later.
+    match reader.read_record(&mut record) {
+        Ok(true) => Columns::choose(&record, source).map(|_| ()),
+        Ok(false) | Err(_) => Ok(()),
+    }
+}
+
 fn push(record: &csv::StringRecord, columns: &Columns, source: &TableSource<'_>, table: &mut Table) {
     let line = record.position().map_or(0, csv::Position::line);
     let stamp = columns.time.and_then(|column| record.get(column));

@@ -169,6 +169,16 @@ impl Table {
         Ok(table)
     }
 
+    /// Reads the header of an open file, where it is at the beginning, and says what is wrong with it.
+    pub(crate) fn check_header(input: Input, path: &Path, options: &TableOptions) -> Result<(), TableError> {
+        match input.format {
+            Format::Csv => {
+                csv::check_header(input.reader, &TableSource { path: path.display().to_string(), options })
+            }
+            Format::Ndjson | Format::Parquet | Format::Otlp | Format::Text => Ok(()),
+        }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.times_ms.len()

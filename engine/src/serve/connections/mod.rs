@@ -27,7 +27,10 @@ use tokio::{
 };
 use tokio_stream::Stream;
 
-use super::tls::{self, Tls};
+use super::{
+    KEEPALIVE,
+    tls::{self, Tls},
+};
 pub(super) use shares::Place;
 pub use shares::{Eviction, Tally};
 use shares::{Held, Shares};
@@ -65,9 +68,9 @@ pub struct Limited {
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a client has for the first thing that it must do. Chosen: some round trips on the slowest line.
 const GREET: Duration = Duration::from_secs(10);
-/// No byte for this long is the end. Chosen: gRPC pings every 20 s and gives 20 s to answer, so that a living client moves a byte
-/// every 40 s at least.
-const STALLED: Duration = Duration::from_secs(60);
+/// No byte for this long is the end. Derived: gRPC pings, and waits for the answer, for [`KEEPALIVE`] each, so that a living client
+/// moves a byte within two of them.
+const STALLED: Duration = Duration::from_secs(3 * KEEPALIVE.as_secs());
 /// Length of what opens HTTP/2 (RFC 9113, 3.4).
 const PREFACE_OF_HTTP2: usize = 24;
 

@@ -50,7 +50,7 @@ async fn start(max: usize, waits: Waits) -> Server {
 }
 
 fn short() -> Waits {
-    Waits { head: Duration::from_millis(150), answer: Duration::from_millis(300) }
+    Waits { head: Duration::from_millis(300), answer: Duration::from_millis(500) }
 }
 
 /// Long enough that nothing ends by it within a test.
@@ -147,18 +147,26 @@ async fn probes_are_answered_beside_clients_that_come_again() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_and_ends_when_it_idles() {
-    let server = start(4, short()).await;
+async fn a_connection_is_used_again() {
+    let server = start(4, long()).await;
     let mut stream = server.connect().await;
     for _ in 0..5 {
         stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         assert!(answer(&mut stream, "alive\n").await.starts_with("HTTP/1.1 200"));
+        stream.write_all(b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+        assert!(answer(&mut stream, "2 bytes").await.starts_with("HTTP/1.1 200"));
     }
-    stream.write_all(b"POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
-    answer(&mut stream, "2 bytes").await;
-    assert_eq!(all(&mut stream).await, "");
+    assert_eq!((server.tally.open.get(), server.tally.timed_out.get()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_ends() {
+    let server = start(4, short()).await;
+    let mut used = server.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(all(&mut used).await.ends_with("alive\n"));
+    assert_eq!(all(&mut server.connect().await).await, "");
     server.is_empty().await;
-    assert_eq!((server.tally.timed_out.get(), server.tally.displaced.get()), (1, 0));
+    assert_eq!((server.tally.timed_out.get(), server.tally.displaced.get()), (2, 0));
 }
 
 #[tokio::test]
@@ -185,9 +193,21 @@ async fn a_body_that_never_comes_is_answered_with_408() {
         let mut stream = server.send(&format!("POST /webhooks HTTP/1.1\r\nHost: x\r\n{start}")).await;
         let answer = all(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("connection: close"), "{answer:?}");
-        assert!(answer.ends_with("did not come whole within 300ms: try again\n"), "{answer:?}");
+        assert!(answer.ends_with("did not come whole within 500ms: try again\n"), "{answer:?}");
     }
     server.is_empty().await;
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_refused() {
+    let server = start(4, long()).await;
+    let mut stream = server.connect().await;
+    // It is refused before all of it is sent.
+    let head = format!("GET /livez HTTP/1.1\r\nX: {}", "x".repeat(BUFFER_BYTES));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut read = [0; 12];
+    stream.read_exact(&mut read).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&read), "HTTP/1.1 431");
 }
 
 #[tokio::test]
@@ -195,7 +215,7 @@ async fn a_whole_request_without_an_answer_is_told_so() {
     let server = start(4, short()).await;
     let answer = all(&mut server.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n").await).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
-    assert!(answer.ends_with("the engine gave no answer within 300ms: try again\n"), "{answer:?}");
+    assert!(answer.ends_with("the engine gave no answer within 500ms: try again\n"), "{answer:?}");
 }
 
 #[tokio::test]

@@ -29,7 +29,8 @@ struct Section {
     listen: Option<String>,
     /// Encrypts, and says who we are; absent: plain text.
     tls: Option<ServerTls>,
-    /// Most connections that are open at once, 1 or more. The next is closed at once.
+    /// Most connections that are open at once, 1 or more. When one more comes, the address that has most makes room: over HTTP its
+    /// oldest connection is closed; over gRPC its newest, if the newcomer's address has fewer, else the newcomer.
     max_connections: Option<usize>,
     /// Allows plain text, and clients that nobody knows, beyond loopback: for networks that see to both by other means.
     insecure: Option<bool>,

@@ -19,17 +19,19 @@ use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    handle::{Command, Handle, PartitionStatus, Status, Stopped, Topology},
+    handle::{Command, Handle, Status, Stopped, Topology},
+    pulse::Pulse,
     webhooks::Webhooks,
 };
 use crate::{
-    serve::{Guard, Limited, Peer, Refusal},
+    serve::{self, Guard, Limited, Peer, Refusal, Waits},
     types::{Entity, EntityKind, Right},
 };
 
 /// What is served.
 pub(super) struct Served {
     pub(super) handle: Handle,
+    pub(super) pulse: Pulse,
     pub(super) registry: Registry,
     pub(super) webhooks: Option<Webhooks>,
     pub(super) guard: Guard,
@@ -42,7 +44,8 @@ pub(super) async fn serve(
     listener: Limited,
     served: Served,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) {
+    let served = Arc::new(served);
     let limit = DefaultBodyLimit::max(served.max_body);
     let guarded = middleware::from_fn_with_state(served.guard.clone(), let_through);
     let routes = Router::new()
@@ -55,9 +58,11 @@ pub(super) async fn serve(
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/webhooks/{name}", post(webhook).layer(limit))
-        .with_state(Arc::new(served))
-        .into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+        .with_state(served.clone());
+    tokio::select! {
+        () = served.pulse.beat(&served.handle) => {}
+        () = serve::http1(listener, routes, Waits::default(), stop) => {}
+    }
 }
 
 type Shared = Arc<Served>;
@@ -106,7 +111,7 @@ async fn alive(State(shared): State<Shared>) -> Response {
     if shared.handle.kafka_is_away() {
         return "alive, while kafka is away\n".into_response();
     }
-    shared.handle.ask(Command::Status).await.map(|_| "alive\n").into_response()
+    shared.pulse.ask().await.map(|_| "alive\n").into_response()
 }
 
 /// Ready: Kafka answers, partitions are assigned, and none stands still. Catching up is no reason to be taken out of service.
@@ -114,17 +119,9 @@ async fn ready(State(shared): State<Shared>) -> Response {
     if shared.handle.kafka_is_away() {
         return (StatusCode::SERVICE_UNAVAILABLE, "kafka is away\n").into_response();
     }
-    match shared.handle.ask(Command::Status).await {
-        Ok(status) if status.partitions.is_empty() => {
-            (StatusCode::SERVICE_UNAVAILABLE, "no partition is assigned yet\n").into_response()
-        }
-        Ok(status) => match status.partitions.iter().find(|partition| partition.stands_still) {
-            Some(PartitionStatus { topic, partition, next_offset, .. }) => {
-                let what = format!("{topic}[{partition}] stands still at offset {next_offset}\n");
-                (StatusCode::SERVICE_UNAVAILABLE, what).into_response()
-            }
-            None => "ready\n".into_response(),
-        },
+    match shared.pulse.ask().await {
+        Ok(Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+        Ok(None) => "ready\n".into_response(),
         Err(stopped) => stopped.into_response(),
     }
 }

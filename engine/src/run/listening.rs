@@ -8,11 +8,11 @@ use tokio::{net::TcpListener, runtime::Runtime};
 use super::{
     RunError,
     handle::Handle,
-    metrics::{Metrics, Server},
+    metrics::{Closed, Metrics, Server},
 };
 use crate::{
     config::{Config, ConfigError},
-    serve::{Guard, Limited, Tls, access::Access},
+    serve::{Guard, Limited, Rules, Tally, Tls, access::Access},
 };
 
 /// Time between two looks at the files.
@@ -56,9 +56,21 @@ impl Listening {
 
     /// Connections, counted.
     pub(super) fn limited(self, metrics: &Metrics) -> Limited {
-        let open = metrics.connections.get_or_create(&self.label()).clone();
-        let refused = metrics.refused_connections.get_or_create(&self.label()).clone();
-        Limited::new(self.listener, self.tls, self.max_connections, open, refused)
+        let closed = |reason| {
+            let closed = Closed { server: self.server, reason };
+            metrics.closed_connections.get_or_create(&closed).clone()
+        };
+        let tally = Tally {
+            open: metrics.connections.get_or_create(&self.label()).clone(),
+            refused: metrics.refused_connections.get_or_create(&self.label()).clone(),
+            displaced: closed("displaced"),
+            timed_out: closed("timed_out"),
+        };
+        let rules = match self.server {
+            "http" => Rules::http(self.max_connections),
+            _ => Rules::grpc(self.max_connections),
+        };
+        Limited::new(self.listener, self.tls, rules, tally)
     }
 
     fn label(&self) -> Server {

@@ -58,6 +58,15 @@ pub(super) struct Server {
     pub(super) server: &'static str,
 }
 
+/// Labels of [`Metrics::closed_connections`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Closed {
+    /// `grpc` or `http`.
+    pub(super) server: &'static str,
+    /// `displaced`: it made room for a newcomer. `timed_out`: its client sent or took nothing in time.
+    pub(super) reason: &'static str,
+}
+
 /// Labels of the metrics per sink.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct SinkName {
@@ -114,6 +123,7 @@ pub(super) struct Metrics {
     pub(super) kafka_away: Gauge<i64, AtomicI64>,
     pub(super) connections: Family<Server, Gauge<i64, AtomicI64>>,
     pub(super) refused_connections: Count<Server>,
+    pub(super) closed_connections: Count<Closed>,
     pub(super) denied_requests: Count<Server>,
     pub(super) reload_failures: Counter,
     pub(super) audit_failures: Counter,
@@ -277,6 +287,11 @@ impl Metrics {
             self.refused_connections.clone(),
         );
         r.register(
+            "closed_connections",
+            "Connections that we closed: `displaced` by a newcomer when there were too many, or `timed_out` since the client sent or took nothing in time (idle ones too)",
+            self.closed_connections.clone(),
+        );
+        r.register(
             "denied_requests",
             "Requests of clients that are not known, or may not do what they asked for (access)",
             self.denied_requests.clone(),
@@ -351,6 +366,7 @@ pub fn markdown() -> Result<String, std::fmt::Error> {
     drop(metrics.sink(""));
     drop(metrics.connections.get_or_create(&Server { server: "" }));
     drop(metrics.refused_connections.get_or_create(&Server { server: "" }));
+    drop(metrics.closed_connections.get_or_create(&Closed { server: "", reason: "" }));
     drop(metrics.denied_requests.get_or_create(&Server { server: "" }));
     drop(metrics.blocked.get_or_create(&Stage { stage: "" }));
     let mut encoded = String::new();

@@ -12,7 +12,7 @@
 //! * `measuring`: SQL measures at work
 //! * `auditing`: what goes into the audit log
 //! * `gate`: what speaks against a change · `listening`: the servers' sockets, and their keys as they change
-//! * `handle`: what servers ask · `http`: `/metrics`, `/livez`, `/readyz` · `webhooks`: what is taken in there · `metrics`: every name
+//! * `handle`: what servers ask · `pulse`: the same for probes, once for all · `http`: `/metrics`, `/livez`, `/readyz` · `webhooks`: what is taken in there · `metrics`: every name
 
 mod auditing;
 mod cdevents;
@@ -29,6 +29,7 @@ mod measuring;
 mod metrics;
 mod outputs;
 mod pending;
+mod pulse;
 mod saving;
 mod shorten;
 mod skips;
@@ -76,6 +77,7 @@ use listening::Listening;
 use measuring::Measuring;
 use metrics::Metrics;
 use outputs::Outputs;
+use pulse::Pulse;
 use skips::Skips;
 use snapshots::Store;
 use webhooks::Webhooks;
@@ -309,7 +311,8 @@ impl Engine {
         runtime.spawn(listening::reload(access.clone(), all_tls, metrics_of_servers.reload_failures.clone()));
         let max_body = usize::try_from(config.webhooks.max_body.0).unwrap_or(usize::MAX);
         let guard = http.guard(&access, &metrics_of_servers, &handle);
-        let served = http::Served { handle: handle.clone(), registry, webhooks, guard, max_body };
+        let pulse = Pulse::new();
+        let served = http::Served { handle: handle.clone(), pulse, registry, webhooks, guard, max_body };
         let http = http.limited(&metrics_of_servers);
         runtime.spawn(http::serve(http, served, until_dropped(ended.clone())));
         let guard = grpc.guard(&access, &metrics_of_servers, &handle);

@@ -22,6 +22,9 @@ use crate::{
 
 /// Longest wait for Kafka; the sender tries again.
 const WAIT: Duration = Duration::from_secs(5);
+/// Bodies that wait for Kafka, in KiB, but two of the largest at least. A sender whose body finds no room within [`WAIT`] is told to
+/// try again. Chosen: that of the engine's own outputs.
+const QUEUE_KIB: u64 = 64 * 1024;
 /// How old a signed delivery of MLflow may be, seconds: older ones may be somebody's copy.
 const FRESH: u64 = 300;
 
@@ -43,8 +46,10 @@ impl Webhooks {
             return Ok(None);
         }
         let timeout = WAIT.as_millis().to_string();
+        let queue = QUEUE_KIB.max(webhooks.max_body.0.div_ceil(512)).min(i32::MAX as u64).to_string();
         let own = [
             ("enable.idempotence", "true"),
+            ("queue.buffering.max.kbytes", queue.as_str()),
             ("message.timeout.ms", timeout.as_str()),
             ("compression.type", "zstd"),
         ];

@@ -1,9 +1,9 @@
-//! gRPC for controllers and people: the services of `foreshock.v1`, health and reflection.
+//! gRPC for controllers and people: the services of `foreshock.v1`, health and reflection. Below it, and below HTTP: connections.
 //!
 //! * `bus`: signals and what people say of them · `subscribe`: controllers' streams · `gate` · `incidents`: lists, watches, people's word · `silences`
 //! * `wire`: our types as protobuf messages and back · `limits`: what a client may ask of us at once
 //! * `watching`: revisions as they come
-//! * `connections`: how many may be connected · `tls`: secure ones
+//! * `connections`: how many may be connected, and who makes room · `http1`: HTTP/1.1 on them · `tls`: secure ones
 //! * `access`: who a client is · `guard`: what it may ask · `denials`: those who were refused
 //!
 //! Decides nothing: every question goes to the engine through [`Handle`].
@@ -14,6 +14,7 @@ mod connections;
 mod denials;
 mod gate;
 mod guard;
+mod http1;
 mod incidents;
 mod limits;
 mod silences;
@@ -36,8 +37,9 @@ use crate::{
     run::{Command, Handle, Stopped, Unheard},
     types::{Caller, Word},
 };
-pub use connections::{Connection, Limited, Peer};
+pub use connections::{Connection, Eviction, Limited, Peer, Rules, Tally};
 pub use guard::{Guard, Refusal};
+pub use http1::{Waits, http1};
 use limits::Streams;
 pub use tls::Tls;
 

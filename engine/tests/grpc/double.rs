@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use foreshock::{
     bus::{Backoff, Bus, BusConfig, Effect, Event, FaultCode, Session},
     run::{Against, Command, Handle, NoEffect, Unheard},
-    serve::{Guard, Limited, Tls, access::Access},
+    serve::{Guard, Limited, Rules, Tally, Tls, access::Access},
     silences::Silences,
     types::*,
 };
@@ -61,7 +61,7 @@ impl Double {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind(address).await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
-                let limited = Limited::new(listener, secure, 1024, Default::default(), Default::default());
+                let limited = Limited::new(listener, secure, Rules::grpc(1024), Tally::default());
                 // On a task of its own, as the engine has it.
                 let serving = foreshock::serve::grpc(limited, handle, guard, async { drop(stopped.await) });
                 tokio::spawn(serving).await.unwrap().unwrap();

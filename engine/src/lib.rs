@@ -8,6 +8,8 @@ pub mod audit;
 pub mod bus;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod chance;
 mod connect;
 pub mod controllers;
 pub mod correlator;
@@ -26,4 +28,5 @@ pub mod serve;
 pub mod silences;
 mod sinks;
 pub mod sql;
+mod templates;
 pub mod types;

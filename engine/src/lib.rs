@@ -2,14 +2,14 @@
 //!
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`. `connect` is how
 //! any of them that speaks to Kafka gets there; `history` reads the past of series; `sinks` tell others of incidents;
-//! `controllers` are the hands at the other end of the bus.
+//! `controllers` are the hands at the other end of the bus. `templates` and `stack` bound what people write.
 
 pub mod audit;
 pub mod bus;
-pub mod cli;
-pub mod config;
 #[cfg(test)]
 mod chance;
+pub mod cli;
+pub mod config;
 mod connect;
 pub mod controllers;
 pub mod correlator;
@@ -28,5 +28,6 @@ pub mod serve;
 pub mod silences;
 mod sinks;
 pub mod sql;
+mod stack;
 mod templates;
 pub mod types;

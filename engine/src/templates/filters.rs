@@ -63,11 +63,13 @@ pub(super) fn filter<'s>(
         "string" => Size::text(of.as_text()),
         "escape" | "e" => Size::text(of.as_text().times(ESCAPED).plus(Linear::fixed(2))),
         "first" | "last" | "min" | "max" => item(of),
-        "attr" => part(of, args.get(0, "key").and_then(|key| key.literal.as_ref()).and_then(|key| key.as_str())),
+        "attr" => {
+            part(of, args.get(0, "key").and_then(|key| key.literal.as_ref()).and_then(|key| key.as_str()))
+        }
         "default" | "d" => args.all().fold(of.clone(), |either, size| either.or(size.clone())),
         "reverse" if of.kind == Kind::Text => of.clone(),
-        "list" | "reverse" | "unique" | "sort" | "dictsort" | "items" | "select" | "reject" | "selectattr"
-        | "rejectattr" => list(of, of.walked()),
+        "list" | "reverse" | "unique" | "sort" | "dictsort" | "items" | "select" | "reject"
+        | "selectattr" | "rejectattr" => list(of, of.walked()),
         "split" | "lines" => list(of, of.as_text().plus(Linear::fixed(1))),
         "groupby" => list(of, of.walked().times(4)),
         "chain" | "zip" => {
@@ -83,7 +85,8 @@ pub(super) fn filter<'s>(
             Size::text(of.as_text().times(1 + width).plus(Linear::fixed(width)))
         }
         "tojson" => {
-            let is_bool = |size: &Size<'s>| size.literal.as_ref().is_some_and(|value| value.kind() == ValueKind::Bool);
+            let is_bool =
+                |size: &Size<'s>| size.literal.as_ref().is_some_and(|value| value.kind() == ValueKind::Bool);
             let indented = match args.get(0, "indent") {
                 Some(indent) if is_bool(indent) => 2,
                 _ => args.literal(0, "indent", 0)?,
@@ -98,7 +101,8 @@ pub(super) fn filter<'s>(
     };
     let gives_safe = matches!(name, "safe" | "escape" | "e" | "tojson");
     let made = Size { is_safe: gives_safe || of.is_safe || args.all().any(|size| size.is_safe), ..made };
-    let steps = if matches!(name, "sort" | "dictsort" | "unique" | "groupby" | "min" | "max") { SORT } else { 1 };
+    let steps =
+        if matches!(name, "sort" | "dictsort" | "unique" | "groupby" | "min" | "max") { SORT } else { 1 };
     let work = read.times(steps).plus(made.weight());
     let new = match name {
         // A part of what is there.
@@ -181,7 +185,8 @@ fn replaced<'s>(of: &Size<'s>, args: &Args<'_, 's>) -> Size<'s> {
 fn formatted<'s>(of: &Size<'s>, args: &Args<'_, 's>) -> Result<Size<'s>, String> {
     let text = of.literal.as_ref().and_then(|text| text.as_str());
     let text = text.ok_or("format needs a literal text, as in \"%.1f\"|format(incident.severity)")?;
-    if text.split('%').skip(1).any(|place| place.chars().take_while(|c| !c.is_alphabetic()).any(|c| c == '*')) {
+    if text.split('%').skip(1).any(|place| place.chars().take_while(|c| !c.is_alphabetic()).any(|c| c == '*'))
+    {
         return Err("format takes no width from an argument (*)".to_string());
     }
     let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
@@ -190,15 +195,32 @@ fn formatted<'s>(of: &Size<'s>, args: &Args<'_, 's>) -> Result<Size<'s>, String>
         return Err(format!("format has widths of more than {WIDEST} in all"));
     }
     let places = text.matches('%').count() as u64;
-    let inserted = args.all().fold(Linear::NUMBER, |sum, size| sum.plus(size.as_text().times(escapes(of, args))));
+    let inserted =
+        args.all().fold(Linear::NUMBER, |sum, size| sum.plus(size.as_text().times(escapes(of, args))));
     Ok(Size::text(inserted.times(places).plus(Linear::fixed(text.len() as u64 + widths))))
 }
 
 /// `map(attribute=…)`, and a filter by name if it makes of every value something of about its size.
 fn mapped<'s>(of: &Size<'s>, args: &Args<'_, 's>) -> Result<Size<'s>, String> {
     const EVEN: [&str; 18] = [
-        "abs", "bool", "capitalize", "count", "e", "escape", "first", "float", "int", "last", "length", "list", "lower",
-        "round", "string", "title", "trim", "upper",
+        "abs",
+        "bool",
+        "capitalize",
+        "count",
+        "e",
+        "escape",
+        "first",
+        "float",
+        "int",
+        "last",
+        "length",
+        "list",
+        "lower",
+        "round",
+        "string",
+        "title",
+        "trim",
+        "upper",
     ];
     let name = args.positional.first().and_then(|name| name.literal.as_ref()).and_then(|name| name.as_str());
     let of = match (args.get(usize::MAX, "attribute"), name) {
@@ -231,7 +253,10 @@ pub(super) fn function<'s>(name: &str, args: &Args<'_, 's>) -> Result<Size<'s>, 
         "namespace" if args.all().all(|size| size.kind == Kind::Number) => {
             Ok(Size { kind: Kind::Namespace, ..args.list() })
         }
-        "namespace" => Err("a namespace holds numbers and truth values only: a text in it could grow without end".to_string()),
+        "namespace" => {
+            Err("a namespace holds numbers and truth values only: a text in it could grow without end"
+                .to_string())
+        }
         _ => Err(format!("the function {name} is not known here")),
     }
 }
@@ -239,10 +264,45 @@ pub(super) fn function<'s>(name: &str, args: &Args<'_, 's>) -> Result<Size<'s>, 
 /// Whether a test can be asked; it gives a truth value.
 pub(super) fn is_test(name: &str) -> bool {
     const TESTS: [&str; 39] = [
-        "undefined", "defined", "none", "safe", "escaped", "boolean", "odd", "even", "divisibleby", "number", "integer",
-        "int", "float", "string", "sequence", "iterable", "mapping", "startingwith", "endingwith", "lower", "upper",
-        "sameas", "eq", "equalto", "==", "ne", "!=", "lt", "lessthan", "<", "le", "<=", "gt", "greaterthan", ">", "ge",
-        ">=", "in", "true",
+        "undefined",
+        "defined",
+        "none",
+        "safe",
+        "escaped",
+        "boolean",
+        "odd",
+        "even",
+        "divisibleby",
+        "number",
+        "integer",
+        "int",
+        "float",
+        "string",
+        "sequence",
+        "iterable",
+        "mapping",
+        "startingwith",
+        "endingwith",
+        "lower",
+        "upper",
+        "sameas",
+        "eq",
+        "equalto",
+        "==",
+        "ne",
+        "!=",
+        "lt",
+        "lessthan",
+        "<",
+        "le",
+        "<=",
+        "gt",
+        "greaterthan",
+        ">",
+        "ge",
+        ">=",
+        "in",
+        "true",
     ];
     TESTS.contains(&name) || name == "false"
 }

@@ -16,27 +16,24 @@ mod size;
 mod tests;
 mod walk;
 
-use std::thread;
-
-use minijinja::{Environment, UndefinedBehavior, Value, machinery};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, machinery};
 
 pub(crate) use output::{Escaping, escape};
 
+use crate::stack::with_stack;
 use output::Limited;
 use size::{Extent, Shape, Size};
 use walk::{Bounds, Walk};
 
 /// Longest template, bytes. Chosen: ten times the longest that we know of.
 const LONGEST: usize = 16 << 10;
-/// Stack for a tree of the longest template: every byte of it can be one level (`.a`, `+a`), and a level takes less than 2 KiB.
-const STACK: usize = 64 << 20;
 /// Longest text that comes out, bytes. Chosen: Slack takes 40,000 characters, and what takes JSON seldom more than 1 MB.
 pub(crate) const LONGEST_OUTPUT: usize = 256 << 10;
 /// Steps after which a template is broken off.
 const FUEL: u64 = 100_000;
 /// Bytes that the values of a template may take at any one time.
 const LARGEST: u64 = 32 << 20;
-/// Work of a template, bytes read and written: about a second (measured: the slowest filter does 0.5 GB/s).
+/// Work of a template, bytes read and written: about a second (measured: the slowest, `unique`, takes 3 s in a debug build).
 const MOST_WORK: u64 = 512 << 20;
 /// The values for which a template must be within its bounds when it is loaded. Chosen: ten times a large incident. What it is
 /// filled from is bounded again, by its own extent.
@@ -71,12 +68,11 @@ impl Template {
         if source.len() > LONGEST {
             return Err(format!("is {} bytes long: at most {LONGEST} are read", source.len()));
         }
-        let bounds = with_stack(|| bounds(source, known))?;
+        let bounds = with_stack(|| bounds(source, known))
+            .map_err(|error| format!("there is no thread to read it: {error}"))??;
         let mut environment = output::environment(escaping);
         environment.set_undefined_behavior(undefined);
-        environment
-            .add_template_owned(NAME, source.to_string())
-            .map_err(|problem| format!("{problem:#}"))?;
+        environment.add_template_owned(NAME, source.to_string()).map_err(|problem| format!("{problem:#}"))?;
         Ok(Template { environment, bounds })
     }
 
@@ -100,13 +96,16 @@ impl Template {
 
 /// An error of MiniJinja with what led to it.
 fn words(error: &minijinja::Error) -> String {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return "it takes too many steps for such values: loop over less, or do less with long texts in a loop".to_string();
+    }
     match std::error::Error::source(error) {
         Some(source) => format!("{error:#}: {source}"),
         None => format!("{error:#}"),
     }
 }
 
-/// Parses a template, and bounds it.
+/// Parses a template, and bounds it. Needs a large stack.
 fn bounds(source: &str, known: &[(&str, serde_json::Value)]) -> Result<Bounds, String> {
     let tree = machinery::parse(source, NAME, Default::default(), Default::default())
         .map_err(|problem| format!("{problem:#}"))?;
@@ -114,13 +113,4 @@ fn bounds(source: &str, known: &[(&str, serde_json::Value)]) -> Result<Bounds, S
     let mut walk = Walk::new(known);
     walk.statement(&tree).map_err(|refused| refused.to_string())?;
     Ok(walk.bounds)
-}
-
-/// Does something, and drops all of it, where the stack is large enough for the longest template.
-fn with_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        let thread = thread.map_err(|error| format!("there is no thread to read it: {error}"))?;
-        thread.join().unwrap_or_else(|_| Err("reading it broke off: this is a bug".to_string()))
-    })
 }

@@ -42,10 +42,6 @@ impl Extent {
             _ => {}
         }
     }
-
-    pub(super) fn is_within(&self, other: &Extent) -> bool {
-        self.text <= other.text && self.whole <= other.whole && self.values <= other.values
-    }
 }
 
 /// A number that grows with the extent of the values: at most `fixed + texts · text + wholes · whole + values · values`.
@@ -145,7 +141,15 @@ pub(super) struct Size<'s> {
 
 impl<'s> Size<'s> {
     pub(super) fn new(kind: Kind, bytes: Linear, items: Linear) -> Size<'s> {
-        Size { bytes, items, kind, levels: usize::from(kind == Kind::List), is_safe: false, shape: None, literal: None }
+        Size {
+            bytes,
+            items,
+            kind,
+            levels: usize::from(kind == Kind::List),
+            is_safe: false,
+            shape: None,
+            literal: None,
+        }
     }
 
     pub(super) fn nothing() -> Size<'s> {
@@ -182,7 +186,11 @@ impl<'s> Size<'s> {
     pub(super) fn literal(value: &Value) -> Size<'s> {
         let size = match value.as_str() {
             Some(text) => Size::text(Linear::fixed(text.len() as u64)),
-            None if matches!(value.kind(), minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Map) => {
+            None if matches!(
+                value.kind(),
+                minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Map
+            ) =>
+            {
                 let text = value.to_string().len() as u64;
                 Size { levels: 2, ..Size::new(Kind::List, Linear::fixed(text), Linear::fixed(text)) }
             }

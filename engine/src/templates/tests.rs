@@ -4,12 +4,12 @@ use minijinja::{UndefinedBehavior, context};
 use serde_json::json;
 
 use super::{Escaping, LONGEST_OUTPUT, Template};
-use crate::{chance::Chance, types::Incident};
+use crate::{chance::Chance, stack::measured, types::Incident};
 
 /// Nobody waits so long to be told; a debug build is ten times slower than what is shipped.
 const SOON: Duration = Duration::from_secs(10);
-/// Bytes that a template may take while it is read, beside its own; the limit of its values and some for the parser.
-const ROOM: u64 = 100 << 20;
+/// Bytes that a template may take: twice the limit of its values, for what is put together beside its parts.
+const ROOM: u64 = 64 << 20;
 
 fn template(source: &str) -> Result<Template, String> {
     let known = [
@@ -37,7 +37,8 @@ fn told(source: &str) -> Result<String, String> {
         told = template(source).and_then(|template| template.fill(values(50)));
     });
     assert!(began.elapsed() < SOON, "{:?} for {source:.200}", began.elapsed());
-    assert!(used.bytes_max < ROOM, "{} bytes for {source:.200}", used.bytes_max);
+    let most = used.bytes_max.max(measured::most());
+    assert!(most < ROOM, "{most} bytes for {source:.200}");
     told
 }
 
@@ -46,19 +47,46 @@ fn what_people_write_is_let_through() {
     for (source, expected) in [
         ("{{ incident.title }} {{ (incident.severity * 100) | round | int }}", "\"cart: errors <up>\" 95"),
         ("{{ incident.suspects | map(attribute='entity.name') | list | first }}", "\"cart-0\""),
-        ("{% for s in incident.suspects[:2] %}{{ loop.index }} {{ s.entity.name }}{% if not loop.last %}, {% endif %}{% endfor %}", "1 \"cart-0\", 2 \"cart-1\""),
+        (
+            "{% for s in incident.suspects[:2] %}{{ loop.index }} {{ s.entity.name }}{% if not loop.last %}, {% endif %}{% endfor %}",
+            "1 \"cart-0\", 2 \"cart-1\"",
+        ),
         ("{{ 'a' ~ incident.title ~ 'b' ~ incident.id | upper }}", "\"acart: errors <up>b7\""),
         ("{{ incident.title | replace('\"', '\\\\\"') | replace('<', '(') }}", "\"cart: errors (up>\""),
-        ("{% set names %}{% for s in incident.suspects[:2] %}{{ s.weight }};{% endfor %}{% endset %}{{ names }}", "0.5;0.5;"),
-        ("{% set ns = namespace(n=0) %}{% for s in incident.suspects %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "50"),
+        (
+            "{% set names %}{% for s in incident.suspects[:2] %}{{ s.weight }};{% endfor %}{% endset %}{{ names }}",
+            "0.5;0.5;",
+        ),
+        (
+            "{% set ns = namespace(n=0) %}{% for s in incident.suspects %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+            "50",
+        ),
         ("{{ incident.changes | length > 0 and incident.changes[-1].kind or 'none' }}", "\"none\""),
-        ("{{ lines | join('\n') | indent(2) }}{{ '%.1f' | format(incident.severity) }}", "\"a\\n  b\"\"0.9\""),
-        ("{{ incident.suspects | selectattr('weight', 'gt', 0.1) | sort(attribute='entity.name') | length }}", "50"),
-        ("{% for kind, all in incident.suspects | groupby('entity.kind') %}{{ kind }}{{ all | length }}{% endfor %}", "\"service\"50"),
-        ("{{ '=' * 10 }}{% filter upper %}a{% endfilter %}{% with t = incident.title %}{{ t | length }}{% endwith %}", "\"==========\"A17"),
+        (
+            "{{ lines | join('\n') | indent(2) }}{{ '%.1f' | format(incident.severity) }}",
+            "\"a\\n  b\"\"0.9\"",
+        ),
+        (
+            "{{ incident.suspects | selectattr('weight', 'gt', 0.1) | sort(attribute='entity.name') | length }}",
+            "50",
+        ),
+        (
+            "{% for kind, all in incident.suspects | groupby('entity.kind') %}{{ kind }}{{ all | length }}{% endfor %}",
+            "\"service\"50",
+        ),
+        (
+            "{{ '=' * 10 }}{% filter upper %}a{% endfilter %}{% with t = incident.title %}{{ t | length }}{% endwith %}",
+            "\"==========\"A17",
+        ),
         ("{{ {'a': incident.id, 'b': [1, 2]} | tojson }}", "{\"a\":\"7\",\"b\":[1,2]}"),
-        ("{{ incident.title | tojson(indent=2) }}{{ range(3) | list }}{{ none | default('x', true) }}", "\"cart: errors \\u003cup\\u003e\"[0,1,2]\"x\""),
-        ("{% set t = incident.title %}{% for c in incident.suspects %}{% set x = t ~ c.entity.name %}{% endfor %}ok", "ok"),
+        (
+            "{{ incident.title | tojson(indent=2) }}{{ range(3) | list }}{{ none | default('x', true) }}",
+            "\"cart: errors \\u003cup\\u003e\"[0,1,2]\"x\"",
+        ),
+        (
+            "{% set t = incident.title %}{% for c in incident.suspects %}{% set x = t ~ c.entity.name %}{% endfor %}ok",
+            "ok",
+        ),
         ("{{ incident.harm.burn_rate * 1000 if incident.harm else 0 }}", "0"),
     ] {
         assert_eq!(told(source).as_deref(), Ok(expected), "{source}");
@@ -131,12 +159,16 @@ fn whatever_nests_too_deep_is_refused() {
 fn a_text_that_doubles_is_refused() {
     let doubled = format!("{{% set a = 'x' %}}{}{{{{ a }}}}", "{% set a = a ~ a %}".repeat(30));
     let error = told(&doubled).expect_err("is let through");
-    assert!(error.starts_with("line 1 column ") && error.contains("could become larger than 32 MiB"), "{error}");
+    assert!(
+        error.starts_with("line 1 column ") && error.contains("could become larger than 32 MiB"),
+        "{error}"
+    );
 }
 
 /// A template that would grow without end.
 fn growing(chance: &mut Chance) -> String {
-    let text = chance.of(&["incident.title", "'abcdefgh'", "lines", "incident", "incident.suspects[0].reasons[0]"]);
+    let text =
+        chance.of(&["incident.title", "'abcdefgh'", "lines", "incident", "incident.suspects[0].reasons[0]"]);
     let double = chance.of(&[
         "a ~ a",
         "a ~ (a ~ 'x')",
@@ -230,7 +262,7 @@ fn the_slowest_template_ends_soon() {
         "{% for i in range(99999) %}{% set x = incident.suspects | unique | list %}{% endfor %}".to_string(),
         "{% for i in range(99999) %}{% set x = incident.title | replace('', 'abc') | title | escape %}{% endfor %}".to_string(),
         "{% set a = 'x' * 4000000 %}{% for i in range(99999) %}{% if (a ~ a) is upper %}{% endif %}{% endfor %}".to_string(),
-        "{% for i in range(999) %}{% for j in range(999) %}{% if i in (lines * 100) %}{% endif %}{% endfor %}{% endfor %}".to_string(),
+        "{% for i in range(999) %}{% for j in range(999) %}{% if i in (lines * 9) %}{% endif %}{% endfor %}{% endfor %}".to_string(),
         "{% for i in range(99999) %}{% if (range(100000) | list)[99999] %}{% endif %}{% endfor %}".to_string(),
         "{% for i in range(99999) %}{% for k in incident.suspects | groupby('weight') %}{% endfor %}{% endfor %}".to_string(),
     ];

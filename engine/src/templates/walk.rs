@@ -125,7 +125,10 @@ impl<'a, 's> Walk<'a, 's> {
             return Err(refused(span, "a recursive loop is not possible here"));
         }
         if self.loops == LOOPS {
-            return Err(refused(span, &format!("stands in more than {LOOPS} loops: put fewer into one another")));
+            return Err(refused(
+                span,
+                &format!("stands in more than {LOOPS} loops: put fewer into one another"),
+            ));
         }
         let before = self.held;
         let of = self.expression(&each.iter)?;
@@ -133,7 +136,8 @@ impl<'a, 's> Walk<'a, 's> {
         self.make(of.walked().times(ITEM), span)?;
         self.hold(span)?;
         self.loops += 1;
-        let around = Size { kind: Kind::Loop, ..of.clone() }.and(&Size { kind: Kind::Loop, ..Size::number() });
+        let around =
+            Size { kind: Kind::Loop, ..of.clone() }.and(&Size { kind: Kind::Loop, ..Size::number() });
         self.scopes.push(vec![("loop", around)]);
         self.bind(&each.target, filters::item(&of))?;
         let start = self.held;
@@ -178,11 +182,17 @@ impl<'a, 's> Walk<'a, 's> {
                 match scope.and_then(|scope| scope.iter_mut().find(|(known, _)| *known == name.id)) {
                     // It may stand in a branch that is not taken.
                     Some((_, old)) => *old = old.clone().or(size),
-                    None => self.scopes.last_mut().into_iter().for_each(|scope| scope.push((name.id, size.clone()))),
+                    None => self
+                        .scopes
+                        .last_mut()
+                        .into_iter()
+                        .for_each(|scope| scope.push((name.id, size.clone()))),
                 }
                 Ok(())
             }
-            Expr::List(names) => names.items.iter().try_for_each(|name| self.bind(name, filters::item(&size))),
+            Expr::List(names) => {
+                names.items.iter().try_for_each(|name| self.bind(name, filters::item(&size)))
+            }
             Expr::GetAttr(_) if size.kind == Kind::Number => Ok(()),
             other => Err(refused(
                 other.span(),
@@ -277,7 +287,13 @@ impl<'a, 's> Walk<'a, 's> {
         self.give(list, Linear::fixed(count * ITEM), Linear::ZERO, span)
     }
 
-    fn operation(&mut self, kind: BinOpKind, left: &Size<'s>, right: &Size<'s>, span: Span) -> Walked<Size<'s>> {
+    fn operation(
+        &mut self,
+        kind: BinOpKind,
+        left: &Size<'s>,
+        right: &Size<'s>,
+        span: Span,
+    ) -> Walked<Size<'s>> {
         let is_number = |size: &Size<'s>| size.kind == Kind::Number;
         let read = left.weight().plus(right.weight());
         let size = match kind {
@@ -290,7 +306,10 @@ impl<'a, 's> Walk<'a, 's> {
             BinOpKind::Mul if !is_number(left) || !is_number(right) => {
                 let (of, times) = if is_number(left) { (right, left) } else { (left, right) };
                 let times = times.count().ok_or_else(|| {
-                    refused(span, "a text or list is repeated a number of times that is not literal: write the number")
+                    refused(
+                        span,
+                        "a text or list is repeated a number of times that is not literal: write the number",
+                    )
                 })?;
                 Size {
                     bytes: of.bytes.times(times),
@@ -328,11 +347,13 @@ impl<'a, 's> Walk<'a, 's> {
         let all = args.list();
         let size = match &call.expr {
             Expr::Var(name) => filters::function(name.id, &args).map_err(|why| refused(span, &why))?,
-            Expr::GetAttr(method) if matches!(&method.expr, Expr::Var(of) if of.id == "loop") => match method.name {
-                "cycle" => filters::item(&all),
-                "changed" => Size::number(),
-                other => return Err(refused(span, &format!("loop.{other} is not known here"))),
-            },
+            Expr::GetAttr(method) if matches!(&method.expr, Expr::Var(of) if of.id == "loop") => {
+                match method.name {
+                    "cycle" => filters::item(&all),
+                    "changed" => Size::number(),
+                    other => return Err(refused(span, &format!("loop.{other} is not known here"))),
+                }
+            }
             _ => return Err(refused(span, "only functions and filters can be called here")),
         };
         let new = size.weight();
@@ -346,7 +367,10 @@ impl<'a, 's> Walk<'a, 's> {
                 CallArg::Pos(value) => walked.positional.push(self.expression(value)?),
                 CallArg::Kwarg(name, value) => walked.named.push((name, self.expression(value)?)),
                 CallArg::PosSplat(_) | CallArg::KwargSplat(_) => {
-                    return Err(refused(span, "arguments with * and ** are not possible here: write them out"));
+                    return Err(refused(
+                        span,
+                        "arguments with * and ** are not possible here: write them out",
+                    ));
                 }
             }
         }
@@ -418,7 +442,9 @@ fn raw(body: &[Stmt<'_>], is_repeated: bool) -> (u64, u64) {
         Stmt::EmitRaw(text) if is_repeated => (0, text.raw.len() as u64),
         Stmt::EmitRaw(text) => (text.raw.len() as u64, 0),
         Stmt::ForLoop(each) => add(raw(&each.body, true), raw(&each.else_body, is_repeated)),
-        Stmt::IfCond(choice) => add(raw(&choice.true_body, is_repeated), raw(&choice.false_body, is_repeated)),
+        Stmt::IfCond(choice) => {
+            add(raw(&choice.true_body, is_repeated), raw(&choice.false_body, is_repeated))
+        }
         Stmt::WithBlock(with) => raw(&with.body, is_repeated),
         Stmt::AutoEscape(block) => raw(&block.body, is_repeated),
         _ => (0, 0),
@@ -427,5 +453,9 @@ fn raw(body: &[Stmt<'_>], is_repeated: bool) -> (u64, u64) {
 }
 
 fn refused(span: Span, problem: &str) -> Refused {
-    Refused { line: span.start_line.into(), column: usize::from(span.start_col) + 1, problem: problem.to_string() }
+    Refused {
+        line: span.start_line.into(),
+        column: usize::from(span.start_col) + 1,
+        problem: problem.to_string(),
+    }
 }

@@ -112,9 +112,7 @@ impl<'a> Scan<'a> {
             if self.column == 0 && self.peek(0) == '\u{feff}' {
                 self.skip(1);
             }
-            while self.peek(0) == ' '
-                || self.peek(0) == '\t' && (self.is_in_brackets() || !self.may_be_key)
-            {
+            while self.peek(0) == ' ' || self.peek(0) == '\t' && (self.is_in_brackets() || !self.may_be_key) {
                 self.skip(1);
             }
             if self.peek(0) == '#' {
@@ -353,7 +351,9 @@ impl<'a> Scan<'a> {
         if self.keys.len() - 1 + self.blocks.len() <= DEEPEST {
             return Ok(());
         }
-        Err(self.refused(format!("nests more than {DEEPEST} lists and maps: put a text that holds brackets in quotes")))
+        Err(self.refused(format!(
+            "nests more than {DEEPEST} lists and maps: put a text that holds brackets in quotes"
+        )))
     }
 
     fn is_in_brackets(&self) -> bool {

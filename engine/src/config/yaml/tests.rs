@@ -28,7 +28,10 @@ fn a_hundred_thousand_of_any_bracket_are_refused_at_their_place() {
     let (line, column, words) = refusal(&"[".repeat(100_000));
     assert_eq!((line, column), (1, 101), "{words}");
     assert!(words.starts_with("f.yaml: line 1 column 101: nests more than 100 lists and maps"), "{words}");
-    for opener in ["{", "[{", "- ", "? ", ": ", "{? ", "[ \t", "[\n", "- [", "? - ", "[[],", "{a: ", "[\"]\", ", "- a: [", "[&a "] {
+    for opener in [
+        "{", "[{", "- ", "? ", ": ", "{? ", "[ \t", "[\n", "- [", "? - ", "[[],", "{a: ", "[\"]\", ",
+        "- a: [", "[&a ",
+    ] {
         refusal(&opener.repeat(100_000 / opener.len()));
     }
     let (line, _, _) = refusal(&format!("kafka:\n  brokers: {}", "[".repeat(100_000)));
@@ -46,7 +49,8 @@ fn deep(chance: &mut Chance) -> String {
         "measures:\n- sql: |\n    [ '\n   \n",
         "log:\n  level: plain text\n    [ over lines\n",
     ]);
-    let section = chance.of(&["kafka: ", "topics:\n- ", "sinks:\n  slack: ", "remediation:\n  policies:\n  - ", "? "]);
+    let section =
+        chance.of(&["kafka: ", "topics:\n- ", "sinks:\n  slack: ", "remediation:\n  policies:\n  - ", "? "]);
     let section = if before.is_empty() && chance.below(2) == 0 { "" } else { section };
     let kinds: Vec<&str> = match chance.below(3) {
         0 => vec!["[", "{", "[ ", "[\n ", "{a: ", "{\"b\": ", "['}', ", "[!t ", "{? ", "[# }\n", "[a b,\t"],
@@ -145,8 +149,8 @@ fn aliases_repeat_only_so_much() {
 #[test]
 fn the_parser_is_quick_with_all_that_passes() {
     for part in [
-        "[],", "{},", "a: b,", "'',", "\"\\n\",", "- a\n", "a: b\n", "? a\n", "&a b,", "!t b,", "\n", "# a\n", "a ", ",", ": ", "- \n",
-        "a:\n", "'\n'",
+        "[],", "{},", "a: b,", "'',", "\"\\n\",", "- a\n", "a: b\n", "? a\n", "&a b,", "!t b,", "\n",
+        "# a\n", "a ", ",", ": ", "- \n", "a:\n", "'\n'",
     ] {
         for (before, after) in [("", ""), ("[", "]"), ("{", "}"), ("a: |\n  ", "\n")] {
             let text = format!("{before}{}{after}", part.repeat(100_000 / part.len()));

@@ -2,10 +2,12 @@
 //!
 //! `types` ← stages (`intake`, `measures`, `score`, `correlator`, `bus`) ← `pipeline` ← `run` ← `main`. `connect` is how
 //! any of them that speaks to Kafka gets there; `history` reads the past of series; `sinks` tell others of incidents;
-//! `controllers` are the hands at the other end of the bus.
+//! `controllers` are the hands at the other end of the bus. `templates` and `stack` bound what people write.
 
 pub mod audit;
 pub mod bus;
+#[cfg(test)]
+mod chance;
 pub mod cli;
 pub mod config;
 mod connect;
@@ -26,4 +28,6 @@ pub mod serve;
 pub mod silences;
 mod sinks;
 pub mod sql;
+mod stack;
+mod templates;
 pub mod types;

@@ -14,6 +14,7 @@
 //! * `sinks`: who is told of incidents
 //! * `windows`: maintenance windows and freezes
 //! * `webhooks`: what is taken in over HTTP
+//! * `yaml`: how long and how deep a text may be
 //! * `reference`: the reference of it all, as Markdown
 //!
 //! Controllers have a configuration of their own, beside what they do.
@@ -34,11 +35,15 @@ mod tests;
 mod units;
 mod webhooks;
 mod windows;
+mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 pub use access::{AccessConfig, CertificateConfig, JwtConfig, ServerTls, TokenConfig};
 pub use engine::{DetectConfig, IncidentsConfig, IngestConfig, SeriesConfig, SpansConfig, TimeConfig};
@@ -55,6 +60,7 @@ pub use units::{Bytes, Duration};
 pub(crate) use units::{first_line, is_plain_loopback};
 pub use webhooks::{Receiver, WebhookKind, WebhooksConfig};
 pub use windows::{Day, WindowConfig};
+pub(crate) use yaml::from_yaml;
 
 /// Every default, as YAML.
 pub const DEFAULTS: &str = include_str!("default.yaml");
@@ -210,6 +216,18 @@ pub enum ConfigError {
         /// What is wrong, with field, line and column.
         source: serde_path_to_error::Error<serde_yaml_ng::Error>,
     },
+    /// It is too long, too deep, or makes too much of too little.
+    #[error("{path}: line {line} column {column}: {problem}")]
+    Text {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
     /// A value is out of bounds, or two do not go together.
     #[error("{field}: {problem}")]
     Value {
@@ -233,7 +251,8 @@ impl Config {
     /// Reads and checks a text; `name` stands in errors.
     pub fn parse(name: &str, text: &str) -> Result<Config, ConfigError> {
         let only_comments = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#'));
-        let config: Config = if only_comments { Config::default() } else { from_yaml(name, text)? };
+        let is_empty = only_comments && text.len() <= yaml::LONGEST;
+        let config: Config = if is_empty { Config::default() } else { from_yaml(name, text)? };
         config.check()?;
         Ok(config)
     }
@@ -285,19 +304,16 @@ impl Config {
     }
 }
 
-/// A file's name as errors show it, and what it holds.
+/// A file's name as errors show it, and what it holds; of what is longer than is read anyway, one byte more.
 pub(crate) fn text_of(path: &Path) -> Result<(String, String), ConfigError> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((name, text)),
+    let mut text = String::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(yaml::LONGEST as u64 + 1).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok((name, text)),
         Err(source) => Err(ConfigError::Read { path: name, source }),
     }
-}
-
-/// What a text says; errors name the field.
-pub(crate) fn from_yaml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ConfigError> {
-    serde_path_to_error::deserialize(serde_yaml_ng::Deserializer::from_str(text))
-        .map_err(|source| ConfigError::Yaml { path: name.to_string(), source })
 }
 
 /// JSON Schema of the configuration.

@@ -3,23 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::{UndefinedBehavior, Value, context};
+use serde_json::json;
 
 use super::{Ended, Order};
-use crate::types::RemediationSignal;
-
-/// Steps after which a template is broken off.
-const FUEL: u64 = 100_000;
+use crate::{
+    templates::{Escaping, Template},
+    types::RemediationSignal,
+};
 
 /// What templates may name, for errors.
 const KNOWN: &str = "id, action, kind, name, namespace, target, version, to_version, incident, policy, reason, attributes.KEY";
 
-/// Whether a text is a template.
+/// Whether a text is a template, within its bounds.
 pub(super) fn check(text: &str) -> Result<(), String> {
-    environment()
-        .template_from_str(text)
-        .map(drop)
-        .map_err(|error| format!("{text:?} is no template: {error:#}"))
+    template(text).map(drop).map_err(|error| format!("{text:?} is no template: {error}"))
 }
 
 /// Fills a template with what a signal says.
@@ -40,8 +38,8 @@ pub(super) fn fill(text: &str, order: &Order) -> Result<String, Ended> {
         reason => reason,
         attributes => attributes,
     };
-    environment().render_str(text, known).map_err(|error| {
-        Ended::Failed(format!("{text:?} cannot be filled from the signal ({error:#}): it may name {KNOWN}"))
+    template(text).and_then(|template| template.fill(known)).map_err(|error| {
+        Ended::Failed(format!("{text:?} cannot be filled from the signal ({error}): it may name {KNOWN}"))
     })
 }
 
@@ -53,11 +51,13 @@ pub(super) fn fill_all(
     texts.iter().map(|(key, text)| Ok((key.clone(), fill(text, order)?))).collect()
 }
 
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    environment
+fn template(text: &str) -> Result<Template, String> {
+    let schema = |name: &'static str| match name.strip_suffix(".KEY") {
+        Some(map) => (map, json!({ "type": "object", "additionalProperties": { "type": "string" } })),
+        None => (name, json!({ "type": "string" })),
+    };
+    let known: Vec<_> = KNOWN.split(", ").map(schema).collect();
+    Template::new(text, Escaping::Plain, UndefinedBehavior::Strict, &known)
 }
 
 /// A text as one segment of a URL's path, or as a value of its query: everything but unreserved characters is encoded (RFC 3986).

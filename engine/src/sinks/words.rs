@@ -1,18 +1,20 @@
 //! An incident as text: what people read in a message, and templates of their own.
 
-use minijinja::{AutoEscape, Environment, Output, State, Value, context};
+use minijinja::{UndefinedBehavior, context};
+use serde_json::json;
 
 use super::{Failure, TemplateError};
-use crate::types::{Entity, Incident, IncidentEvent};
+pub(super) use crate::templates::escape;
+use crate::{
+    templates::{self, Escaping},
+    types::{Entity, Incident, IncidentEvent},
+};
 
 /// Suspects and reasons that a message names.
 const SUSPECTS: usize = 3;
 const REASONS: usize = 3;
 /// Severity from which an incident is critical.
 const CRITICAL: f64 = 0.9;
-/// Steps after which a template is broken off.
-const FUEL: u64 = 100_000;
-const NAME: &str = "message";
 
 /// RFC 3339, UTC.
 pub(super) fn time(unix_ms: i64) -> String {
@@ -65,49 +67,33 @@ pub(super) fn description(incident: &Incident) -> String {
     lines(incident).join("\n")
 }
 
-/// `&`, `<` and `>` as entities: text of telemetry is never markup.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 /// A template over `incident`, as it is in the topic, and `lines`.
 #[derive(Debug)]
-pub(super) struct Template(Environment<'static>);
+pub(super) struct Template(templates::Template);
 
 impl Template {
     /// A template of text, in which what it inserts is escaped as [`escape`] does.
     pub(super) fn text(sink: &str, source: &str) -> Result<Template, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_formatter(|output: &mut Output<'_>, _: &State<'_, '_>, value: &Value| {
-            output.write_str(&escape(&value.to_string())).map_err(Into::into)
-        });
-        Template::new(sink, source, environment)
+        Template::new(sink, source, Escaping::Markup)
     }
 
     /// A template of JSON, in which what it inserts is JSON: `{"text": {{ incident.title }}}`.
     pub(super) fn json(sink: &str, source: &str) -> Result<Template, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Json);
-        Template::new(sink, source, environment)
+        Template::new(sink, source, Escaping::Json)
     }
 
-    fn new(
-        sink: &str,
-        source: &str,
-        mut environment: Environment<'static>,
-    ) -> Result<Template, TemplateError> {
-        environment.set_fuel(Some(FUEL));
-        environment
-            .add_template_owned(NAME, source.to_string())
-            .map_err(|problem| TemplateError { sink: sink.to_string(), problem: format!("{problem:#}") })?;
-        Ok(Template(environment))
+    fn new(sink: &str, source: &str, escaping: Escaping) -> Result<Template, TemplateError> {
+        let known = [
+            ("incident", schemars::schema_for!(Incident).to_value()),
+            ("lines", json!({ "type": "array", "items": { "type": "string" } })),
+        ];
+        templates::Template::new(source, escaping, UndefinedBehavior::default(), &known)
+            .map(Template)
+            .map_err(|problem| TemplateError { sink: sink.to_string(), problem })
     }
 
     pub(super) fn fill(&self, incident: &Incident) -> Result<String, Failure> {
-        let filled = self
-            .0
-            .get_template(NAME)
-            .and_then(|template| template.render(context! { incident, lines => lines(incident) }));
-        filled.map_err(|problem| Failure::Never(format!("the template cannot be filled: {problem:#}")))
+        let filled = self.0.fill(context! { incident, lines => lines(incident) });
+        filled.map_err(|problem| Failure::Never(format!("the template cannot be filled: {problem}")))
     }
 }

@@ -1,5 +1,6 @@
 //! Operators' measures in SQL: DataFusion over the rows of a tick. Part of the shell, because DataFusion is async.
 //!
+//! * `bounds`: how long, deep and large a measure may be
 //! * `plan`: what may be said, and the plan that is made of it once
 //! * `tables`: the tables and their columns
 //! * `values`: rows of a result as values of series
@@ -7,6 +8,7 @@
 //! Equal rows give equal values, whatever the batches: a tick's rows are put together in (partition, offset) order,
 //! one partition works on them, and nothing that reads a clock or a random source is let through.
 
+mod bounds;
 mod plan;
 mod tables;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use datafusion::{
 
 use crate::{
     config::Measure,
+    stack::with_stack,
     types::{BatchSignal, Measured, TickRows},
 };
 
@@ -73,12 +76,12 @@ impl SqlMeasures {
     pub fn new(measures: &[Measure], memory: usize) -> Result<SqlMeasures, SqlError> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let environment = environment(memory)?;
-        let planned = measures.iter().map(|measure| {
+        let plan = |measure: &Measure| {
             runtime
                 .block_on(Planned::new(measure, &environment))
                 .map_err(|problem| SqlError::Measure { name: measure.name.clone(), problem })
-        });
-        let measures = planned.collect::<Result<Vec<Planned>, SqlError>>()?;
+        };
+        let measures = with_stack(|| measures.iter().map(plan).collect::<Result<Vec<Planned>, SqlError>>())??;
         Ok(SqlMeasures { runtime, measures })
     }
 
@@ -92,6 +95,17 @@ impl SqlMeasures {
 
     /// Runs every measure over the rows of a tick.
     pub fn measure(&mut self, rows: &TickRows) -> Answer {
+        if self.measures.is_empty() {
+            return Answer::default();
+        }
+        let names: Vec<Arc<str>> = self.measures.iter().map(Planned::name).collect();
+        with_stack(|| self.run(rows)).unwrap_or_else(|error| {
+            let failed = |name| (name, format!("there is no thread for it: {error}"));
+            Answer { failures: names.into_iter().map(failed).collect(), ..Answer::default() }
+        })
+    }
+
+    fn run(&mut self, rows: &TickRows) -> Answer {
         let mut answer = Answer::default();
         for planned in &mut self.measures {
             match self.runtime.block_on(planned.run(&rows.batches)) {

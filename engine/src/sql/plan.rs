@@ -26,7 +26,7 @@ use datafusion::{
     },
 };
 
-use super::{tables, values};
+use super::{bounds, tables, values};
 use crate::{
     config::Measure,
     types::{Batch, BatchSignal, Measured},
@@ -70,15 +70,14 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Plans a measure; an error says what is wrong with it.
+    /// Plans a measure; an error says what is wrong with it. Needs a large stack, as all that walks a plan.
     pub(super) async fn new(measure: &Measure, environment: &Arc<RuntimeEnv>) -> Result<Planned, String> {
         let words = |error: DataFusionError| error.strip_backtrace();
         // One partition, so that the order of additions is the order of rows.
         let config = SessionConfig::new().with_target_partitions(1);
         let context = SessionContext::new_with_config_rt(config, Arc::clone(environment));
         let state = context.state();
-        let dialect = state.config_options().sql_parser.dialect;
-        let statement = state.sql_to_statement(&measure.sql, &dialect).map_err(words)?;
+        let statement = Statement::Statement(Box::new(bounds::parse(&measure.sql)?));
         let names = state.resolve_table_references(&statement).map_err(words)?;
         let signal = match names.as_slice() {
             [name] => tables::named(name.table()),
@@ -111,10 +110,10 @@ impl Planned {
         let Some(table) = tables::table(self.signal, &self.rows.schema, batches)? else {
             return Ok((Vec::new(), 0));
         };
-        self.rows.set(Some(table));
+        self.rows.set(tables::slices(&table));
         let plan = reset_plan_states(Arc::clone(&self.plan))?;
         let result = collect(plan, Arc::clone(&self.context)).await;
-        self.rows.set(None);
+        self.rows.set(Vec::new());
         Ok(self.values.of(&result?)?)
     }
 }
@@ -123,15 +122,15 @@ impl Planned {
 #[derive(Debug)]
 struct Rows {
     schema: SchemaRef,
-    now: Mutex<Option<RecordBatch>>,
+    now: Mutex<Vec<RecordBatch>>,
 }
 
 impl Rows {
     fn new(schema: SchemaRef) -> Rows {
-        Rows { schema, now: Mutex::new(None) }
+        Rows { schema, now: Mutex::new(Vec::new()) }
     }
 
-    fn set(&self, rows: Option<RecordBatch>) {
+    fn set(&self, rows: Vec<RecordBatch>) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = rows;
     }
 }
@@ -143,7 +142,7 @@ impl PartitionStream for Rows {
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let rows = self.now.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let stream = MemoryStream::try_new(rows.into_iter().collect(), self.schema.clone(), None);
+        let stream = MemoryStream::try_new(rows, self.schema.clone(), None);
         Box::pin(stream.expect("a stream without projection always fits its schema"))
     }
 }
@@ -186,6 +185,7 @@ fn aliases(statement: &ast::Statement) -> Vec<String> {
 fn check(plan: &LogicalPlan) -> Result<(), String> {
     let mut refused = None;
     let mut aggregates = 0;
+    let mut used = bounds::Used::default();
     let walked = plan.apply(|node| {
         refused = match node {
             LogicalPlan::Aggregate(_) => {
@@ -204,7 +204,7 @@ fn check(plan: &LogicalPlan) -> Result<(), String> {
         if refused.is_none() {
             node.apply_expressions(|expression| {
                 expression.apply(|part| {
-                    refused = refused.take().or_else(|| refused_part(part));
+                    refused = refused.take().or_else(|| refused_part(part)).or_else(|| used.refuses(part));
                     Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
                 })
             })?;

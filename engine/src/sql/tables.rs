@@ -26,6 +26,10 @@ use arrow::{
 
 use crate::types::{Batch, BatchSignal, StreamDef, StreamKind};
 
+/// Rows of a slice, and bytes of log lines in it (a longer line is alone).
+pub(super) const SLICE: usize = 1024;
+const SLICE_BYTES: usize = 256 << 10;
+
 /// The table of this name.
 pub(super) fn named(table: &str) -> Option<BatchSignal> {
     [BatchSignal::Metrics, BatchSignal::Histograms, BatchSignal::Logs, BatchSignal::Spans]
@@ -93,6 +97,24 @@ pub(super) fn table(
         return Ok(None);
     }
     concat_batches(schema, &parts).map(Some)
+}
+
+/// A table in slices, so that what is made of its texts is never made of all at once. Equal tables have equal slices.
+pub(super) fn slices(table: &RecordBatch) -> Vec<RecordBatch> {
+    let bodies = table.column_by_name("body").and_then(|bodies| bodies.as_string_opt::<i32>());
+    let bytes_of = |row: usize| bodies.map_or(0, |bodies| bodies.value_length(row) as usize);
+    let mut slices = Vec::new();
+    let mut begin = 0;
+    let mut bytes = 0;
+    for row in 0..table.num_rows() {
+        bytes += bytes_of(row);
+        if row - begin == SLICE || bytes > SLICE_BYTES && row > begin {
+            slices.push(table.slice(begin, row - begin));
+            (begin, bytes) = (row, bytes_of(row));
+        }
+    }
+    slices.push(table.slice(begin, table.num_rows() - begin));
+    slices
 }
 
 fn part(batch: &Batch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {

@@ -1,3 +1,5 @@
+mod bounds;
+
 use std::fmt::Write as _;
 
 use super::SqlMeasures;

@@ -96,7 +96,7 @@ fn alone(value: &serde_yaml_ng::Value, found: &mut Vec<serde_yaml_ng::Value>) {
 fn a_partial_section_keeps_its_own_defaults() {
     let mut defaults: serde_yaml_ng::Value = serde_yaml_ng::from_str(DEFAULTS).unwrap();
     // What is absent by default has no field there.
-    let tls = "{certificate: c.pem, key: k.pem}";
+    let tls = "{certificate: c.pem, key: k.pem, client_certificate_optional: false}";
     let mut parts = Vec::new();
     alone(&defaults, &mut parts);
     assert!(parts.len() > 100, "{}", parts.len());

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <zlib.h>
 
-/* As `receive.message.max.bytes`, which bounds zstd (kafka.rs). */
+/* As `receive.message.max.bytes`, which bounds zstd (run/kafka). */
 #define LIMIT (64u << 20)
 #define UNREADABLE "foreshock.unreadable"
 

@@ -18,15 +18,15 @@ use super::{
     malformed, own_time_ns,
     rows::Rows,
 };
-use crate::types::{
-    Entity, EntityKind, MAX_NAME, Record, RejectReason, SeriesDef, StreamKind, cut, stable_hash,
-};
+use crate::types::{Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind, cut, stable_hash};
 
 /// Categories that are told apart; more share one.
 const CATEGORIES: u64 = 9;
 /// Inputs of one answer that are looked at, and groups that it is of.
 const MOST_INPUTS: usize = 256;
 const MOST_GROUPS: usize = 8;
+/// Longest name of a model, version or group, bytes: they stand in each of the hundreds of series that come of one answer.
+const LONGEST_NAME: usize = 256;
 
 /// Whether a JSON object is an inference.
 pub(super) fn is_one(object: &Map<String, Value>) -> bool {
@@ -45,14 +45,13 @@ pub(super) fn push(record: &Record, streams: &mut Streams, rows: &mut Rows) -> R
         }
         None => own_time_ns(record)?,
     };
-    // They stand in every series that comes of the record: a long one is cut before it is repeated.
-    let model = &*cut(model, MAX_NAME);
+    let model = &*cut(model, LONGEST_NAME);
     let version = match object.get("version") {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
-    let version = cut(&version, MAX_NAME).into_owned();
+    let version = cut(&version, LONGEST_NAME).into_owned();
     Answer { model, version, time_ns, object: &object, streams, rows }.push()
 }
 
@@ -139,6 +138,7 @@ impl<'a> Answer<'a> {
         }
         let Answer { model, version, time_ns, streams, rows, .. } = self;
         let (key, group) = slice.unwrap_or_default();
+        let (key, group) = (&*cut(key, LONGEST_NAME), &*cut(group, LONGEST_NAME));
         let identity = Identity::of(&[]).text("inference").text(model).text(version).text(measure);
         let identity = identity.text(kind.name()).text(key).text(group);
         let stream = streams.index(&identity, || {
@@ -146,7 +146,7 @@ impl<'a> Answer<'a> {
             if !version.is_empty() {
                 attributes.push(("model.version".to_string(), version.clone()));
             }
-            attributes.extend(slice.map(|(key, group)| (format!("model.group.{key}"), group.to_string())));
+            attributes.extend(slice.map(|_| (format!("model.group.{key}"), group.to_string())));
             let entity = Arc::new(Entity::new(EntityKind::Model, *model));
             (SeriesDef::new(entity, measure.to_string(), attributes), kind)
         });

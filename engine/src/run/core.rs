@@ -225,13 +225,14 @@ impl Core {
     }
 
     fn records(&mut self, source: &Source, records: &[Record]) -> Result<(), RunError> {
+        self.skip_unreadable(source, records)?;
+        let left = self.skips.without(source, records);
+        self.event(Event::Records { source, records: &left }, &left)?;
+        // Last, so that what came of a record is counted when the record is.
         let topic = Topic { topic: source.topic.to_string() };
         self.metrics.records.get_or_create(&topic).inc_by(records.len() as u64);
         let bytes = records.iter().map(|record| record.payload.len() as u64).sum();
         self.metrics.bytes.get_or_create(&topic).inc_by(bytes);
-        self.skip_unreadable(source, records)?;
-        let left = self.skips.without(source, records);
-        self.event(Event::Records { source, records: &left }, &left)?;
         if let Some(last) = records.last() {
             self.observe(|| Observation::Taken(source.clone(), last.offset + 1));
         }

@@ -3,12 +3,13 @@
 //! Shapes: 1,000 series stay in the second-level cache, 100,000 are a middling fleet and stream from memory.
 //! Peers do less (change point only, or decomposition only) and are given series of their own.
 
+use std::hint::black_box;
+
 use augurs::changepoint::{Detector, NormalGammaDetector};
 use augurs::mstl::MSTLModel;
 use augurs::prelude::*;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use foreshock_detectors::{CoreBank, CoreConfig, Frame, Scores, SeriesBank};
-use std::hint::black_box;
 
 /// A value that looks like telemetry: a wave, noise, now and then a spike or a gap.
 fn value(series: usize, tick: usize) -> f64 {

@@ -4,7 +4,7 @@
 //!     cargo bench -p foreshock-benches --bench correlator
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use foreshock::{
+use foreshock_core::{
     correlator::{Correlator, CorrelatorConfig, Event},
     types::{Anomaly, AnomalyKind, Edge, Entity, EntityKind, Id, TickClosed},
 };

@@ -4,10 +4,11 @@
 //! plain forest of boxed nodes, walked row by row, grown from the same rows (scikit-learn, measured apart,
 //! scores about 0.16 million rows per second on such a machine).
 
+use std::hint::black_box;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use foreshock_detectors::{EntityBank, EntityScores, ForestBank, ForestConfig};
 use ndarray::Array2;
-use std::hint::black_box;
 
 const FEATURES: usize = 8;
 

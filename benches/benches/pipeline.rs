@@ -9,7 +9,7 @@ use std::{collections::HashMap, hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use foreshock::{
+use foreshock_core::{
     intake::{self, Intake, IntakeConfig},
     measures::{TemplateConfig, TemplateMiner},
     pipeline::{Event, Pipeline, PipelineConfig, ThreadsConfig},

@@ -9,7 +9,7 @@ use std::{collections::HashMap, hint::black_box, sync::Arc};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use foreshock::{
+use foreshock_core::{
     pipeline::{Event, Pipeline, PipelineConfig},
     types::{Record, Source},
 };

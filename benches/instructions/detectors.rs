@@ -7,6 +7,8 @@
 
 #![allow(missing_docs, reason = "gungraun's macros make public items")]
 
+use std::hint::black_box;
+
 use foreshock_detectors::{
     AbsenceBank, CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank,
     JointConfig, Scores, SegmentBank, SegmentConfig, SeriesBank,
@@ -15,7 +17,6 @@ use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
 use ndarray::Array2;
-use std::hint::black_box;
 
 #[path = "../src/shapes.rs"]
 #[allow(dead_code, reason = "the timing benches use the rest")]

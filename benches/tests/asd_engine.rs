@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use foreshock::score::{FrameView, ScoreConfig, Scorer};
-use foreshock::types::{Entity, EntityKind, SeriesDef};
 use foreshock_benches::{asd, paths};
+use foreshock_core::score::{FrameView, ScoreConfig, Scorer};
+use foreshock_core::types::{Entity, EntityKind, SeriesDef};
 
 #[test]
 fn entity_scores_are_those_of_the_engine() {

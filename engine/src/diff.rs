@@ -5,9 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use foreshock_core::types::{Entity, Incident};
 use serde::Serialize;
-
-use crate::types::{Entity, Incident};
 
 /// What became of an incident under another configuration.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -149,8 +148,9 @@ fn moved(before: &Incident, after: &Incident) -> Difference {
 
 #[cfg(test)]
 mod tests {
+    use foreshock_core::types::{Anomaly, AnomalyKind, EntityKind, Id, Member, Suspect};
+
     use super::*;
-    use crate::types::{Anomaly, AnomalyKind, EntityKind, Id, Member, Suspect};
 
     /// An incident of these services, the first of which is blamed, between two seconds.
     fn incident(id: u64, names: &[&str], from: i64, until: i64) -> Incident {

@@ -3,14 +3,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use foreshock_core::{
+    config::{HistoryConfig, PrometheusHistory},
+    score::History,
+};
 use serde::Deserialize;
 use ureq::Agent;
 
-use crate::{
-    config::{HistoryConfig, PrometheusHistory},
-    replay::{Table, TableOptions},
-    score::History,
-};
+use crate::replay::{Table, TableOptions};
 
 /// Largest answer of Prometheus that is read: 256 MiB.
 const MAX_ANSWER: u64 = 256 << 20;
@@ -38,7 +38,7 @@ enum QueryError {
     #[error("its answer is none of /api/v1/query_range: {0}")]
     Answer(#[from] serde_json::Error),
     #[error(transparent)]
-    Config(#[from] crate::config::ConfigError),
+    Config(#[from] foreshock_core::config::ConfigError),
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foreshock_core::config::KafkaConfig;
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
@@ -24,7 +25,6 @@ use rdkafka::{
 };
 
 use crate::{
-    config::KafkaConfig,
     connect::{ConnectError, Connection, Plain},
     replay::{Input, InputError, Lines, Refused, Table},
 };

@@ -9,7 +9,7 @@ mod work;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use foreshock::{
+use foreshock_core::{
     intake::{self, Intake, IntakeConfig},
     pipeline::{Effect, Event, Pipeline, PipelineConfig},
     types::{Record, Source},

@@ -17,6 +17,7 @@ use foreshock_proto::v1::{
     controller_message::Message, remediation_bus_client::RemediationBusClient,
 };
 use serde_json::{Value, json};
+
 use support::*;
 
 /// Two rhythms every ten seconds, far too high from a tick on.

@@ -115,10 +115,10 @@ fn the_measures_of_the_book_work() {
         page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(!blocks.is_empty());
     for block in blocks {
-        let config = foreshock::config::Config::parse("docs/measures.md", block).expect("configuration");
-        foreshock::sql::SqlMeasures::new(&config.measures, 1 << 20).expect("plans");
+        let config = foreshock_core::config::Config::parse("docs/measures.md", block).expect("configuration");
+        foreshock_sql::SqlMeasures::new(&config.measures, 1 << 20).expect("plans");
     }
-    let code = include_str!("../src/sql/tables.rs");
+    let code = include_str!("../sql/src/tables.rs");
     for line in code.lines().filter_map(|line| line.strip_prefix("//! | `")) {
         assert!(page.contains(line), "{line}");
     }

@@ -11,11 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use foreshock::{
-    demo::shop::{FaultKind, Scenario, Shop, ShopConfig},
+use foreshock_core::{
     pipeline::{Effect, Event, Pipeline, PipelineConfig},
     types::{Record, Silence, Source, Word},
 };
+use foreshock_shop::{FaultKind, Scenario, Shop, ShopConfig};
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
     trace::v1::ExportTraceServiceRequest,

@@ -6,14 +6,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use foreshock::{
+use foreshock_core::{
     bus,
     config::Measure,
-    demo::shop::{FaultKind, Scenario, Shop, ShopConfig},
     pipeline::{Effect, Event, Pipeline, PipelineConfig, ThreadsConfig},
-    sql::SqlMeasures,
-    types::{Record, Source},
+    types::{Record, RowMeasures as _, Source},
 };
+use foreshock_shop::{FaultKind, Scenario, Shop, ShopConfig};
+use foreshock_sql::SqlMeasures;
 
 /// A recorded run: a bad deploy some minutes after the series are known, as batches of one topic per tick.
 fn recorded() -> Vec<(Source, Vec<Record>)> {
@@ -92,7 +92,7 @@ impl Engine {
     }
 
     /// Goes on from a snapshot, as after a crash; gives where to read on.
-    fn restart(&mut self) -> Vec<foreshock::pipeline::Resume> {
+    fn restart(&mut self) -> Vec<foreshock_core::pipeline::Resume> {
         let (resume, sections) = (self.pipeline.resume(), self.pipeline.save().expect("snapshot"));
         self.pipeline = Pipeline::load(config(), &sections).expect("restored");
         self.on_event(Event::Backlog(false));

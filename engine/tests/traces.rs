@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use foreshock::{
+use foreshock_core::{
     intake::{self, Intake, IntakeConfig},
     measures::{self, TraceConfig, TraceOutput, Traces},
     types::{Entity, Record, Samples},

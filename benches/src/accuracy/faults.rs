@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use foreshock::{pipeline::PipelineConfig, replay::Table};
+use foreshock::replay::Table;
+use foreshock_core::pipeline::PipelineConfig;
 use rayon::prelude::*;
 
 use super::{

@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use foreshock::{
+use foreshock::replay::{Outputs, Sinks, Table, TableOptions, score_table};
+use foreshock_core::{
     correlator::{Correlator, CorrelatorConfig, Effect, Event},
     pipeline::PipelineConfig,
-    replay::{Outputs, Sinks, Table, TableOptions, score_table},
 };
 use rayon::prelude::*;
 

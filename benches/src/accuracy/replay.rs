@@ -7,13 +7,11 @@ use std::{
     path::Path,
 };
 
-use foreshock::{
-    pipeline::PipelineConfig,
-    replay::{
-        Format, Input, InputError, LinesError, OutputError, Outputs, Sinks, Table, TableError, TableOptions,
-        replay_lines, replay_table,
-    },
+use foreshock::replay::{
+    Format, Input, InputError, LinesError, OutputError, Outputs, Sinks, Table, TableError, TableOptions,
+    replay_lines, replay_table,
 };
+use foreshock_core::pipeline::PipelineConfig;
 use serde::Deserialize;
 use thiserror::Error;
 

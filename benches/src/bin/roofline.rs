@@ -12,7 +12,8 @@ use std::{
     time::Instant,
 };
 
-use foreshock::{
+use foreshock_benches::shapes::{best, frames, value};
+use foreshock_core::{
     config::Config,
     pipeline::{
         Event, Pipeline, PipelineConfig,
@@ -20,7 +21,6 @@ use foreshock::{
     },
     types::{Record, Section, Source},
 };
-use foreshock_benches::shapes::{best, frames, value};
 use foreshock_detectors::{
     AbsenceBank, CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank,
     JointConfig, Scores, SegmentBank, SegmentConfig, SeriesBank,

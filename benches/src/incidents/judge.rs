@@ -5,7 +5,7 @@ use std::{
     fmt::Write,
 };
 
-use foreshock::types::{Anomaly, Id, Incident};
+use foreshock_core::types::{Anomaly, Id, Incident};
 
 use super::{
     START_S, TICK_S, WARM_UP_S, World,

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use foreshock::{
+use foreshock_core::{
     correlator::Event,
     types::{Change, TickClosed},
 };

@@ -18,7 +18,7 @@ mod telemetry;
 use std::{convert::Infallible, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use foreshock::{
+use foreshock_core::{
     config::Config,
     correlator::{self, Correlator},
     pipeline::{Effect, Event, Pipeline, PipelineConfig, ThreadsConfig},
@@ -28,13 +28,12 @@ use foreshock::{
 use crate::generated::random::Random;
 use estate::{Estate, Role};
 use judge::Judge;
-use kept::Kept;
-use story::Fault;
-use telemetry::{Counters, Moment};
-
 pub use judge::{Outcome, Report, Verdict};
 pub use kept::KeepError;
+use kept::Kept;
+use story::Fault;
 pub use story::Kind;
+use telemetry::{Counters, Moment};
 
 const TICK_S: i64 = 10;
 const DAY_S: i64 = 3_600;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use foreshock::measures::{TemplateConfig, TemplateMiner};
+use foreshock_core::measures::{TemplateConfig, TemplateMiner};
 
 use super::{corpus::System, drain::Drain};
 

@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, path::Path};
 
-use foreshock::measures::{TemplateConfig, TemplateMiner};
+use foreshock_core::measures::{TemplateConfig, TemplateMiner};
 
 use super::{Line, Table};
 use crate::{

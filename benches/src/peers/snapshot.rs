@@ -25,15 +25,15 @@ pub(super) fn table() -> Table {
     }
     let columns = bank.save();
     let width: usize = columns.columns.iter().map(|(_, column)| bytes(column)).sum::<usize>() / SERIES / 8;
-    let mut section = foreshock::score::pack(columns.clone());
+    let mut section = foreshock_core::score::pack(columns.clone());
     let total = section.as_ref().map_or(0, |section| section.bytes.len()) as f64;
-    let packing = total / best(2, || section = foreshock::score::pack(columns.clone()));
+    let packing = total / best(2, || section = foreshock_core::score::pack(columns.clone()));
     let copying = total / best(2, || drop(black_box(columns.clone())));
     let unpacking = match &section {
         Ok(section) => {
             total
                 / best(2, || {
-                    black_box(foreshock::score::unpack(section).is_ok());
+                    black_box(foreshock_core::score::unpack(section).is_ok());
                 })
         }
         Err(_) => f64::NAN,

@@ -2,12 +2,12 @@
 
 use std::fmt::Debug;
 
-use foreshock::{
+use foreshock_core::{
     bus::{Bus, BusConfig, Event, Hello, Session},
-    serve::wire,
     types::{Caller, ControllerKind, Scope},
 };
 use foreshock_proto::v1;
+use foreshock_wire as wire;
 use prost::Message;
 
 use crate::state;

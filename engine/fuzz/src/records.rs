@@ -1,11 +1,11 @@
 //! Records in every encoding, webhooks among them.
 
 use bytes::Bytes;
-use foreshock::{
-    demo::shop::{Shop, ShopConfig},
+use foreshock_core::{
     intake::{Effect, Encoding, Event, Intake, IntakeConfig, RECEIVER, WEBHOOK},
     types::{Batch, Record, RejectReason},
 };
+use foreshock_shop::{Shop, ShopConfig};
 use serde_json::{Value, json};
 
 const ENCODINGS: [Encoding; 10] = [

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use foreshock::{
-    audit::{self, Entry},
+use foreshock::audit::{self, Entry};
+use foreshock_core::{
     bus::{self, Bus, BusConfig},
     types::{Action, Entity, Incident, RemediationSignal, Suspect},
 };

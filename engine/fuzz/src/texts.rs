@@ -3,9 +3,11 @@
 use std::{fs, path::Path};
 
 use foreshock::{
-    config::{self, Config},
     rank::{Bounds, Reader, rank},
     replay::{Format, Table, TableOptions},
+};
+use foreshock_core::{
+    config::{self, Config},
     types::{Entity, Id, Matcher, Role, Scope, parse_time_ms},
 };
 use serde_json::json;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use foreshock_core::config::Config;
 
 use super::{BadConfig, Ending, output::say};
 use crate::{
-    config::Config,
     connect::{ConnectError, Connection},
     sinks::group_of,
 };

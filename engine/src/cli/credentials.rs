@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
+use foreshock_core::config::{first_line, is_plain_loopback};
+use foreshock_wire::http::{authorities, certificates};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -13,10 +15,6 @@ use tonic::{
 use ureq::tls::{ClientCert, PrivateKey, TlsConfig};
 
 use super::BadConfig;
-use crate::{
-    config::{first_line, is_plain_loopback},
-    connect::{authorities, certificates},
-};
 
 /// What is shown to an engine that does not let everybody in.
 #[derive(Clone, Debug, Args)]

@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf};
 
 use clap::Args;
+use foreshock_controllers::ControllerConfig;
+use foreshock_core::{config::LogFormat, types::ControllerKind};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
@@ -10,12 +12,7 @@ use super::{
     output::{stdout, talk},
     screen,
 };
-use crate::{
-    config::LogFormat,
-    controllers::ControllerConfig,
-    demo::{self, DemoConfig},
-    types::ControllerKind,
-};
+use crate::demo::{self, DemoConfig};
 
 /// Watch the engine find, explain and mend what goes wrong in a simulated shop. Needs nothing but itself.
 ///

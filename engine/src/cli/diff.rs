@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use foreshock_core::{
+    config::{Bytes, Config, Topic},
+    types::{Incident, Record, Source},
+};
 
 use super::{
     BadConfig, Ending,
@@ -12,10 +16,8 @@ use super::{
     screen::{cut, fit, json, time, width},
 };
 use crate::{
-    config::{Bytes, Config, Topic},
     diff::{Difference, Kind, compare},
     replay::{Feed, Outputs, Range, read_range},
-    types::{Incident, Record, Source},
 };
 
 /// Replay the same data under two configurations and show which incidents appear, vanish and move.

@@ -2,10 +2,10 @@
 
 use std::io::IsTerminal;
 
+use foreshock_core::config::LogFormat;
 use tracing_subscriber::EnvFilter;
 
 use super::BadConfig;
-use crate::config::LogFormat;
 
 /// Starts it; once per process.
 pub(super) fn start(format: LogFormat, level: &str) -> Result<(), BadConfig> {

@@ -8,6 +8,7 @@ mod client;
 #[cfg(test)]
 mod command_lines;
 mod credentials;
+#[cfg(feature = "controllers")]
 mod demo;
 mod diff;
 mod files;
@@ -40,6 +41,7 @@ enum Command {
     Replay(replay::Arguments),
     Diff(diff::Arguments),
     Rank(rank::Arguments),
+    #[cfg(feature = "controllers")]
     Demo(demo::Arguments),
     Run(run::Arguments),
     Produce(produce::Arguments),
@@ -53,6 +55,7 @@ enum Command {
     Policy(policy::Arguments),
     Gate(client::gate::Arguments),
     Audit(audit::Arguments),
+    #[cfg(feature = "controllers")]
     Controller(client::controller::Arguments),
 }
 
@@ -98,6 +101,7 @@ impl Command {
             Command::Replay(arguments) => replay::run(arguments),
             Command::Diff(arguments) => diff::run(arguments),
             Command::Rank(arguments) => rank::run(arguments),
+            #[cfg(feature = "controllers")]
             Command::Demo(arguments) => demo::run(arguments),
             Command::Produce(arguments) => produce::run(arguments),
             Command::Run(arguments) => run::run(arguments),
@@ -111,6 +115,7 @@ impl Command {
             Command::Policy(arguments) => policy::run(arguments),
             Command::Gate(arguments) => client::gate::run(arguments),
             Command::Audit(arguments) => audit::run(arguments),
+            #[cfg(feature = "controllers")]
             Command::Controller(arguments) => client::controller::run(arguments),
         }
     }

@@ -4,15 +4,15 @@ use std::{io::Read as _, path::PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use foreshock_core::{
+    bus::{Bus, Effect, Event},
+    types::Incident,
+};
 
 use super::{
     BadConfig, Ending,
     output::say,
     screen::{json, plain},
-};
-use crate::{
-    bus::{Bus, Effect, Event},
-    types::Incident,
 };
 
 /// Try policies before they count.

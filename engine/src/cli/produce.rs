@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use foreshock_core::config::KafkaConfig;
 
 use super::{
     BadConfig, Ending,
@@ -11,7 +12,6 @@ use super::{
     output::talk,
 };
 use crate::{
-    config::KafkaConfig,
     produce::FileProducer,
     replay::{Format, Input, Table},
 };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use foreshock_core::types::parse_time_ms;
 
 use super::{
     BadConfig, Ending,
@@ -11,10 +12,7 @@ use super::{
     output::{say, talk},
     screen,
 };
-use crate::{
-    rank::{Bounds, Reader, rank},
-    types::parse_time_ms,
-};
+use crate::rank::{Bounds, Reader, rank};
 
 /// Rank the suspects of an incident from files: one JSON object per service, the most suspect first.
 ///

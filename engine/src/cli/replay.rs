@@ -8,6 +8,11 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
+use foreshock_core::{
+    config::Config,
+    pipeline::PipelineConfig,
+    types::{RowMeasures, TickRows},
+};
 
 use super::{
     BadConfig, Ending,
@@ -15,15 +20,11 @@ use super::{
     output::{Given, OutputFiles, refuse_shared, talk},
 };
 use crate::{
-    config::Config,
-    history,
-    pipeline::PipelineConfig,
+    history, measures,
     replay::{
         Feed, Format, Outputs, Sinks, SourceSummary, Table, TableOptions, replay_lines, replay_records,
         replay_table,
     },
-    sql::SqlMeasures,
-    types::TickRows,
 };
 
 /// Score files with the same code as `run`, or mine text logs, without Kafka.
@@ -166,17 +167,17 @@ impl Arguments {
 #[derive(Default)]
 pub(super) struct Settings {
     pub(super) pipeline: PipelineConfig,
-    sql: Option<SqlMeasures>,
+    measures: Option<Box<dyn RowMeasures>>,
 }
 
 impl Settings {
     pub(super) fn of(config: &Config) -> anyhow::Result<Settings> {
-        let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
-        let mut pipeline = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
+        let measures = measures::planned(config)?;
+        let mut pipeline = PipelineConfig { queried: measures.signals(), ..config.pipeline() };
         let past = history::load(&config.history);
         past.problems.iter().for_each(|problem| talk!("{problem}"));
         pipeline.score.history = Arc::new(past.history);
-        Ok(Settings { pipeline, sql: Some(sql) })
+        Ok(Settings { pipeline, measures: Some(measures) })
     }
 }
 
@@ -251,10 +252,10 @@ pub(super) fn all_records(
     settings: &mut Settings,
     outputs: &mut Outputs,
 ) -> anyhow::Result<usize> {
-    let Settings { pipeline, sql } = settings;
+    let Settings { pipeline, measures } = settings;
     let mut failing: BTreeSet<String> = BTreeSet::new();
     let mut measure = |rows: &TickRows| {
-        let answer = sql.as_mut().map(|sql| sql.measure(rows)).unwrap_or_default();
+        let answer = measures.as_mut().map(|own| own.measure(rows)).unwrap_or_default();
         for (name, problem) in answer.failures {
             if failing.insert(name.to_string()) {
                 talk!("measure {name} has no value: {problem}");

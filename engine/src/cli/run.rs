@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use foreshock_core::{
+    config::{self, Config, ConfigError},
+    types::{Anomaly, Incident, RemediationSignal},
+};
 use schemars::schema_for;
 
 use super::{
@@ -10,13 +14,10 @@ use super::{
     output::{print, say},
 };
 use crate::{
-    config::{self, Config, ConfigError},
     connect::ConnectError,
-    controllers::ControllerConfig,
+    measures,
     run::{Engine, RunError, RunOptions, metrics_markdown},
     sinks,
-    sql::SqlMeasures,
-    types::{Anomaly, Incident, RemediationSignal},
 };
 
 /// Run the engine on Kafka.
@@ -44,9 +45,11 @@ pub(super) struct SchemaArguments {
     #[arg(long, group = "what")]
     markdown: bool,
     /// Print the JSON Schema of a controller's configuration instead.
+    #[cfg(feature = "controllers")]
     #[arg(long, group = "what")]
     controller: bool,
     /// Print the reference of a controller's configuration as Markdown instead.
+    #[cfg(feature = "controllers")]
     #[arg(long, group = "what")]
     controller_markdown: bool,
     /// Print the JSON Schema of an output topic's records instead.
@@ -56,17 +59,6 @@ pub(super) struct SchemaArguments {
     #[arg(long, group = "what")]
     metrics: bool,
 }
-
-const CONTROLLER_HEAD: &str = "# A controller's configuration
-
-<!-- Made by `foreshock schema --controller-markdown` from the doc comments in engine/src/controllers/config.rs: edit those. -->
-
-`foreshock controller deploy|retrain|workflow|notify --config FILE` reads one YAML file, as strictly as the engine reads its own: an
-unknown field, a wrong type or a value out of its bounds ends it with exit code 64 and names the field. `foreshock schema
---controller` prints the same as JSON Schema, for editors. *absent*, *required*, durations and secrets are as in [the engine's
-configuration](configuration.md). How it is used: [connect your cluster](connect-your-cluster.md), [connect your training
-pipeline](connect-your-training-pipeline.md).
-";
 
 /// Output topics whose records are JSON. Those of the dead-letter topic are what was refused, as it came.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -79,8 +71,7 @@ enum OutputTopic {
 /// Reads a configuration; what is wrong with it is the user's to mend.
 pub(super) fn read(path: &std::path::Path) -> Result<Config, BadConfig> {
     let config = Config::read(path).map_err(|error: ConfigError| BadConfig(error.to_string()))?;
-    SqlMeasures::new(&config.measures, config.series.sql_memory())
-        .map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
+    measures::planned(&config).map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
     sinks::all(&config.sinks).map_err(|error| BadConfig(format!("{}: {error}", path.display())))?;
     Ok(config)
 }
@@ -136,15 +127,18 @@ fn stop_on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
 
 pub(super) fn schema(arguments: &SchemaArguments) -> anyhow::Result<Ending> {
     let pretty = |schema: &schemars::Schema| serde_json::to_string_pretty(schema);
+    #[cfg(feature = "controllers")]
+    if arguments.controller {
+        say(&pretty(&foreshock_controllers::schema())?)?;
+        return Ok(Ending::Fine);
+    } else if arguments.controller_markdown {
+        print(&foreshock_controllers::markdown()?)?;
+        return Ok(Ending::Fine);
+    }
     if arguments.defaults {
         print(config::DEFAULTS)?;
     } else if arguments.markdown {
         print(&config::markdown()?)?;
-    } else if arguments.controller {
-        say(&pretty(&schema_for!(ControllerConfig))?)?;
-    } else if arguments.controller_markdown {
-        let schema = schema_for!(ControllerConfig);
-        print(&config::describe(CONTROLLER_HEAD, &schema, &ControllerConfig::default())?)?;
     } else if arguments.metrics {
         print(&metrics_markdown()?)?;
     } else {

@@ -1,12 +1,11 @@
 //! Records on their way from the client to us.
 
 use bytes::{Bytes, BytesMut};
+use foreshock_core::types::Record;
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Headers},
 };
-
-use crate::types::Record;
 
 /// Records on their way, their payloads in one piece of memory.
 #[derive(Default)]

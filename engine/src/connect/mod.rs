@@ -3,18 +3,15 @@
 //! * `token`: tokens for OAUTHBEARER, from a file or an OIDC endpoint
 //! * `link`: whether brokers answer, and a log in which nothing repeats itself
 //! * `batch`: records on their way from the client to us
-//! * `http`: what is not Kafka: requests with their secrets
 //!
 //! Knows no topic and no thread.
 
 mod batch;
-pub(crate) mod http;
 mod link;
 mod token;
 
 use std::{
     borrow::Borrow,
-    path::Path,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -22,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foreshock_core::config::{ConfigError, KafkaConfig};
 use rdkafka::{
     ClientConfig, ClientContext,
     client::OAuthToken,
@@ -32,10 +30,6 @@ use rdkafka::{
     metadata::Metadata,
     producer::ProducerContext,
 };
-
-use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
-
-use crate::config::{ConfigError, KafkaConfig};
 
 pub(crate) use batch::Batch;
 pub(crate) use link::Link;
@@ -195,25 +189,6 @@ impl ProducerContext for Plain {
             self.0.error(error, "a record could not be written");
         }
     }
-}
-
-/// The authorities of a PEM file, for clients of HTTPS.
-pub(crate) fn authorities(path: &Path) -> Result<RootCerts, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let found = certificates(&pem);
-    if found.is_empty() {
-        return Err(format!("{} holds no certificate in PEM", path.display()));
-    }
-    Ok(RootCerts::new_with_certs(&found))
-}
-
-/// The certificates among what is written in PEM.
-pub(crate) fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
-    let certificate = |item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-        _ => None,
-    };
-    parse_pem(pem).filter_map(certificate).collect()
 }
 
 /// Ends a consumer: it leaves its group once the broker has its last commits. A broker that is away holds nobody up

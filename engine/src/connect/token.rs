@@ -12,11 +12,10 @@ use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
+use foreshock_core::config::{ConfigError, Oidc, SaslMechanism, Security};
 use rdkafka::client::OAuthToken;
 use serde::Deserialize;
 use ureq::{Agent, tls::TlsConfig};
-
-use crate::config::{ConfigError, Oidc, SaslMechanism, Security};
 
 /// Where tokens come from.
 #[derive(Debug)]
@@ -141,7 +140,7 @@ impl Endpoint {
         let mut tls = TlsConfig::builder();
         if let Some(path) = &oidc.ca {
             let refuse = |problem| ConfigError::Value { field: "kafka.security.sasl.oidc.ca", problem };
-            tls = tls.root_certs(super::authorities(path).map_err(refuse)?);
+            tls = tls.root_certs(foreshock_wire::http::authorities(path).map_err(refuse)?);
         }
         let agent = Agent::config_builder()
             .timeout_global(Some(WAIT))

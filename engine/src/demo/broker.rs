@@ -2,6 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use foreshock_core::{
+    config::Config,
+    types::{Source, stable_hash},
+};
+use foreshock_shop::{CHANGES_TOPIC, LOGS_TOPIC, METRICS_TOPIC, Produced, SPANS_TOPIC};
 use rdkafka::{
     ClientConfig,
     config::FromClientConfig,
@@ -9,12 +14,6 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     mocking::MockCluster,
     producer::{BaseProducer, BaseRecord, DefaultProducerContext},
-};
-
-use super::shop::{CHANGES_TOPIC, LOGS_TOPIC, METRICS_TOPIC, Produced, SPANS_TOPIC};
-use crate::{
-    config::Config,
-    types::{Source, stable_hash},
 };
 
 /// Topics of the shop, with their partitions.

@@ -7,20 +7,19 @@ use std::{
     sync::{Arc, mpsc as std_mpsc},
 };
 
+use foreshock_controllers::{ControllerConfig, News, Routes, Session};
+use foreshock_core::types::{self, ControllerKind, RemediationSignal};
 use foreshock_proto::v1::{
     self, Ack, ControllerMessage, Hello, Outcome, OutcomeStatus, bus_message::Message as Said,
     controller_message::Message, remediation_bus_client::RemediationBusClient,
 };
+use foreshock_shop::Action;
+use foreshock_wire as wire;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
-use super::{DemoError, shop::Action};
-use crate::{
-    controllers::{ControllerConfig, News, Routes, Session},
-    serve::wire,
-    types::{self, ControllerKind, RemediationSignal},
-};
+use super::DemoError;
 
 /// A controller of one kind on the engine's bus.
 pub(super) struct Hands {
@@ -235,7 +234,7 @@ pub(super) fn action(signal: &RemediationSignal) -> Option<Action> {
     Some(match signal.action {
         types::Action::Rollback => {
             let to_version = signal.attributes.get("to_version").filter(|version| !version.is_empty());
-            let previous = to_version.cloned().unwrap_or_else(|| super::shop::GOOD_VERSION.to_string());
+            let previous = to_version.cloned().unwrap_or_else(|| foreshock_shop::GOOD_VERSION.to_string());
             Action::Rollback { service: name, to_version: previous }
         }
         types::Action::Restart => Action::Restart { service: name },

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::shop::{Fault, FaultKind, MODEL};
-use crate::types::{Id, Incident};
+use foreshock_core::types::{Id, Incident};
+use foreshock_shop::{Fault, FaultKind, MODEL};
 
 /// An incident from its first revision to its last.
 #[derive(Clone, Debug)]

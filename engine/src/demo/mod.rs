@@ -1,8 +1,7 @@
-//! `foreshock demo`: the engine as `run` has it, on an embedded broker, under a simulated shop whose telemetry it
+//! `foreshock demo`: the engine as `run` has it, on an embedded broker, under a simulated shop (`foreshock-shop`) whose telemetry it
 //! reads and whose faults it mends. Simulator and engine move in lockstep of event time, so that one seed gives one
 //! story.
 //!
-//! * `shop`: the simulated shop; nothing here is reached by `run`
 //! * `broker`: the embedded broker · `hands`: the built-in controllers
 //! * `judge`: what was found beside what was wrong · `screen`: what is said
 
@@ -10,7 +9,6 @@ mod broker;
 mod hands;
 mod judge;
 mod screen;
-pub mod shop;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,22 +18,21 @@ use std::{
 };
 
 use crossbeam_channel::Receiver;
-
-use crate::{
+use foreshock_controllers::ControllerConfig;
+use foreshock_core::{
     bus,
     config::{Config, ServerTls},
-    controllers::ControllerConfig,
     pipeline::Effect,
-    run::{self, Command, Engine, Observation, RunError, RunOptions},
     types::{ControllerKind, Id, RemediationSignal, SignalState, Source},
 };
+use foreshock_shop::{Shop, ShopConfig};
+
+use crate::run::{self, Command, Engine, Observation, RunError, RunOptions};
 use broker::Broker;
 use hands::{Hands, UnderWay};
+pub use judge::Verdict;
 use judge::{Found, Incidents};
 use screen::Screen;
-use shop::{Shop, ShopConfig};
-
-pub use judge::Verdict;
 
 /// What a demo depends on.
 #[derive(Clone, Debug)]
@@ -131,7 +128,7 @@ const LONG_PATIENCE: Duration = Duration::from_secs(300);
 
 fn engine_config(demo: &DemoConfig, state: &std::path::Path) -> Config {
     let mut config = Config::default();
-    config.kafka.start = crate::config::Start::Earliest;
+    config.kafka.start = foreshock_core::config::Start::Earliest;
     // A story takes six hours: one in twenty may have a false alarm.
     config.incidents.false_alarms_per_day = 0.2;
     for (key, value) in
@@ -439,8 +436,9 @@ impl<W: Write> Drive<W> {
 
 #[cfg(test)]
 mod tests {
+    use foreshock_core::bus::{BusConfig, Policy};
+
     use super::POLICIES;
-    use crate::bus::{BusConfig, Policy};
 
     #[test]
     fn the_policies_are_valid() {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Bins, Form, Signal, Source};
-use crate::{
+use foreshock_core::{
     intake::Redactor,
     measures::{TemplateConfig, TemplateMiner},
 };
+
+use super::case::{Bins, Form, Signal, Source};
 
 /// Templates of a service; a line that would need one more joins the most similar one.
 const TEMPLATES: usize = 300;

@@ -6,16 +6,15 @@ use std::{
     rc::Rc,
 };
 
+use foreshock_core::types::parse_time_ms;
+
 use super::{
     case::{Case, Change, Form, Moved, Signal, Source, is_trouble},
     logs::{self, Line},
     otlp,
     traces::{self, Span},
 };
-use crate::{
-    replay::{Format, Input, InputError, Refused, Table, TableError, TableOptions},
-    types::parse_time_ms,
-};
+use crate::replay::{Format, Input, InputError, Refused, Table, TableError, TableOptions};
 
 /// Files that tell nothing of an incident.
 #[derive(Debug, thiserror::Error)]

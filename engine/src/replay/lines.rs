@@ -5,8 +5,9 @@ use std::{
     path::Path,
 };
 
+use foreshock_core::measures::{TemplateConfig, TemplateMiner};
+
 use super::{Input, InputError, OutputError};
-use crate::measures::{TemplateConfig, TemplateMiner};
 
 /// A log that cannot be replayed.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,7 @@ mod table;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{
+use foreshock_core::{
     correlator::{self, Correlator},
     pipeline::PipelineConfig,
     score::{FrameView, Scorer},

@@ -2,15 +2,15 @@
 
 use std::{borrow::Cow, collections::BTreeMap, io::Write};
 
-use hashbrown::HashMap;
-use serde::Serialize;
-
-use super::{Table, plot::Picture};
-use crate::{
+use foreshock_core::{
     pipeline::SeriesScore,
     score::{ChangePoint, ScoreConfig, Scorer},
     types::{Anomaly, Id, Incident},
 };
+use hashbrown::HashMap;
+use serde::Serialize;
+
+use super::{Table, plot::Picture};
 
 /// −ln p as a score: the map of the detectors, for combined scores.
 use foreshock_detectors::score_of;

@@ -7,6 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foreshock_core::{
+    config::{KafkaConfig, Topic},
+    types::{Record, Source},
+};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -14,11 +18,7 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 
-use crate::{
-    config::{KafkaConfig, Topic},
-    connect::{Batch, ConnectError, Connection, Plain, watermarks},
-    types::{Record, Source},
-};
+use crate::connect::{Batch, ConnectError, Connection, Plain, watermarks};
 
 /// An interval of the records' own times, unix milliseconds; its end is not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,15 +4,15 @@
 use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
+use foreshock_core::{
+    bus,
+    pipeline::{Effect, Event, Idle, Pipeline, PipelineConfig},
+    types::{Measured, Record, Source, TickRows},
+};
 
 use super::{
     input::{Input, InputError, Lines, Refused},
     output::{OutputError, Outputs},
-};
-use crate::{
-    bus,
-    pipeline::{Effect, Event, Idle, Pipeline, PipelineConfig},
-    types::{Measured, Record, Source, TickRows},
 };
 
 /// What answers the queries of a tick: the operators' measures.

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use prometheus_client::metrics::counter::Counter;
-
-use super::{RunError, core::Core};
-use crate::{
-    audit::{Entry, Log, sha256},
+use foreshock_core::{
     bus,
     config::Config,
     types::{Feedback, RemediationSignal, SignalState, Word},
 };
+use prometheus_client::metrics::counter::Counter;
+
+use super::{RunError, core::Core};
+use crate::audit::{Entry, Log, sha256};
 
 /// The log, and what every entry says.
 pub(super) struct Auditing {

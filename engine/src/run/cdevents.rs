@@ -3,9 +3,8 @@
 //! Of CDEvents 0.4.1: <https://github.com/cdevents/spec/tree/v0.4.1>, "Continuous Operations". An event's id is that of its incident
 //! and revision, so that a repeat is the same event.
 
+use foreshock_core::types::{Incident, IncidentEvent};
 use serde_json::{Value, json};
-
-use crate::types::{Incident, IncidentEvent};
 
 /// What the value of such a record is.
 pub(super) const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
@@ -55,9 +54,9 @@ pub(super) fn event(incident: &Incident, source: &str, environment: &str) -> Opt
 #[cfg(test)]
 mod tests {
     use cdevents_sdk::CDEvent;
+    use foreshock_core::types::{Entity, EntityKind, Id, Suspect};
 
     use super::*;
-    use crate::types::{Entity, EntityKind, Id, Suspect};
 
     fn incident(event: IncidentEvent) -> Incident {
         let entity = Entity::new(EntityKind::Service, "shop/payment");

@@ -1,17 +1,18 @@
 //! What servers ask of the engine's thread, and decisions: written down before they take effect.
 
+use foreshock_core::{
+    bus,
+    pipeline::{Effect, Event},
+    silences,
+    types::{Entity, Id, IncidentState, RemediationSignal, Word},
+};
+
 use super::{
     RunError,
     core::{Core, Going, Observation, Told},
     decisions::Decision,
     gate,
     handle::{Call, Command, NoEffect, PartitionStatus, Status, Topology, Unheard},
-};
-use crate::{
-    bus,
-    pipeline::{Effect, Event},
-    silences,
-    types::{Entity, Id, IncidentState, RemediationSignal, Word},
 };
 
 impl Core {

@@ -7,6 +7,12 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, select_biased};
+use foreshock_core::{
+    bus,
+    config::Config,
+    pipeline::{Counts, Effect, Event, Pipeline},
+    types::{Id, Record, RemediationSignal, Source},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -22,13 +28,7 @@ use super::{
     skips::Skips,
     snapshots::Store,
 };
-use crate::{
-    bus,
-    config::Config,
-    connect::Link,
-    pipeline::{Counts, Effect, Event, Pipeline},
-    types::{Id, Record, RemediationSignal, Source},
-};
+use crate::connect::Link;
 
 /// What somebody who looks on from inside the process is told, in order. For the demo and for tests.
 #[derive(Clone, Debug)]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
-use super::skips::Skip;
-use crate::{
+use foreshock_core::{
     pipeline::{Idle, Resume},
     types::{Id, Section, Source, Word, section::SectionError},
 };
+use serde::{Deserialize, Serialize};
+
+use super::skips::Skip;
 
 /// One decision. One record of the topic `foreshock.internal.decisions`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,10 +1,11 @@
 //! What speaks against changing something now, for tools that deploy.
 
-use super::handle::Against;
-use crate::{
+use foreshock_core::{
     bus::Bus,
     types::{Entity, Incident, IncidentState, SignalState},
 };
+
+use super::handle::Against;
 
 /// Reasons not to change an entity now; none: go ahead. An engine that is behind does not know, and says so.
 pub(super) fn against(

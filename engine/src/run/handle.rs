@@ -9,14 +9,13 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
-use prometheus_client::metrics::gauge::Gauge;
-use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, mpsc, oneshot};
-
-use crate::{
+use foreshock_core::{
     bus,
     types::{Adjustment, Entity, Id, Incident, RemediationSignal, Silence, Suppressed, Word},
 };
+use prometheus_client::metrics::gauge::Gauge;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// What the servers ask of the engine. A reply whose asker went away is dropped.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use foreshock_core::types::{Entity, EntityKind, Right};
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +24,7 @@ use super::{
     pulse::Pulse,
     webhooks::Webhooks,
 };
-use crate::{
-    serve::{self, Guard, Limited, Peer, Refusal, Waits},
-    types::{Entity, EntityKind, Right},
-};
+use crate::serve::{self, Guard, Limited, Peer, Refusal, Waits};
 
 /// What is served.
 pub(super) struct Served {

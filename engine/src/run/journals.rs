@@ -8,14 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foreshock_core::config::Config;
 use rdkafka::{Message, Offset, TopicPartitionList, consumer::Consumer as _};
 use serde::de::DeserializeOwned;
 
 use super::RunError;
-use crate::{
-    config::Config,
-    connect::{Connection, is_refusal, watermarks},
-};
+use crate::connect::{Connection, is_refusal, watermarks};
 
 /// Longest wait for the next record of a journal.
 const WAIT: Duration = Duration::from_secs(20);

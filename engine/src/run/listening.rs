@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use foreshock_core::config::{Config, ConfigError};
 use prometheus_client::metrics::counter::Counter;
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -10,10 +11,7 @@ use super::{
     handle::Handle,
     metrics::{Closed, Metrics, Server},
 };
-use crate::{
-    config::{Config, ConfigError},
-    serve::{Guard, Limited, Rules, Tally, Tls, access::Access},
-};
+use crate::serve::{Guard, Limited, Rules, Tally, Tls, access::Access};
 
 /// Time between two looks at the files.
 const RELOAD_EVERY: Duration = Duration::from_secs(5);

@@ -36,6 +36,8 @@ mod skips;
 mod snapshots;
 mod webhooks;
 
+use core::{Core, Reads};
+pub use core::{Observation, Report};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::SocketAddr,
@@ -45,37 +47,34 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use foreshock_core::{
+    bus,
+    config::{Config, ConfigError, KafkaHistory},
+    pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
+    score::History,
+    types::{Id, RemediationSignal, RowMeasures, RowMeasuresError, Section, Source},
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::watch;
 
 use crate::{
-    bus,
-    config::{Config, ConfigError, KafkaHistory},
     connect::{ConnectError, Connection},
-    history,
-    pipeline::{Counts, Pipeline, PipelineConfig, SnapshotError},
-    score::History,
+    history, measures,
     serve::{self, access::Access},
     sinks::{SinkError, Sinks},
-    sql::{SqlError, SqlMeasures},
-    types::{Id, RemediationSignal, Section, Source},
 };
-
-pub use core::{Observation, Report};
+use auditing::Auditing;
+use decisions::{Decision, Included};
 pub use handle::{
     Against, Call, Command, Handle, HistoryStatus, NoEffect, PartitionStatus, Status, Stopped, Topology,
     Unheard,
 };
-pub use metrics::markdown as metrics_markdown;
-
-use auditing::Auditing;
-use core::{Core, Reads};
-use decisions::{Decision, Included};
 use journals::Clearing;
 use kafka::{ConsumeOptions, Consumer, Lag};
 use listening::Listening;
 use measuring::Measuring;
 use metrics::Metrics;
+pub use metrics::markdown as metrics_markdown;
 use outputs::Outputs;
 use pulse::Pulse;
 use skips::Skips;
@@ -99,7 +98,7 @@ pub enum RunError {
     Config(#[from] ConfigError),
     /// A measure is wrong.
     #[error(transparent)]
-    Measures(#[from] SqlError),
+    Measures(#[from] RowMeasuresError),
     /// The policies are wrong.
     #[error("remediation: {0}")]
     Policies(#[from] bus::ConfigError),
@@ -254,9 +253,9 @@ impl Engine {
         metrics.history_problems.inc_by(past.problems.len() as u64);
         let history = HistoryStatus { series: past.history.len() as u64, problems: past.problems };
         let auditing = Auditing::open(config, metrics.audit_failures.clone())?;
-        let sql = SqlMeasures::new(&config.measures, config.series.sql_memory())?;
+        let measures = measures::planned(config)?;
         let Restored { pipeline, resume, signals, decisions, recalled } =
-            restore(config, &connection, &sql, Arc::new(past.history), &mut store)?;
+            restore(config, &connection, &*measures, Arc::new(past.history), &mut store)?;
 
         let (input_sender, inputs) = bounded(config.ingest.queue_batches);
         let (command_sender, commands) = unbounded();
@@ -270,7 +269,7 @@ impl Engine {
         let consumer = Consumer::start(config, &connection, consume, input_sender)?;
         let core = Core {
             pipeline,
-            measuring: Measuring::new(sql, &metrics),
+            measuring: Measuring::new(measures, &metrics),
             outputs,
             store,
             consumer,
@@ -386,11 +385,11 @@ struct Restored {
 fn restore(
     config: &Config,
     connection: &Connection,
-    sql: &SqlMeasures,
+    measures: &dyn RowMeasures,
     history: Arc<History>,
     store: &mut Store,
 ) -> Result<Restored, RunError> {
-    let mut settings = PipelineConfig { queried: sql.signals(), ..config.pipeline() };
+    let mut settings = PipelineConfig { queried: measures.signals(), ..config.pipeline() };
     settings.score.history = history;
     let mut included = Included::default();
     let mut pipeline = match store.newest()? {

@@ -9,6 +9,11 @@ use std::{
 };
 
 use crossbeam_channel::Receiver;
+use foreshock_core::{
+    config::{Config, OutputTopics},
+    types::{Anomaly, Id, Incident, Record, Reject, RemediationSignal, Source},
+};
+use prometheus_client::metrics::counter::Counter;
 use rdkafka::{
     ClientContext, Message,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -21,8 +26,6 @@ use rdkafka::{
 };
 use serde::Serialize;
 
-use prometheus_client::metrics::counter::Counter;
-
 use super::{
     RunError, cdevents,
     metrics::{Count, Metrics, Stage, Topic},
@@ -31,9 +34,7 @@ use super::{
 };
 use crate::{
     audit::Entry,
-    config::{Config, OutputTopics},
     connect::{Connection, Link, Plain},
-    types::{Anomaly, Id, Incident, Record, Reject, RemediationSignal, Source},
 };
 
 /// Writes the engine's topics.

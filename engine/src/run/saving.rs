@@ -2,12 +2,13 @@
 
 use std::time::{Instant, SystemTime};
 
+use foreshock_core::pipeline::{Resume, SnapshotError};
+
 use super::{
     RunError,
     core::Core,
     decisions::{Decision, Included},
 };
-use crate::pipeline::{Resume, SnapshotError};
 
 impl Core {
     /// Takes a snapshot; one that fails is counted and tried again later, and nothing is committed.

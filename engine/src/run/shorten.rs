@@ -1,8 +1,7 @@
 //! What is too large for its topic is made shorter: Kafka refuses a record that is larger than it takes, and people can do with less.
 
+use foreshock_core::types::{Anomaly, Incident};
 use serde::Serialize;
-
-use crate::types::{Anomaly, Incident};
 
 /// Something of which parts can be left out.
 pub(super) trait Shorten: Clone + Serialize {
@@ -80,8 +79,9 @@ impl Shorten for Anomaly {
 
 #[cfg(test)]
 mod tests {
+    use foreshock_core::types::{Change, Entity, EntityKind, Member};
+
     use super::*;
-    use crate::types::{Change, Entity, EntityKind, Member};
 
     fn incident(members: usize, changes: usize, length: usize) -> Incident {
         let name = |i: usize| format!("{i}{}", "0".repeat(length));

@@ -5,9 +5,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, ops::RangeInclusive};
 
+use foreshock_core::types::{Record, Source};
 use serde::{Deserialize, Serialize};
-
-use crate::types::{Record, Source};
 
 /// The decision to leave records of a partition out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,8 +82,9 @@ impl Skips {
 mod tests {
     use std::sync::Arc;
 
+    use foreshock_core::types::UNREADABLE;
+
     use super::*;
-    use crate::types::UNREADABLE;
 
     fn source() -> Source {
         Source { topic: Arc::from("metrics"), partition: 3 }

@@ -9,15 +9,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path::Path};
-use tokio::runtime::Handle;
-
-use super::RunError;
-use crate::{
+use foreshock_core::{
     config::Snapshots,
     pipeline::file::{self, Damaged},
     types::Section,
 };
+use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem, path::Path};
+use tokio::runtime::Handle;
+
+use super::RunError;
 
 /// The folder of snapshots.
 pub(super) struct Store {
@@ -184,8 +184,9 @@ impl Read for Parts {
 
 #[cfg(test)]
 mod tests {
+    use foreshock_core::config::Duration;
+
     use super::*;
-    use crate::config::Duration;
 
     #[test]
     fn the_newest_whole_one_counts_and_what_was_begun_goes() {

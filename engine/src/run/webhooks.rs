@@ -7,6 +7,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use base64::Engine as _;
+use foreshock_core::{
+    config::{Config, Receiver, WebhookKind, first_line},
+    intake::{RECEIVER, WEBHOOK},
+};
 use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
@@ -14,11 +18,7 @@ use rdkafka::{
 use ring::hmac;
 
 use super::RunError;
-use crate::{
-    config::{Config, Receiver, WebhookKind, first_line},
-    connect::{Connection, Plain},
-    intake::{RECEIVER, WEBHOOK},
-};
+use crate::connect::{Connection, Plain};
 
 /// Longest wait for Kafka; the sender tries again.
 const WAIT: Duration = Duration::from_secs(5);

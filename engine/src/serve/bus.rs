@@ -2,12 +2,17 @@
 
 use std::ops::RangeInclusive;
 
+use foreshock_core::{
+    bus::{Event, Proposal, Step},
+    types::{Caller, Id, RemediationSignal, Word},
+};
 use foreshock_proto::v1::{
     self, CancelSignalRequest, ControllerMessage, DecideRequest, DecideResponse, GetSignalRequest,
     HaltRequest, HaltResponse, HistoryRequest, HistoryResponse, ListPoliciesRequest, ListPoliciesResponse,
     ListSignalsRequest, ListSignalsResponse, ProposeRequest, WatchSignalsRequest,
     remediation_bus_server::RemediationBus,
 };
+use foreshock_wire as wire;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -19,13 +24,9 @@ use super::{
     subscribe::{Outgoing, subscribe},
     unavailable,
     watching::{Watching, watch},
-    wire, words,
+    words,
 };
-use crate::{
-    bus::{Event, Proposal, Step},
-    run::{Command, Handle, NoEffect},
-    types::{Caller, Id, RemediationSignal, Word},
-};
+use crate::run::{Command, Handle, NoEffect};
 
 /// Bytes of a comment.
 const COMMENT: RangeInclusive<usize> = 0..=4096;

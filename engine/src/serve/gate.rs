@@ -1,9 +1,10 @@
 //! The gate: whether something may be changed now.
 
 use foreshock_proto::v1::{CheckRequest, CheckResponse, gate_server::Gate};
+use foreshock_wire as wire;
 use tonic::{Request, Response, Status};
 
-use super::{invalid, unavailable, wire};
+use super::{invalid, unavailable};
 use crate::run::{Command, Handle};
 
 /// The service.

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use foreshock_core::types::{Caller, Right};
 use futures_util::future::Either;
 use prometheus_client::metrics::counter::Counter;
 use tonic::{
@@ -20,10 +21,7 @@ use super::{
     connections::Peer,
     denials::Denials,
 };
-use crate::{
-    run::Handle,
-    types::{Caller, Right},
-};
+use crate::run::Handle;
 
 /// Lets callers through to what they may ask, and puts the [`Caller`] beside each request.
 #[derive(Clone, Debug)]

@@ -1,10 +1,12 @@
 //! Incidents: lists, watches, and people's word on them.
 
+use foreshock_core::types::{Adjustment, Id, Incident, IncidentState, Word};
 use foreshock_proto::v1::{
     self, AcknowledgeRequest, FeedbackRequest, FeedbackResponse, GetIncidentRequest, ListAdjustmentsRequest,
     ListAdjustmentsResponse, ListIncidentsRequest, ListIncidentsResponse, ListSuppressedRequest,
     ListSuppressedResponse, UndoRequest, UndoResponse, WatchIncidentsRequest, incidents_server::Incidents,
 };
+use foreshock_wire as wire;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -12,12 +14,9 @@ use super::{
     limits::{Streams, fitting},
     signed, unavailable,
     watching::{Watching, watch},
-    wire, words,
+    words,
 };
-use crate::{
-    run::{Command, Handle},
-    types::{Adjustment, Id, Incident, IncidentState, Word},
-};
+use crate::run::{Command, Handle};
 
 /// The service.
 #[derive(Debug)]

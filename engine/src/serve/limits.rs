@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use foreshock_core::types::Caller;
 use prost::Message;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -15,7 +16,6 @@ use tokio::{
 use tonic::Status;
 
 use super::access::Access;
-use crate::types::Caller;
 
 /// Streams of all clients together: controllers and watchers.
 const MAX_STREAMS: usize = 4096;

@@ -1,7 +1,7 @@
 //! gRPC for controllers and people: the services of `foreshock.v1`, health and reflection. Below it, and below HTTP: connections.
 //!
 //! * `bus`: signals and what people say of them · `subscribe`: controllers' streams · `gate` · `incidents`: lists, watches, people's word · `silences`
-//! * `wire`: our types as protobuf messages and back · `limits`: what a client may ask of us at once
+//! * `limits`: what a client may ask of us at once
 //! * `watching`: revisions as they come
 //! * `connections`: how many may be connected, and who makes room · `http1`: HTTP/1.1 on them · `tls`: secure ones
 //! * `access`: who a client is · `guard`: what it may ask · `denials`: those who were refused
@@ -21,22 +21,20 @@ mod silences;
 mod subscribe;
 mod tls;
 mod watching;
-pub mod wire;
 
 use std::{future::Future, time::Duration};
 
+use foreshock_core::types::{Caller, Word};
 use foreshock_proto::v1::{
     self, gate_server::GateServer, incidents_server::IncidentsServer,
     remediation_bus_server::RemediationBusServer, silences_server::SilencesServer,
 };
+use foreshock_wire as wire;
 use tokio::sync::watch;
 use tonic::{Request, Status, transport::Server};
 use tonic_health::{ServingStatus, server::health_reporter};
 
-use crate::{
-    run::{Command, Handle, Stopped, Unheard},
-    types::{Caller, Word},
-};
+use crate::run::{Command, Handle, Stopped, Unheard};
 pub use connections::{Connection, Eviction, Limited, Peer, Rules, Tally};
 pub use guard::{Guard, Refusal};
 pub use http1::{Waits, http1};

@@ -1,16 +1,15 @@
 //! Silences: given, listed and ended.
 
+use foreshock_core::types::Word;
 use foreshock_proto::v1::{
     self, CreateSilenceRequest, EndSilenceRequest, EndSilenceResponse, ListSilencesRequest,
     ListSilencesResponse, silences_server::Silences,
 };
+use foreshock_wire as wire;
 use tonic::{Request, Response, Status};
 
-use super::{heard, invalid, signed, unavailable, wire, words};
-use crate::{
-    run::{Command, Handle},
-    types::Word,
-};
+use super::{heard, invalid, signed, unavailable, words};
+use crate::run::{Command, Handle};
 
 /// Most matchers of a silence.
 const MOST_MATCHERS: usize = 32;

@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
+use foreshock_core::{
+    bus::{Effect, Event, FaultCode, Hello, Session},
+    types::{Caller, Scope},
+};
 use foreshock_proto::v1::{BusMessage, ControllerMessage, Fault, controller_message::Message};
+use foreshock_wire as wire;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -16,13 +21,8 @@ use tonic::{Status, Streaming};
 use super::{
     denials::Denials,
     limits::{Pace, Permit},
-    wire,
 };
-use crate::{
-    bus::{Effect, Event, FaultCode, Hello, Session},
-    run::{Command, Handle},
-    types::{Caller, Scope},
-};
+use crate::run::{Command, Handle};
 
 /// What waits for one controller at most; one that is further behind is disconnected by the engine.
 const OUTBOX: usize = 64;

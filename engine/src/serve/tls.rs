@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use foreshock_core::config::{ConfigError, ServerTls};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -15,8 +16,6 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
-
-use crate::config::{ConfigError, ServerTls};
 
 /// Certificate, key and authorities of a server. They can change while it serves: the next connection has the new ones.
 #[derive(Debug)]

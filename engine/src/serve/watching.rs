@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
+use foreshock_core::types::{Id, Incident, RemediationSignal};
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{limits::Permit, unavailable};
-use crate::{
-    run::Stopped,
-    types::{Id, Incident, RemediationSignal},
-};
+use crate::run::Stopped;
 
 /// What a client is sent.
 pub(super) type Watching<M> = ReceiverStream<Result<M, Status>>;

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use foreshock_core::{
+    config::{Duration, Target},
+    types::{Id, Incident, IncidentEvent, IncidentState},
+};
 use serde_json::{Value, json};
 
 use super::{
     Failure, Sink,
     endpoint::{self, Endpoint, Method},
     words,
-};
-use crate::{
-    config::{Duration, Target},
-    types::{Id, Incident, IncidentEvent, IncidentState},
 };
 
 /// Open incidents that are sent again, at most; beyond it the oldest end at Alertmanager by themselves.

@@ -2,15 +2,12 @@
 
 use std::path::Path;
 
+use foreshock_core::{config::Target, types::Incident};
+pub(super) use foreshock_wire::http::Method;
+use foreshock_wire::http::{self, Unanswered};
 use serde_json::Value;
 
 use super::Failure;
-pub(super) use crate::connect::http::Method;
-use crate::{
-    config::Target,
-    connect::http::{self, Silence},
-    types::Incident,
-};
 
 /// Where requests go.
 #[derive(Debug)]
@@ -59,6 +56,6 @@ pub(super) fn later(why: String) -> Failure {
     Failure::Later { why, after: None }
 }
 
-fn silent(silence: Silence) -> Failure {
+fn silent(silence: Unanswered) -> Failure {
     later(silence.into_words())
 }

@@ -1,5 +1,9 @@
 //! Grafana's annotations: one region per incident, found again by its tag.
 
+use foreshock_core::{
+    config::GrafanaSink,
+    types::{Incident, IncidentEvent},
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -7,10 +11,6 @@ use super::{
     Failure, Sink,
     endpoint::{self, Endpoint, Method, later},
     words::{self, escape},
-};
-use crate::{
-    config::GrafanaSink,
-    types::{Incident, IncidentEvent},
 };
 
 /// A Grafana.

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use foreshock_core::types::{Id, Incident};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
@@ -19,10 +20,7 @@ use rdkafka::{
 };
 
 use super::{Failure, Sink};
-use crate::{
-    connect::{ConnectError, Connection, Plain, close, is_refusal, watermarks},
-    types::{Id, Incident},
-};
+use crate::connect::{ConnectError, Connection, Plain, close, is_refusal, watermarks};
 
 /// Longest wait for the broker.
 const WAIT: Duration = Duration::from_secs(20);

@@ -31,12 +31,12 @@ use std::{
     thread::JoinHandle,
 };
 
-use crate::{
+use foreshock_core::{
     config::{Config, SinksConfig},
-    connect::Connection,
     types::{Incident, IncidentEvent},
 };
 
+use crate::connect::Connection;
 use lane::{LaneError, Outbox};
 pub(crate) use lane::{LaneMetrics, group_of};
 

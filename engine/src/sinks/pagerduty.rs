@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
+use foreshock_core::{
+    config::PagerDutySink,
+    types::{Incident, IncidentEvent},
+};
 use serde_json::{Value, json};
 
 use super::{
     Failure, Sink,
     endpoint::{self, Endpoint, Method, secret},
     words,
-};
-use crate::{
-    config::PagerDutySink,
-    types::{Incident, IncidentEvent},
 };
 
 /// Longest summary that is taken, characters.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use foreshock_core::{
+    config::SlackSink,
+    types::{Incident, IncidentEvent},
+};
 use serde_json::json;
 
 use super::{
     Failure, Sink, TemplateError,
     endpoint::{self, Endpoint, Method},
     words::{self, Template, escape},
-};
-use crate::{
-    config::SlackSink,
-    types::{Incident, IncidentEvent},
 };
 
 /// A channel.

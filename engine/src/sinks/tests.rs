@@ -5,11 +5,12 @@ use std::{
     net::TcpListener,
 };
 
-use super::{endpoint::*, words::*, *};
-use crate::{
+use foreshock_core::{
     config::Target,
     types::{Change, Entity, EntityKind, Example, ExampleKind, Id, IncidentState, Suspect},
 };
+
+use super::{endpoint::*, words::*, *};
 
 /// Text of telemetry tries to be markup.
 fn incident() -> Incident {

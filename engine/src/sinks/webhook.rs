@@ -2,15 +2,16 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
+use foreshock_core::{
+    config::WebhookSink,
+    types::{Incident, IncidentEvent},
+};
+use foreshock_wire::http::signature;
+
 use super::{
     Failure, Sink, TemplateError,
     endpoint::{self, Endpoint, Method, secret},
     words::Template,
-};
-use crate::{
-    config::WebhookSink,
-    connect::http::signature,
-    types::{Incident, IncidentEvent},
 };
 
 /// A receiver.

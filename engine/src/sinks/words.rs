@@ -1,14 +1,14 @@
 //! An incident as text: what people read in a message, and templates of their own.
 
+pub(super) use foreshock_core::templates::escape;
+use foreshock_core::{
+    templates::{self, Escaping},
+    types::{Entity, Incident, IncidentEvent},
+};
 use minijinja::{UndefinedBehavior, context};
 use serde_json::json;
 
 use super::{Failure, TemplateError};
-pub(super) use crate::templates::escape;
-use crate::{
-    templates::{self, Escaping},
-    types::{Entity, Incident, IncidentEvent},
-};
 
 /// Suspects and reasons that a message names.
 const SUSPECTS: usize = 3;

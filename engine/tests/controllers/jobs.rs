@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use foreshock::types::SignalState;
+use foreshock_core::types::SignalState;
 use serde_json::{Value, json};
 
 use super::{

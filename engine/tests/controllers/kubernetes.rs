@@ -1,12 +1,11 @@
 //! The deploy controller on a real API server with the real controllers behind it; kubectl is the oracle. What this does not prove: that
 //! containers start. Argo Rollouts is a resource without its controller here.
 
-use serde_json::{Value, json};
-
-use foreshock::{
+use foreshock_core::{
     bus::Event,
     types::{Change, Entity, SignalState},
 };
+use serde_json::{Value, json};
 
 use super::{
     Controller, await_some, bus,
@@ -271,7 +270,7 @@ fn signals_without_a_route_are_left_for_others() {
     let yaml = space.config("{entities: ['service/other/*'], workload: {}}");
     let _controller = Controller::start(&double, "deploy", &yaml, &[]);
     double.tell(trouble(&cart(&space)));
-    let given_back = |signal: &foreshock::types::RemediationSignal| signal.note.contains("no route");
+    let given_back = |signal: &foreshock_core::types::RemediationSignal| signal.note.contains("no route");
     let signal = until(&double, "the signal to be given back", given_back);
     assert_eq!(signal.state, SignalState::Ready);
     assert_eq!(signals(&double).len(), 1);

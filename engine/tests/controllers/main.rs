@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foreshock::{
+use foreshock_core::{
     bus::Event,
     types::{Entity, Incident, RemediationSignal, SignalState},
 };

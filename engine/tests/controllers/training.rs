@@ -1,6 +1,6 @@
 //! What trains: a real MLflow, a real Airflow, and Workflows of Argo in a real API server (without Argo's controller: the test plays it).
 
-use foreshock::types::SignalState;
+use foreshock_core::types::SignalState;
 use serde_json::{Value, json};
 
 use super::{

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foreshock::bus::Event;
+use foreshock_core::bus::Event;
 
 use super::{
     commands::{Running, fine},

@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
 
-use foreshock::{
+use foreshock_core::{
     bus::Event,
     types::{Id, Incident, RemediationSignal, SignalState},
 };

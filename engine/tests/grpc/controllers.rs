@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use foreshock::{bus::Event, types::Id};
+use foreshock_core::{bus::Event, types::Id};
 use foreshock_proto::v1::{
     Ack, BusMessage, ControllerMessage, DecideRequest, Hello, Lease, ListSignalsRequest, Outcome, Signal,
     SignalState, bus_message::Message as Said, controller_message::Message,
@@ -197,7 +197,7 @@ async fn a_resolved_incident_cancels_what_is_held() {
     let id = controller.lease().await.signal.unwrap().id;
     let mut resolved = incident(7);
     resolved.revision = 2;
-    resolved.state = foreshock::types::IncidentState::Resolved;
+    resolved.state = foreshock_core::types::IncidentState::Resolved;
     resolved.resolved_ms = Some(resolved.updated_ms);
     double.tell(Event::Incident(resolved));
     match controller.hear().await {

@@ -10,9 +10,11 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use foreshock::{
-    bus::{Backoff, Bus, BusConfig, Effect, Event, FaultCode, Session},
     run::{Against, Command, Handle, NoEffect, Unheard},
     serve::{Guard, Limited, Rules, Tally, Tls, access::Access},
+};
+use foreshock_core::{
+    bus::{Backoff, Bus, BusConfig, Effect, Event, FaultCode, Session},
     silences::Silences,
     types::*,
 };
@@ -163,7 +165,7 @@ pub fn incident(id: u64) -> Incident {
     Incident {
         id: Id(id),
         revision: 1,
-        event: foreshock::types::IncidentEvent::Opened,
+        event: foreshock_core::types::IncidentEvent::Opened,
         state: IncidentState::Open,
         title: "payment: errors up, after \u{1b}[31mv2".to_string(),
         started_ms: 900_000,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foreshock::{bus::Event, types::*};
+use foreshock_core::{bus::Event, types::*};
 use foreshock_proto::v1::{
     self, AcknowledgeRequest, CreateSilenceRequest, EndSilenceRequest, FeedbackRequest, GetIncidentRequest,
     ListAdjustmentsRequest, ListIncidentsRequest, ListSilencesRequest, ListSuppressedRequest, UndoRequest,
@@ -49,7 +49,7 @@ async fn lists_and_single_ones() {
     assert_eq!(list(3, 0).await.unwrap_err().code(), Code::InvalidArgument);
 
     let got = client.get(GetIncidentRequest { id: seven }).await.unwrap().into_inner();
-    assert_eq!(foreshock::serve::wire::incident_from(got), Ok(incident(7)));
+    assert_eq!(foreshock_wire::incident_from(got), Ok(incident(7)));
     let code = async |client: &mut IncidentsClient<Channel>, id: String| {
         client.get(GetIncidentRequest { id }).await.unwrap_err().code()
     };

@@ -1,6 +1,6 @@
 //! What people do with signals, as they type it.
 
-use foreshock::{bus::Event, types::Id};
+use foreshock_core::{bus::Event, types::Id};
 use serde_json::Value;
 
 use super::{

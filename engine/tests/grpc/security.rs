@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use foreshock::{
+use foreshock::serve::{Tls, access::Access};
+use foreshock_core::{
     bus::{BusConfig, Event},
     config::{AccessConfig, ServerTls},
-    serve::{Tls, access::Access},
     types::Id,
 };
 use foreshock_proto::v1::{

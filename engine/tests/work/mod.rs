@@ -11,7 +11,7 @@ mod text;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use foreshock::{
+use foreshock_core::{
     pipeline::{Event, Pipeline, PipelineConfig},
     types::{Record, Source},
 };

@@ -4,9 +4,15 @@ use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
+use foreshock_controllers::{ControllerConfig, Course, Ended, Gone, Hand, News, Order, Routes, Session};
+use foreshock_core::{
+    config::{ConfigError, LogFormat},
+    types::ControllerKind,
+};
 use foreshock_proto::v1::{
     ControllerMessage, Hello, controller_message::Message, remediation_bus_client::RemediationBusClient,
 };
+use foreshock_wire as wire;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -18,12 +24,6 @@ use super::{
     Engine, pair, refusal, say,
     screen::{json, plain},
     unknown,
-};
-use crate::{
-    config::{ConfigError, LogFormat},
-    controllers::{ControllerConfig, Course, Ended, Gone, Hand, News, Order, Routes, Session},
-    serve::wire,
-    types::ControllerKind,
 };
 
 /// Take remediation signals and carry them out: on Kubernetes, Argo, workflow engines, ML platforms, CI servers, by webhook.

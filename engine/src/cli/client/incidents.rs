@@ -1,21 +1,19 @@
 //! `foreshock incidents`: what was found, and people's word on it.
 
 use clap::{Args, Subcommand, ValueEnum};
+use foreshock_core::types::{self, Adjustment, Incident, Suppressed};
 use foreshock_proto::v1::{
     self, AcknowledgeRequest, FeedbackRequest, GetIncidentRequest, ListAdjustmentsRequest,
     ListIncidentsRequest, ListSuppressedRequest, UndoRequest, WatchIncidentsRequest,
     incidents_client::IncidentsClient,
 };
+use foreshock_wire as wire;
 
 use super::{
     super::Ending,
     Channel, Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal, say,
     screen::{json, width},
     story, unknown,
-};
-use crate::{
-    serve::wire,
-    types::{self, Adjustment, Incident, Suppressed},
 };
 
 /// Read incidents of a running engine, and say what you know of them.

@@ -2,6 +2,7 @@
 //!
 //! * `incidents`, `silences`, `signals`, `gate`, `controller`: the commands · `story`: incidents as tables and in detail
 
+#[cfg(feature = "controllers")]
 pub(super) mod controller;
 pub(super) mod gate;
 pub(super) mod incidents;
@@ -104,7 +105,7 @@ fn refusal(status: &Status) -> anyhow::Error {
 }
 
 /// What a newer engine says may be nothing that we know.
-fn unknown(problem: crate::serve::wire::Invalid) -> anyhow::Error {
+fn unknown(problem: foreshock_wire::Invalid) -> anyhow::Error {
     anyhow!("the engine is of another version: {}; update both to one", plain(&problem.to_string()))
 }
 
@@ -113,7 +114,7 @@ fn print_list<M, T: Serialize>(
     as_json: bool,
     head: &str,
     messages: Vec<M>,
-    read: impl Fn(M) -> Result<T, crate::serve::wire::Invalid>,
+    read: impl Fn(M) -> Result<T, foreshock_wire::Invalid>,
     row: impl Fn(&T) -> String,
 ) -> anyhow::Result<()> {
     if !as_json {

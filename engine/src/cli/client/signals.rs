@@ -2,21 +2,19 @@
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
+use foreshock_core::types::{RemediationSignal, SignalState};
 use foreshock_proto::v1::{
     self, CancelSignalRequest, DecideRequest, GetSignalRequest, HaltRequest, HistoryRequest,
     ListPoliciesRequest, ListSignalsRequest, ProposeRequest, WatchSignalsRequest,
     remediation_bus_client::RemediationBusClient,
 };
+use foreshock_wire as wire;
 
 use super::{
     super::Ending,
     Channel, Engine, MAX_ANSWER_BYTES, block_on, pair, print_list, refusal, say,
     screen::{Tone, cut, fit, json, paint, plain, time, width, wrap},
     unknown,
-};
-use crate::{
-    serve::wire,
-    types::{RemediationSignal, SignalState},
 };
 
 /// Read the remediation signals of a running engine, decide those that wait for approval, want others, and stop it all.

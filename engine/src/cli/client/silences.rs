@@ -1,19 +1,19 @@
 //! `foreshock silences`: what is known to be otherwise than it should be.
 
 use clap::{Args, Subcommand};
+use foreshock_core::{
+    config::Duration,
+    types::{Matcher, Silence},
+};
 use foreshock_proto::v1::{
     self, CreateSilenceRequest, EndSilenceRequest, ListSilencesRequest, silences_client::SilencesClient,
 };
+use foreshock_wire as wire;
 
 use super::{
     super::Ending,
     Engine, MAX_ANSWER_BYTES, block_on, print_list, refusal,
     screen::{cut, fit, time, width},
-};
-use crate::{
-    config::Duration,
-    serve::wire,
-    types::{Matcher, Silence},
 };
 
 /// Silence what is known: it opens no incident and teaches no model until it is over.

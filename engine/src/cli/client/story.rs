@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use foreshock_core::types::{Adjustment, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
+
 use super::screen::{Tone, cut, fit, paint, plain, time, wrap};
-use crate::types::{Adjustment, Incident, IncidentState, Lesson, Member, Suppressed, Suspect};
 
 /// Columns from which a table also says who is suspected.
 const WIDE: usize = 110;
@@ -263,8 +264,9 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use foreshock_core::types::*;
+
     use super::*;
-    use crate::types::*;
 
     fn member(measure: &str, score: f64, active: bool, because: &str) -> Member {
         let entity = Entity::new(EntityKind::Service, "shop/payment");

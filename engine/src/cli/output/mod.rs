@@ -10,7 +10,9 @@ mod stream;
 
 pub(super) use files::OutputFiles;
 pub(super) use place::{Given, refuse_shared};
-pub(super) use stream::{is_gone, print, say, stdout, write_to_stderr};
+#[cfg(feature = "controllers")]
+pub(super) use stream::stdout;
+pub(super) use stream::{is_gone, print, say, write_to_stderr};
 
 /// Says something on stderr, one line. Who cannot be told is not told.
 macro_rules! talk {

@@ -5,8 +5,9 @@ mod tests;
 
 use std::io::{self, Write};
 
+use foreshock_core::types::{Change, Incident, IncidentState, RemediationSignal, SignalState};
+
 use super::judge::Verdict;
-use crate::types::{Change, Incident, IncidentState, RemediationSignal, SignalState};
 
 /// Writes the demo's lines. Colour only for terminals.
 pub(super) struct Screen<W> {

@@ -1,10 +1,9 @@
 //! What the demo says, as people see it at both widths: pieces of a run with seed 1.
 
+use foreshock_core::types::{Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, Member, Suspect};
+use foreshock_shop::FaultKind;
+
 use super::*;
-use crate::{
-    demo::shop::FaultKind,
-    types::{Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, Member, Suspect},
-};
 
 /// When the scenario began, unix seconds.
 const ZERO: i64 = 1_772_420_400;
@@ -58,7 +57,7 @@ fn page() -> Incident {
     Incident {
         id: Id(9),
         revision: 1,
-        event: crate::types::IncidentEvent::Opened,
+        event: foreshock_core::types::IncidentEvent::Opened,
         state: IncidentState::Open,
         title: "payment: failing, after service.upgraded 2.0.0 (checkout, frontend affected)".to_string(),
         started_ms: ms(12, 10),

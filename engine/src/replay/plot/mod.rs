@@ -9,10 +9,10 @@ mod svg;
 
 use std::io::Write;
 
+use foreshock_core::score::{ChangePoint, ScoreConfig};
 use foreshock_detectors::Scores;
 
 use super::{Table, output::OutputError};
-use crate::score::{ChangePoint, ScoreConfig};
 use panel::{Panel, Place, Row};
 use svg::{escape, tenths};
 

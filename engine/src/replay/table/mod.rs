@@ -11,8 +11,9 @@ mod tests;
 
 use std::{io, path::Path};
 
+use foreshock_core::types::parse_time_ms;
+
 use super::input::{Format, Input, InputError, Refused};
-use crate::types::parse_time_ms;
 
 /// How to read a file.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use foreshock_core::types::Source;
 use rdkafka::{
     ClientContext, Offset, Statistics, TopicPartitionList,
     client::OAuthToken,
@@ -15,10 +16,7 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use crate::{
-    connect::{Link, is_refusal},
-    types::Source,
-};
+use crate::connect::{Link, is_refusal};
 
 /// What librdkafka's callbacks leave for the reader; they run on its thread, inside `poll`.
 #[derive(Debug, Default)]

@@ -19,6 +19,10 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
+use foreshock_core::{
+    config::{Config, Start},
+    types::{Record, Source},
+};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -26,12 +30,7 @@ use rdkafka::{
 };
 
 use super::RunError;
-use crate::{
-    config::{Config, Start},
-    connect::{Connection, close},
-    types::{Record, Source},
-};
-
+use crate::connect::{Connection, close};
 use context::Context;
 use reader::Reader;
 

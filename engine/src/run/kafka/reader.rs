@@ -10,6 +10,7 @@ use std::{
 };
 
 use crossbeam_channel::{Sender, TrySendError};
+use foreshock_core::{config::Config, types::Source};
 use rdkafka::{
     Message,
     consumer::{BaseConsumer, Consumer as _},
@@ -21,11 +22,7 @@ use super::{
     Input, Lag,
     context::{Context, End, Rebalanced, Shared},
 };
-use crate::{
-    config::Config,
-    connect::{Batch, is_refusal},
-    types::Source,
-};
+use crate::connect::{Batch, is_refusal};
 
 /// Bytes of records from which a batch is handed over, however few they are.
 const BATCH_BYTES: usize = 1 << 20;

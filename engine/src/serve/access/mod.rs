@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use foreshock_core::config::{AccessConfig, ConfigError, JwtConfig};
+use foreshock_core::types::{Caller, Role};
 use jsonwebtoken::{
     AlgorithmFamily, DecodingKey, Validation, decode, decode_header, errors::ErrorKind, jwk::JwkSet,
 };
@@ -15,9 +17,6 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tonic::codegen::http::{HeaderMap, header::AUTHORIZATION};
-
-use crate::config::{AccessConfig, ConfigError, JwtConfig};
-use crate::types::{Caller, Role};
 
 /// What a client shows of itself.
 #[derive(Clone, Copy, Debug, Default)]

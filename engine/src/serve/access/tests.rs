@@ -3,13 +3,13 @@
 use std::{path::Path, sync::LazyLock};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use foreshock_core::{config::TokenConfig, types::Right};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use proptest::prelude::*;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{config::TokenConfig, types::Right};
 
 const TOKEN: &str = "ann-0123456789abcdef";
 

@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use foreshock_core::config::ServerTls;
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,7 +15,6 @@ use tokio::{
 
 use super::*;
 use crate::{
-    config::ServerTls,
     run::Handle,
     serve::{Guard, access::Access},
 };

@@ -9,7 +9,7 @@ use super::{
     output::{print, say},
     screen::{cut, fit, plain, time, width},
 };
-use crate::run::Status;
+use crate::api::Status;
 
 /// Show what a running engine sees.
 ///
@@ -106,7 +106,7 @@ fn newest(own: Option<i64>, latest: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::PartitionStatus;
+    use crate::api::PartitionStatus;
 
     #[test]
     fn the_screen_says_what_is_silent() {

@@ -11,7 +11,7 @@ use super::{
     output::{say, talk},
     screen::{self, fit, plain},
 };
-use crate::run::Topology;
+use crate::api::Topology;
 
 /// Show who needs whom, as a running engine knows it: calls that it has seen in spans, hosts and workloads that
 /// resources name, whose trouble came together again and again, and what its configuration declares.
@@ -90,7 +90,7 @@ fn dot(topology: &Topology) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Call;
+    use crate::api::Call;
 
     fn topology() -> Topology {
         let call = |caller: &str, callee: &str, calls| Call {

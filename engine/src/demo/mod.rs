@@ -27,7 +27,10 @@ use foreshock_core::{
 };
 use foreshock_shop::{Shop, ShopConfig};
 
-use crate::run::{self, Command, Engine, Observation, RunError, RunOptions};
+use crate::{
+    api::{self, Api, Command},
+    run::{self, Engine, Observation, RunError, RunOptions},
+};
 use broker::Broker;
 use hands::{Hands, UnderWay};
 pub use judge::Verdict;
@@ -87,7 +90,7 @@ pub enum DemoError {
     Engine(#[from] RunError),
     /// The engine stopped in the middle.
     #[error(transparent)]
-    Stopped(#[from] run::Stopped),
+    Stopped(#[from] api::Stopped),
     /// The engine took no record, or answered no signal, for too long.
     #[error("the engine does not answer: {0}")]
     Silent(&'static str),
@@ -208,7 +211,7 @@ pub fn demo(
         tick_ms: tick_seconds * 1000,
     };
     drive.screen.opening(config.seed)?;
-    drive.play(warm_up, engine.handle(), progress)?;
+    drive.play(warm_up, engine.api(), progress)?;
     let (verdicts, false_alarms) = judge::judge(drive.shop.truth(), &drive.incidents);
     drive.screen.table(&verdicts, &false_alarms)?;
     if config.keep {
@@ -268,12 +271,7 @@ struct Drive<W> {
 }
 
 impl<W: Write> Drive<W> {
-    fn play(
-        &mut self,
-        warm_up: u64,
-        handle: &run::Handle,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), DemoError> {
+    fn play(&mut self, warm_up: u64, api: &Api, progress: &mut dyn FnMut(u64, u64)) -> Result<(), DemoError> {
         let total = self.shop.total_ticks();
         let mut tick = 0;
         while !self.shop.finished() {
@@ -286,18 +284,19 @@ impl<W: Write> Drive<W> {
                 progress(tick, total);
             }
             if tick == warm_up {
-                self.learnt(handle)?;
+                self.learnt(api)?;
             }
         }
         Ok(())
     }
 
-    fn learnt(&mut self, handle: &run::Handle) -> Result<(), DemoError> {
+    fn learnt(&mut self, api: &Api) -> Result<(), DemoError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        handle.send(Command::Status(reply))?;
-        let status = answer.blocking_recv().map_err(|_| run::Stopped)?;
+        api.send(Command::Ping(reply))?;
+        answer.blocking_recv().map_err(|_| api::Stopped)?;
+        let view = api.view()?;
         let pages = self.incidents.values().filter(|found| found.first.page).count();
-        Ok(self.screen.learnt(self.shop.now(), status.warm_series, pages)?)
+        Ok(self.screen.learnt(self.shop.now(), view.status.warm_series, pages)?)
     }
 
     /// Waits until the engine has taken everything that was produced.

@@ -1,60 +1,34 @@
-//! What servers ask of the engine's thread, and decisions: written down before they take effect.
+//! What is said to the engine's thread, and decisions: written down before they take effect.
 
 use foreshock_core::{
     bus,
     pipeline::{Effect, Event},
     silences,
-    types::{Entity, Id, IncidentState, RemediationSignal, Word},
+    types::{Id, RemediationSignal, Word},
 };
 
 use super::{
     RunError,
     core::{Core, Going, Observation, Told},
     decisions::Decision,
-    gate,
-    handle::{Call, Command, NoEffect, PartitionStatus, Status, Topology, Unheard},
 };
+use crate::api::{Command, Refused};
 
 impl Core {
     pub(super) fn command(&mut self, command: Command) -> Result<Going, RunError> {
         match command {
-            Command::Incidents(reply) => {
-                drop(reply.send(self.pipeline.correlator().list().into_iter().cloned().collect()));
-            }
-            Command::Incident(id, reply) => drop(reply.send(self.pipeline.correlator().get(id).cloned())),
-            Command::Say { word, reply } => drop(reply.send(self.hear(word)?)),
-            Command::Suppressed(reply) => {
-                drop(reply.send(self.pipeline.correlator().suppressed().cloned().collect()));
-            }
-            Command::Adjustments(reply) => {
-                drop(reply.send(self.pipeline.correlator().adjustments().to_vec()));
-            }
-            Command::Silences(reply) => {
-                let now_ms = self.pipeline.closed_ms().unwrap_or(i64::MIN);
-                drop(reply.send(self.pipeline.silences().list(now_ms)));
-            }
-            Command::Signals(reply) => {
-                drop(reply.send(self.pipeline.bus().signals().into_iter().cloned().collect()));
-            }
-            Command::Signal(id, reply) => {
-                let bus = self.pipeline.bus();
-                drop(reply.send(bus.signal(id).map(|signal| (signal.clone(), bus.history(id)))));
-            }
-            Command::Policies(reply) => {
-                let bus = self.pipeline.bus();
-                drop(reply.send((bus.policies(), bus.halted().cloned())));
-            }
-            Command::Gate(target, reply) => {
-                let (correlator, bus) = (self.pipeline.correlator(), self.pipeline.bus());
-                drop(reply.send(gate::against(&target, correlator.list(), bus, self.catching_up)));
+            Command::Ping(reply) => self.answer(Told::Pong(reply)),
+            Command::Say { word, reply } => {
+                let answer = self.hear(word)?;
+                self.answer(Told::Said(reply, answer));
             }
             Command::OfSignal { id, event, reply } => {
                 let answer = self.of_signal(id, event)?;
-                self.to_tell.push_back(Told::Person(reply, answer));
+                self.answer(Told::OfSignal(reply, answer));
             }
             Command::Connect { session, hello, outbox } => {
                 self.outboxes.insert(session, outbox);
-                let event = bus::Event::Connect { session, hello, at: self.handle.lease_ms() };
+                let event = bus::Event::Connect { session, hello, at: self.api.lease_ms() };
                 self.audit_event(&event, None)?;
                 self.tell_bus(event)?;
             }
@@ -67,17 +41,22 @@ impl Core {
                 self.tell_bus(event)?;
             }
             Command::Denied { who, what, why, untold } => self.audit_denied(who, what, why, untold)?,
-            Command::Status(reply) => drop(reply.send(self.status())),
-            Command::Topology(reply) => drop(reply.send(self.topology())),
         }
+        self.publishing.changed();
         self.count();
         Ok(Going::On)
     }
 
+    /// Somebody is answered once what they said is durable and can be seen.
+    fn answer(&mut self, answer: Told) {
+        self.publishing.hurry();
+        self.to_tell.push_back(answer);
+    }
+
     /// Writes down what a person says, then lets it take effect; nothing of both where it is about what is not known.
-    fn hear(&mut self, word: Word) -> Result<Result<(), Unheard>, RunError> {
-        if let Err(unheard) = self.knows(&word) {
-            return Ok(Err(unheard));
+    fn hear(&mut self, word: Word) -> Result<Result<(), Refused>, RunError> {
+        if let Err(refused) = self.knows(&word) {
+            return Ok(Err(refused));
         }
         let after_ms = self.pipeline.closed_ms().unwrap_or(i64::MIN);
         self.write_down(&Decision::Said { word: word.clone(), after_ms })?;
@@ -86,17 +65,20 @@ impl Core {
         Ok(Ok(()))
     }
 
-    fn knows(&self, word: &Word) -> Result<(), Unheard> {
+    fn knows(&self, word: &Word) -> Result<(), Refused> {
         let correlator = self.pipeline.correlator();
         let silences = self.pipeline.silences();
-        let of = |what, id, is_known: bool| is_known.then_some(()).ok_or(Unheard::Unknown { what, id });
+        let of = |what, id, is_known: bool| is_known.then_some(()).ok_or(Refused::Unknown { what, id });
         let incident = |id: Id| of("incident", id, correlator.get(id).is_some());
         match word {
             Word::Acknowledge { incident: id, .. } => incident(*id),
             Word::Feedback(feedback) => {
                 feedback.incident.into_iter().chain(feedback.duplicate_of).try_for_each(incident)
             }
-            Word::Silence(_) if silences.is_full() => Err(Unheard::Full { most: silences::MOST }),
+            Word::Silence(_) if silences.is_full() => {
+                let most = silences::MOST;
+                Err(Refused::Full(format!("{most} silences are kept, the limit: end some")))
+            }
             Word::Silence(_) => Ok(()),
             Word::Halt { .. } => Ok(()),
             Word::EndSilence { silence, .. } => of("silence", *silence, silences.get(*silence).is_some()),
@@ -146,7 +128,7 @@ impl Core {
         &mut self,
         id: Id,
         event: bus::Event,
-    ) -> Result<Result<RemediationSignal, NoEffect>, RunError> {
+    ) -> Result<Result<RemediationSignal, Refused>, RunError> {
         let effects = self.pipeline.on_event(Event::Bus(event.clone()));
         let refused = effects.iter().find_map(|effect| match effect {
             Effect::Bus(bus::Effect::Refused { why, .. }) => Some(why.clone()),
@@ -158,63 +140,11 @@ impl Core {
             self.effect(effect, &[])?;
         }
         let signal = self.pipeline.bus().signal(id).cloned();
-        self.tell_bus(bus::Event::LeaseTimer { at: self.handle.lease_ms() })?;
+        self.tell_bus(bus::Event::LeaseTimer { at: self.api.lease_ms() })?;
         Ok(match (refused, signal) {
-            (Some(why), _) => Err(NoEffect::Refused(why)),
+            (Some(why), _) => Err(Refused::NotNow(why)),
             (None, Some(signal)) => Ok(signal),
-            (None, None) => Err(NoEffect::Unknown(id)),
+            (None, None) => Err(Refused::Unknown { what: "signal", id }),
         })
-    }
-
-    fn status(&self) -> Status {
-        let counts = self.pipeline.counts();
-        let partitions = self.pipeline.progress().map(|progress| PartitionStatus {
-            topic: progress.source.topic.to_string(),
-            partition: progress.source.partition,
-            next_offset: progress.next_offset,
-            newest_ms: progress.newest_ns.map(|newest_ns| newest_ns / 1_000_000),
-            stands_still: self.standing.iter().any(|(source, _)| source == progress.source),
-        });
-        Status {
-            tick_ms: self.pipeline.closed_ms(),
-            lag_records: self.lag.records,
-            catching_up: self.catching_up,
-            learns_until_ms: self.pipeline.learns_until_ms(),
-            series: self.pipeline.series() as u64,
-            warm_series: self.pipeline.warm_series(),
-            deep_series: self.pipeline.deep_series().0 as u64,
-            shallow_series: self.pipeline.deep_series().1 as u64,
-            history: self.history.clone(),
-            with_history: self.pipeline.with_history(),
-            silent_series: self.pipeline.silent_series() as u64,
-            open_incidents: self.open_incidents(),
-            controllers: self.pipeline.bus().controllers().count() as u64,
-            halted: self.pipeline.bus().halted().map(ToString::to_string).unwrap_or_default(),
-            records: counts.records,
-            rejected: self.rejected,
-            late: counts.late,
-            partitions: partitions.collect(),
-        }
-    }
-
-    fn topology(&self) -> Topology {
-        let call = |(caller, callee, calls): (&Entity, &Entity, f64)| Call {
-            caller: caller.to_string(),
-            callee: callee.to_string(),
-            calls,
-        };
-        let pair = |(from, to): (&Entity, &Entity)| (from.to_string(), to.to_string());
-        let correlator = self.pipeline.correlator();
-        Topology {
-            calls: correlator.topology().map(call).collect(),
-            runs_on: correlator.placements().map(pair).collect(),
-            together: correlator.companions().map(pair).collect(),
-            declared: correlator.declared().map(pair).collect(),
-        }
-    }
-
-    pub(super) fn open_incidents(&self) -> u64 {
-        let incidents = self.pipeline.correlator().list();
-        incidents.iter().filter(|incident| incident.state == IncidentState::Open).count() as u64
     }
 }

@@ -19,16 +19,19 @@ use super::{
     RunError,
     auditing::Auditing,
     decisions::Decision,
-    handle::{Command, Handle, HistoryStatus, NoEffect},
     journals::Clearing,
     kafka::{Consumer, Input, Lag},
     measuring::Measuring,
     metrics::{Metrics, Reason, Stage, State, Topic},
     outputs::Outputs,
+    publish::Publishing,
     skips::Skips,
     snapshots::Store,
 };
-use crate::connect::Link;
+use crate::{
+    api::{Api, Command, HistoryStatus, Refused, Reply},
+    connect::Link,
+};
 
 /// What somebody who looks on from inside the process is told, in order. For the demo and for tests.
 #[derive(Clone, Debug)]
@@ -51,7 +54,8 @@ pub(super) struct Core {
     pub(super) inputs: Receiver<Input>,
     pub(super) commands: Receiver<Command>,
     pub(super) stop: Receiver<()>,
-    pub(super) handle: Handle,
+    pub(super) api: Api,
+    pub(super) publishing: Publishing,
     pub(super) metrics: Metrics,
     pub(super) observer: Option<crossbeam_channel::Sender<Observation>>,
     pub(super) every: Duration,
@@ -87,8 +91,12 @@ pub(super) struct Core {
 pub(super) enum Told {
     /// A controller is sent this.
     Controller(bus::Session, bus::Effect),
+    /// It is there.
+    Pong(oneshot::Sender<()>),
+    /// A person's word is answered.
+    Said(Reply<()>, Result<(), Refused>),
     /// A person's word on a signal is answered.
-    Person(oneshot::Sender<Result<RemediationSignal, NoEffect>>, Result<RemediationSignal, NoEffect>),
+    OfSignal(Reply<RemediationSignal>, Result<RemediationSignal, Refused>),
 }
 
 /// Commands that are taken together, so that what they change is written down at once.
@@ -154,7 +162,7 @@ impl Core {
                 }
                 default(until.saturating_duration_since(waited)) => {
                     self.waited("input", waited);
-                    self.tell_bus(bus::Event::LeaseTimer { at: self.handle.lease_ms() })?;
+                    self.tell_bus(bus::Event::LeaseTimer { at: self.api.lease_ms() })?;
                     Going::On
                 }
             };
@@ -165,6 +173,7 @@ impl Core {
                 self.command(command)?;
             }
             self.tell()?;
+            self.publish_due();
             if Instant::now() >= due {
                 self.try_snapshot()?;
                 due = Instant::now() + self.every;
@@ -173,9 +182,8 @@ impl Core {
     }
 
     fn wake_at(&self, due: Instant) -> Instant {
-        let timer =
-            self.pipeline.bus().next_timer_ms().map(|at| self.handle.began + Duration::from_millis(at));
-        timer.map_or(due, |timer| timer.min(due))
+        let timer = self.pipeline.bus().next_timer_ms().map(|at| self.api.lease_instant(at));
+        [timer, self.publishing.due()].into_iter().flatten().fold(due, Instant::min)
     }
 
     pub(super) fn waited(&self, stage: &'static str, since: Instant) {
@@ -220,6 +228,7 @@ impl Core {
                 return Err(RunError::Unreadable { problem, topics, group });
             }
         }
+        self.publishing.changed();
         self.count();
         Ok(Going::On)
     }
@@ -299,7 +308,7 @@ impl Core {
                 self.metrics.pages.inc_by(u64::from(incident.page));
                 tracing::info!(id = %incident.id, revision = incident.revision, page = incident.page, "{:?}", incident.title);
                 self.outputs.incident(&incident)?;
-                self.handle.tell_incident(incident);
+                self.publishing.incident(incident);
                 Ok(())
             }
             Effect::Suppressed { .. } => {
@@ -315,6 +324,7 @@ impl Core {
             Effect::Bus(effect) => self.bus_effect(effect),
             Effect::TickClosed { time_ms } => {
                 self.metrics.tick_timestamp.set(time_ms as f64 / 1000.0);
+                self.publishing.stages_changed();
                 Ok(())
             }
             // A query is answered where the event came from.
@@ -332,7 +342,7 @@ impl Core {
                 self.journaled.insert(signal.id);
                 self.outputs.signal(&signal)?;
                 self.audit_signal(&signal)?;
-                self.handle.tell_signal(signal);
+                self.publishing.signal(signal);
                 Ok(())
             }
             bus::Effect::Grant { session, .. }
@@ -356,11 +366,15 @@ impl Core {
             if std::mem::take(&mut self.undurable) {
                 self.outputs.durable()?;
             }
+            self.publish_due();
             // Telling may give more to write down, and to tell.
             for told in std::mem::take(&mut self.to_tell) {
                 match told {
                     Told::Controller(session, effect) => self.send_controller(session, effect)?,
-                    Told::Person(reply, answer) => drop(reply.send(answer)),
+                    // Who asked may have gone.
+                    Told::Pong(reply) => drop(reply.send(())),
+                    Told::Said(reply, answer) => drop(reply.send(answer)),
+                    Told::OfSignal(reply, answer) => drop(reply.send(answer)),
                 }
             }
         }
@@ -379,7 +393,7 @@ impl Core {
             return Ok(());
         }
         self.outboxes.remove(&session);
-        self.tell_bus(bus::Event::Disconnect { session, at: self.handle.lease_ms() })
+        self.tell_bus(bus::Event::Disconnect { session, at: self.api.lease_ms() })
     }
 
     /// Brings the metrics up to date, once per batch or command.

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::sinks::LaneMetrics;
+use crate::{serve::Tally, sinks::LaneMetrics};
 
 /// Labels of [`Metrics::rejected`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -137,6 +137,23 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
+    /// The requests that a server refused.
+    pub(super) fn denied(&self, server: &'static str) -> Counter {
+        self.denied_requests.get_or_create(&Server { server }).clone()
+    }
+
+    /// The connections of a server.
+    pub(super) fn tally(&self, server: &'static str) -> Tally {
+        let label = Server { server };
+        let closed = |reason| self.closed_connections.get_or_create(&Closed { server, reason }).clone();
+        Tally {
+            open: self.connections.get_or_create(&label).clone(),
+            refused: self.refused_connections.get_or_create(&label).clone(),
+            displaced: closed("displaced"),
+            timed_out: closed("timed_out"),
+        }
+    }
+
     /// The metrics of one sink, at zero.
     pub(super) fn sink(&self, name: &str) -> LaneMetrics {
         let sink = SinkName { sink: name.to_string() };

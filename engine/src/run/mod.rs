@@ -8,33 +8,27 @@
 //!
 //! * `kafka`: records in · `outputs`: topics out · `shorten`: what is too large for them · `pending`: what is under way there · `decisions`: what is written down before it takes effect
 //! * `journals`: read at the start, cleared behind the snapshots · `skips`: records that are left out
-//! * `core`: the engine's thread · `commands`: what servers ask of it · `saving`, `snapshots`: state on disk
+//! * `core`: the engine's thread · `commands`: what is said to it · `saving`, `snapshots`: state on disk
 //! * `measuring`: SQL measures at work
 //! * `auditing`: what goes into the audit log
-//! * `gate`: what speaks against a change · `listening`: the servers' sockets, and their keys as they change
-//! * `handle`: what servers ask · `pulse`: the same for probes, once for all · `http`: `/metrics`, `/livez`, `/readyz` · `webhooks`: what is taken in there · `metrics`: every name
+//! * `publish`: what the engine shows of itself · `metrics`: every name
 
 mod auditing;
 mod cdevents;
 mod commands;
 mod core;
 mod decisions;
-mod gate;
-mod handle;
-mod http;
 mod journals;
 mod kafka;
-mod listening;
 mod measuring;
 mod metrics;
 mod outputs;
 mod pending;
-mod pulse;
+mod publish;
 mod saving;
 mod shorten;
 mod skips;
 mod snapshots;
-mod webhooks;
 
 use core::{Core, Reads};
 pub use core::{Observation, Report};
@@ -43,7 +37,6 @@ use std::{
     net::SocketAddr,
     sync::Arc,
     thread::JoinHandle,
-    time::Instant,
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -58,28 +51,29 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::watch;
 
 use crate::{
+    api::{Api, HistoryStatus},
     connect::{ConnectError, Connection},
     history, measures,
-    serve::{self, access::Access},
+    serve::{
+        self, Guard, ListenError, Pulse,
+        access::Access,
+        http,
+        listen::{self, Listening},
+        webhooks::Webhooks,
+    },
     sinks::{SinkError, Sinks},
 };
 use auditing::Auditing;
 use decisions::{Decision, Included};
-pub use handle::{
-    Against, Call, Command, Handle, HistoryStatus, NoEffect, PartitionStatus, Status, Stopped, Topology,
-    Unheard,
-};
 use journals::Clearing;
 use kafka::{ConsumeOptions, Consumer, Lag};
-use listening::Listening;
 use measuring::Measuring;
 use metrics::Metrics;
 pub use metrics::markdown as metrics_markdown;
 use outputs::Outputs;
-use pulse::Pulse;
+use publish::Publishing;
 use skips::Skips;
 use snapshots::Store;
-use webhooks::Webhooks;
 
 /// How an engine is run, beside its configuration.
 #[derive(Debug, Default)]
@@ -203,15 +197,8 @@ pub enum RunError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// A server cannot listen.
-    #[error("cannot listen on {address}: {source}; set {field} to a free address")]
-    Listen {
-        /// The address.
-        address: String,
-        /// The setting.
-        field: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The engine's thread broke off; its panic was printed.
     #[error("the engine broke off: this is a bug")]
     Broken,
@@ -219,7 +206,7 @@ pub enum RunError {
 
 /// A running engine.
 pub struct Engine {
-    handle: Handle,
+    api: Api,
     stop: Sender<()>,
     thread: JoinHandle<Result<Report, RunError>>,
     /// Who is told of incidents.
@@ -234,7 +221,6 @@ pub struct Engine {
 impl Engine {
     /// Starts an engine: takes its state from the newest snapshot, joins its group, and serves.
     pub fn start(config: &Config, options: RunOptions) -> Result<Engine, RunError> {
-        let began = Instant::now();
         let runtime = runtime()?;
         let access = Arc::new(Access::new(&config.access)?);
         let http = Listening::open(&runtime, "http", config)?;
@@ -260,14 +246,14 @@ impl Engine {
         let (input_sender, inputs) = bounded(config.ingest.queue_batches);
         let (command_sender, commands) = unbounded();
         let link = connection.link().clone();
-        let handle = Handle { began, away: link.gauge(), ..Handle::new(command_sender) };
+        let (api, publisher) = Api::new(command_sender, link.gauge());
         let registry = metrics.register();
         let metrics_of_servers = metrics.clone();
         let past = config.history.kafka.as_ref().map(KafkaHistory::range_ms).transpose()?;
         let past_ms = past.map(|(from_ms, _)| from_ms);
         let consume = ConsumeOptions { resume, past_ms, until_end: options.until_end };
         let consumer = Consumer::start(config, &connection, consume, input_sender)?;
-        let core = Core {
+        let mut core = Core {
             pipeline,
             measuring: Measuring::new(measures, &metrics),
             outputs,
@@ -278,7 +264,8 @@ impl Engine {
             inputs,
             commands,
             stop: stopped,
-            handle: handle.clone(),
+            api: api.clone(),
+            publishing: Publishing::new(publisher),
             metrics,
             observer: options.observer,
             every: config.snapshots.every.std(),
@@ -300,6 +287,7 @@ impl Engine {
             undurable: false,
             to_tell: VecDeque::new(),
         };
+        core.publish();
         let thread = std::thread::Builder::new()
             .name("engine".to_string())
             .spawn(move || core.run())
@@ -307,22 +295,22 @@ impl Engine {
         let (servers, ended) = watch::channel(());
         let addresses = (http.address, grpc.address);
         let all_tls = [&http, &grpc].into_iter().filter_map(|server| server.tls.clone()).collect();
-        runtime.spawn(listening::reload(access.clone(), all_tls, metrics_of_servers.reload_failures.clone()));
+        runtime.spawn(listen::reload(access.clone(), all_tls, metrics_of_servers.reload_failures.clone()));
         let max_body = usize::try_from(config.webhooks.max_body.0).unwrap_or(usize::MAX);
-        let guard = http.guard(&access, &metrics_of_servers, &handle);
+        let guard = |server| Guard::new(access.clone(), metrics_of_servers.denied(server), api.clone());
         let pulse = Pulse::new();
-        let served = http::Served { handle: handle.clone(), pulse, registry, webhooks, guard, max_body };
-        let http = http.limited(&metrics_of_servers);
+        let served =
+            http::Served { api: api.clone(), pulse, registry, webhooks, guard: guard("http"), max_body };
+        let http = http.limited(metrics_of_servers.tally("http"));
         runtime.spawn(http::serve(http, served, until_dropped(ended.clone())));
-        let guard = grpc.guard(&access, &metrics_of_servers, &handle);
-        let grpc = grpc.limited(&metrics_of_servers);
-        runtime.spawn(serve::grpc(grpc, handle.clone(), guard, until_dropped(ended)));
-        Ok(Engine { handle, stop, thread, sinks, servers, runtime, http: addresses.0, grpc: addresses.1 })
+        let grpc = grpc.limited(metrics_of_servers.tally("grpc"));
+        runtime.spawn(serve::grpc::serve(grpc, api.clone(), guard("grpc"), until_dropped(ended)));
+        Ok(Engine { api, stop, thread, sinks, servers, runtime, http: addresses.0, grpc: addresses.1 })
     }
 
     /// How to reach it from inside the process.
-    pub fn handle(&self) -> &Handle {
-        &self.handle
+    pub fn api(&self) -> &Api {
+        &self.api
     }
 
     /// Where HTTP is served.

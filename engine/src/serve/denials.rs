@@ -8,7 +8,7 @@ use std::{
 
 use prometheus_client::metrics::counter::Counter;
 
-use crate::run::{Command, Handle};
+use crate::api::{Api, Command};
 
 /// Time between two that are told.
 const EVERY: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const MOST: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) struct Denials {
     count: Counter<u64, AtomicU64>,
-    handle: Handle,
+    api: Api,
     pace: Arc<Mutex<Pace>>,
 }
 
@@ -32,8 +32,8 @@ struct Pace {
 }
 
 impl Denials {
-    pub(super) fn new(count: Counter<u64, AtomicU64>, handle: Handle) -> Denials {
-        Denials { count, handle, pace: Arc::default() }
+    pub(super) fn new(count: Counter<u64, AtomicU64>, api: Api) -> Denials {
+        Denials { count, api, pace: Arc::default() }
     }
 
     /// Somebody was refused.
@@ -51,7 +51,7 @@ impl Denials {
         let clipped = |text: &str| text.chars().take(MOST).collect();
         let command = Command::Denied { who: clipped(who), what: clipped(what), why: clipped(why), untold };
         // An engine that has stopped writes nothing down.
-        self.handle.send(command).ok();
+        self.api.send(command).ok();
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     fn a_flood_is_counted_and_one_of_it_told() {
         let (sender, commands) = crossbeam_channel::unbounded();
         let count = Counter::default();
-        let denials = Denials::new(count.clone(), Handle::new(sender));
+        let denials = Denials::new(count.clone(), Api::new(sender, Default::default()).0);
         let flood = || (0..500).for_each(|_| denials.clone().tell("eve", &"/x".repeat(500), "may not"));
         flood();
         denials.pace.lock().unwrap().told = Instant::now().checked_sub(EVERY);

@@ -10,7 +10,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use foreshock::{
-    run::{Against, Command, Handle, NoEffect, Unheard},
+    api::{Api, Command, Publisher, Refused, Status, Tracked, View},
     serve::{Guard, Limited, Rules, Tally, Tls, access::Access},
 };
 use foreshock_core::{
@@ -45,10 +45,13 @@ impl Double {
         let (access, tls) = (Arc::new(access), tls.map(Arc::new));
         let (command_sender, commands) = unbounded();
         let (events, told) = unbounded();
-        let handle = Handle::new(command_sender);
+        let (api, publisher) = Api::new(command_sender, Default::default());
         let engine = Engine {
             bus: Bus::new(config).unwrap(),
-            handle: handle.clone(),
+            api: api.clone(),
+            publisher,
+            incidents: Vec::new(),
+            signals: Vec::new(),
             known: BTreeMap::new(),
             adjustments: Vec::new(),
             silences: Silences::default(),
@@ -57,7 +60,7 @@ impl Double {
         let thread = std::thread::spawn(move || engine.run(&commands, &told));
         let (stop, stopped) = oneshot::channel::<()>();
         let (listening, address_of) = std::sync::mpsc::channel();
-        let (guard, secure) = (Guard::new(access.clone(), Default::default(), handle.clone()), tls.clone());
+        let (guard, secure) = (Guard::new(access.clone(), Default::default(), api.clone()), tls.clone());
         let server = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -65,7 +68,8 @@ impl Double {
                 listening.send(listener.local_addr().unwrap()).unwrap();
                 let limited = Limited::new(listener, secure, Rules::grpc(1024), Tally::default());
                 // On a task of its own, as the engine has it.
-                let serving = foreshock::serve::grpc(limited, handle, guard, async { drop(stopped.await) });
+                let serving =
+                    foreshock::serve::grpc::serve(limited, api, guard, async { drop(stopped.await) });
                 tokio::spawn(serving).await.unwrap().unwrap();
             });
         });
@@ -165,7 +169,7 @@ pub fn incident(id: u64) -> Incident {
     Incident {
         id: Id(id),
         revision: 1,
-        event: foreshock_core::types::IncidentEvent::Opened,
+        event: IncidentEvent::Opened,
         state: IncidentState::Open,
         title: "payment: errors up, after \u{1b}[31mv2".to_string(),
         started_ms: 900_000,
@@ -215,7 +219,11 @@ fn member() -> Member {
 /// What the engine's thread owns.
 struct Engine {
     bus: Bus,
-    handle: Handle,
+    api: Api,
+    publisher: Publisher,
+    /// Revisions to be told.
+    incidents: Vec<Incident>,
+    signals: Vec<RemediationSignal>,
     known: BTreeMap<Id, Incident>,
     adjustments: Vec<Adjustment>,
     silences: Silences,
@@ -225,7 +233,8 @@ struct Engine {
 impl Engine {
     fn run(mut self, commands: &Receiver<Command>, events: &Receiver<Event>) {
         loop {
-            let now = self.handle.lease_ms();
+            self.publish();
+            let now = self.api.lease_ms();
             let due = self.bus.next_timer_ms().map_or(1000, |due| due.saturating_sub(now));
             crossbeam_channel::select! {
                 recv(events) -> event => match event {
@@ -240,7 +249,7 @@ impl Engine {
                 },
                 recv(commands) -> command => self.command(command.expect("the engine holds a sender itself")),
                 default(Duration::from_millis(due)) => {
-                    self.event(Event::LeaseTimer { at: self.handle.lease_ms() });
+                    self.event(Event::LeaseTimer { at: self.api.lease_ms() });
                 }
             }
         }
@@ -255,7 +264,7 @@ impl Engine {
                 | Effect::Grant { session, .. }
                 | Effect::Cancel { session, .. }
                 | Effect::Fault { session, .. } => self.tell_controller(*session, effect),
-                Effect::Signal(signal) => self.handle.tell_signal(signal.clone()),
+                Effect::Signal(signal) => self.signals.push(signal.clone()),
                 Effect::Remediation { .. } | Effect::Declined { .. } => {}
             }
         }
@@ -267,13 +276,13 @@ impl Engine {
         let Some(outbox) = self.outboxes.get(&session) else { return };
         if outbox.try_send(effect).is_err() || last {
             self.outboxes.remove(&session);
-            self.event(Event::Disconnect { session, at: self.handle.lease_ms() });
+            self.event(Event::Disconnect { session, at: self.api.lease_ms() });
         }
     }
 
     fn revise(&mut self, incident: Incident) {
         self.known.insert(incident.id, incident.clone());
-        self.handle.tell_incident(incident);
+        self.incidents.push(incident);
     }
 
     fn change(&mut self, id: Id, change: impl FnOnce(&mut Incident)) -> Option<Incident> {
@@ -285,8 +294,8 @@ impl Engine {
     }
 
     /// Does with each word something that can be seen; what the engine's correlator learns from it is tested there.
-    fn hear(&mut self, word: Word) -> Result<(), Unheard> {
-        let unknown = |what, id| Err(Unheard::Unknown { what, id });
+    fn hear(&mut self, word: Word) -> Result<(), Refused> {
+        let unknown = |what, id| Err(Refused::Unknown { what, id });
         match word {
             Word::Acknowledge { incident, by } => self
                 .change(incident, |incident| incident.acknowledged_by = Some(by))
@@ -328,61 +337,31 @@ impl Engine {
     }
 
     fn command(&mut self, command: Command) {
+        // Whoever asks sees what came of it.
         match command {
-            Command::Incidents(reply) => {
-                reply.send(self.known.values().rev().cloned().collect()).ok();
-            }
-            Command::Incident(id, reply) => {
-                reply.send(self.known.get(&id).cloned()).ok();
+            Command::Ping(reply) => {
+                self.publish();
+                reply.send(()).ok();
             }
             Command::Say { word, reply } => {
-                reply.send(self.hear(word)).ok();
-            }
-            Command::Suppressed(reply) => {
-                reply
-                    .send(vec![Suppressed {
-                        time_ms: NOW_MS,
-                        anomaly: member().anomaly,
-                        why: "alone".to_string(),
-                    }])
-                    .ok();
-            }
-            Command::Adjustments(reply) => {
-                reply.send(self.adjustments.clone()).ok();
-            }
-            Command::Silences(reply) => {
-                reply.send(self.silences.list(NOW_MS)).ok();
-            }
-            Command::Signals(reply) => {
-                reply.send(self.bus.signals().into_iter().cloned().collect()).ok();
-            }
-            Command::Signal(id, reply) => {
-                let found = self.bus.signal(id).map(|signal| (signal.clone(), self.bus.history(id)));
-                reply.send(found).ok();
-            }
-            Command::Policies(reply) => {
-                reply.send((self.bus.policies(), self.bus.halted().cloned())).ok();
-            }
-            Command::Gate(target, reply) => {
-                let about =
-                    |incident: &&Incident| incident.suspects.iter().any(|suspect| suspect.entity == target);
-                let against = |incident: &Incident| Against { why: incident.title.clone(), blamed: true };
-                let reasons = self.known.values().filter(about).map(against);
-                reply.send(reasons.collect()).ok();
+                let answer = self.hear(word);
+                self.publish();
+                reply.send(answer).ok();
             }
             Command::OfSignal { id, event, reply } => {
                 let refused = self.event(event);
-                self.event(Event::LeaseTimer { at: self.handle.lease_ms() });
+                self.event(Event::LeaseTimer { at: self.api.lease_ms() });
                 let signal = self.bus.signal(id).cloned();
                 let answer = match refused {
-                    Some(why) => Err(NoEffect::Refused(why)),
-                    None => signal.ok_or(NoEffect::Unknown(id)),
+                    Some(why) => Err(Refused::NotNow(why)),
+                    None => signal.ok_or(Refused::Unknown { what: "signal", id }),
                 };
+                self.publish();
                 reply.send(answer).ok();
             }
             Command::Connect { session, hello, outbox } => {
                 self.outboxes.insert(session, outbox);
-                self.event(Event::Connect { session, hello, at: self.handle.lease_ms() });
+                self.event(Event::Connect { session, hello, at: self.api.lease_ms() });
             }
             Command::Controller(event) => {
                 if let Event::Disconnect { session, .. } = &event {
@@ -392,13 +371,29 @@ impl Engine {
             }
             // Whoever is refused is written down by the engine alone.
             Command::Denied { .. } => {}
-            Command::Status(reply) => {
-                let status = foreshock::run::Status { tick_ms: Some(NOW_MS), ..Default::default() };
-                reply.send(status).ok();
-            }
-            Command::Topology(reply) => {
-                reply.send(foreshock::run::Topology::default()).ok();
-            }
         }
+        self.publish();
+    }
+
+    /// Shows everything, and tells of what is new.
+    fn publish(&mut self) {
+        let suppressed = Suppressed { time_ms: NOW_MS, anomaly: member().anomaly, why: "alone".to_string() };
+        let tracked = |signal: &RemediationSignal| {
+            Arc::new(Tracked { signal: signal.clone(), history: self.bus.history(signal.id) })
+        };
+        let view = View {
+            status: Arc::new(Status { tick_ms: Some(NOW_MS), ..Status::default() }),
+            incidents: self.known.values().rev().cloned().map(Arc::new).collect(),
+            suppressed: [Arc::new(suppressed)].into(),
+            adjustments: self.adjustments.as_slice().into(),
+            silences: self.silences.list(NOW_MS).into(),
+            signals: self.bus.signals().into_iter().map(tracked).collect(),
+            policies: self.bus.policies().into(),
+            halted: self.bus.halted().cloned(),
+            freezes: self.bus.freezes().into(),
+            bus_ms: self.bus.now_ms(),
+            ..View::default()
+        };
+        self.publisher.publish(view, self.incidents.drain(..), self.signals.drain(..));
     }
 }

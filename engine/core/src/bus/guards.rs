@@ -11,7 +11,7 @@ use super::{
     messages::Effect,
     policy::{Policy, Reason, Refusal},
 };
-use crate::types::{Entity, SignalState};
+use crate::types::{Entity, Schedule, SignalState};
 
 /// Event time after which a failure is forgotten.
 const FAILURES_MS: i64 = 24 * HOUR_MS;
@@ -52,8 +52,18 @@ impl Bus {
         self.halted.as_ref()
     }
 
+    /// When nothing may be changed, and to what that applies.
+    pub fn freezes(&self) -> &[Schedule] {
+        &self.config.freezes
+    }
+
+    /// Event time, by which freezes hold, unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.now.event_ms
+    }
+
     /// The name of the freeze that holds for an entity now.
-    pub fn frozen(&self, target: &Entity) -> Option<&str> {
+    pub(super) fn frozen(&self, target: &Entity) -> Option<&str> {
         let mut freezes = self.config.freezes.iter();
         let holds = freezes.find(|freeze| freeze.means(target, self.now.event_ms));
         holds.map(|freeze| freeze.name.as_str())

@@ -65,6 +65,8 @@ fn texts() -> Vec<PathBuf> {
         ("helm", &["md", "yaml", "json", "tpl", "txt", "sh"]),
         ("fixtures", &["md", "sh"]),
         ("engine/src", &["rs", "yaml"]),
+        ("engine/core/src", &["rs", "yaml"]),
+        ("engine/controllers/src", &["rs"]),
     ] {
         below(&root().join(folder), extensions, &mut texts);
     }
@@ -111,7 +113,7 @@ fn every_command_line_that_is_shown_is_one() {
         ("docs/incidents.md", "incidents show "),
         ("engine/src/cli/policy.rs", "policy test "),
         ("engine/src/cli/client/story.rs", "incidents ack "),
-        ("engine/src/cli/run.rs", "controller retrain "),
+        ("engine/controllers/src/config.rs", "controller retrain "),
         ("helm/foreshock/rules/foreshock.rules.yaml", "signals"),
         ("fixtures/kubernetes/cluster.sh", "controller deploy"),
     ] {

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    run::Handle,
+    api::Api,
     serve::{Guard, access::Access},
 };
 
@@ -304,9 +304,9 @@ async fn grpc_answers_while_somebody_holds_every_connection() {
     use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
     let (limited, address, tally) = listen(Rules::grpc(64), None).await;
     let (commands, _asked) = crossbeam_channel::unbounded();
-    let handle = Handle::new(commands);
-    let guard = Guard::new(Arc::new(Access::open()), Default::default(), handle.clone());
-    let serving = tokio::spawn(crate::serve::grpc(limited, handle, guard, std::future::pending()));
+    let (api, _publisher) = Api::new(commands, Default::default());
+    let guard = Guard::new(Arc::new(Access::open()), Default::default(), api.clone());
+    let serving = tokio::spawn(crate::serve::grpc::serve(limited, api, guard, std::future::pending()));
     let ask = || HealthCheckRequest { service: String::new() };
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap();
     let mut there = HealthClient::new(endpoint.connect().await.unwrap());

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::access::Access;
+use crate::serve::access::Access;
 
 /// Streams of all clients together: controllers and watchers.
 const MAX_STREAMS: usize = 4096;

@@ -18,11 +18,11 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
-use super::{
-    denials::Denials,
-    limits::{Pace, Permit},
+use super::limits::{Pace, Permit};
+use crate::{
+    api::{Api, Command},
+    serve::denials::Denials,
 };
-use crate::run::{Command, Handle};
 
 /// What waits for one controller at most; one that is further behind is disconnected by the engine.
 const OUTBOX: usize = 64;
@@ -34,14 +34,14 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Listens to a controller from now on; gives what goes to it.
 pub(super) fn subscribe(
     incoming: Streaming<ControllerMessage>,
-    handle: &Handle,
+    api: &Api,
     permit: Permit,
     caller: Caller,
     denials: Denials,
 ) -> Outgoing {
     let (outbox, effects) = mpsc::channel(OUTBOX);
     let (fault_sender, faults) = mpsc::channel(FAULTS);
-    let subscription = Subscription { session: handle.session(), handle: handle.clone() };
+    let subscription = Subscription { session: api.session(), api: api.clone() };
     let listener =
         Listener { incoming, faults: fault_sender, subscription, permit, caller, denials, pace: Pace::new() };
     tokio::spawn(listener.run(outbox));
@@ -95,14 +95,14 @@ struct Listener {
 /// A subscription that the engine knows of, or may. However it ends, the engine is told.
 struct Subscription {
     session: Session,
-    handle: Handle,
+    api: Api,
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let at = self.handle.lease_ms();
+        let at = self.api.lease_ms();
         // An engine that has stopped has forgotten it already.
-        self.handle.send(Command::Controller(Event::Disconnect { session: self.session, at })).ok();
+        self.api.send(Command::Controller(Event::Disconnect { session: self.session, at })).ok();
     }
 }
 
@@ -120,15 +120,15 @@ impl Listener {
         tracing::info!(session = %self.subscription.session, controller = ?hello.controller, "subscribed");
         let session = self.subscription.session;
         let connect = Command::Connect { session, hello, outbox };
-        if self.subscription.handle.send(connect).is_err() {
+        if self.subscription.api.send(connect).is_err() {
             return;
         }
         while let Some(message) = self.next().await {
             self.pace.take(message.encoded_len()).await;
-            let at = self.subscription.handle.lease_ms();
+            let at = self.subscription.api.lease_ms();
             match wire::controller_event(message, session, at) {
                 Ok(event) => {
-                    if self.subscription.handle.send(Command::Controller(event)).is_err() {
+                    if self.subscription.api.send(Command::Controller(event)).is_err() {
                         return;
                     }
                 }

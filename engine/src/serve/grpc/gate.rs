@@ -4,18 +4,18 @@ use foreshock_proto::v1::{CheckRequest, CheckResponse, gate_server::Gate};
 use foreshock_wire as wire;
 use tonic::{Request, Response, Status};
 
-use super::{invalid, unavailable};
-use crate::run::{Command, Handle};
+use super::{invalid, refused};
+use crate::api::Api;
 
 /// The service.
 #[derive(Debug)]
 pub(super) struct Service {
-    handle: Handle,
+    api: Api,
 }
 
 impl Service {
-    pub(super) fn new(handle: Handle) -> Service {
-        Service { handle }
+    pub(super) fn new(api: Api) -> Service {
+        Service { api }
     }
 }
 
@@ -23,7 +23,7 @@ impl Service {
 impl Gate for Service {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let target = wire::entity(&request.into_inner().target).map_err(invalid)?;
-        let reasons = self.handle.ask(|reply| Command::Gate(target, reply)).await.map_err(unavailable)?;
+        let reasons = self.api.view().map_err(|stopped| refused(stopped.into()))?.gate(&target);
         let reasons: Vec<String> = reasons.into_iter().map(|against| against.why).collect();
         Ok(Response::new(CheckResponse { allowed: reasons.is_empty(), reasons }))
     }

@@ -1,6 +1,8 @@
 //! Incidents: lists, watches, and people's word on them.
 
-use foreshock_core::types::{Adjustment, Id, Incident, IncidentState, Word};
+use std::sync::Arc;
+
+use foreshock_core::types::{Id, Incident, IncidentState};
 use foreshock_proto::v1::{
     self, AcknowledgeRequest, FeedbackRequest, FeedbackResponse, GetIncidentRequest, ListAdjustmentsRequest,
     ListAdjustmentsResponse, ListIncidentsRequest, ListIncidentsResponse, ListSuppressedRequest,
@@ -10,32 +12,27 @@ use foreshock_wire as wire;
 use tonic::{Request, Response, Status};
 
 use super::{
-    caller, heard, invalid,
+    caller, invalid,
     limits::{Streams, fitting},
-    signed, unavailable,
+    refused,
     watching::{Watching, watch},
-    words,
 };
-use crate::run::{Command, Handle};
+use crate::api::{Api, View, bounded};
 
 /// The service.
 #[derive(Debug)]
 pub(super) struct Service {
-    handle: Handle,
+    api: Api,
     streams: Streams,
 }
 
 impl Service {
-    pub(super) fn new(handle: Handle, streams: Streams) -> Service {
-        Service { handle, streams }
+    pub(super) fn new(api: Api, streams: Streams) -> Service {
+        Service { api, streams }
     }
 
-    async fn adjustments(&self) -> Result<Vec<Adjustment>, Status> {
-        self.handle.ask(Command::Adjustments).await.map_err(unavailable)
-    }
-
-    async fn all(&self) -> Result<Vec<Incident>, Status> {
-        self.handle.ask(Command::Incidents).await.map_err(unavailable)
+    fn view(&self) -> Result<Arc<View>, Status> {
+        self.api.view().map_err(|stopped| refused(stopped.into()))
     }
 }
 
@@ -49,10 +46,10 @@ impl Incidents for Service {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let permit = self.streams.open(caller(&request)?)?;
         // First listen, then ask: nothing can happen in between.
-        let changes = self.handle.watch();
+        let changes = self.api.watch_incidents();
         let mut known = Vec::new();
         if request.into_inner().include_open {
-            known = self.all().await?;
+            known = self.view()?.incidents.to_vec();
             known.retain(|incident| incident.state == IncidentState::Open);
         }
         Ok(Response::new(watch(permit, changes, known, wire::incident, |_| true)))
@@ -64,42 +61,37 @@ impl Incidents for Service {
     ) -> Result<Response<ListIncidentsResponse>, Status> {
         let request = request.into_inner();
         let state = wire::optional_incident_state(request.state).map_err(invalid)?;
-        let wanted = |incident: &&Incident| state.is_none_or(|state| incident.state == state);
-        let all = self.all().await?;
-        let incidents = fitting(all.iter().filter(wanted).map(wire::incident), request.limit);
+        let wanted = |incident: &&Arc<Incident>| state.is_none_or(|state| incident.state == state);
+        let view = self.view()?;
+        let wanted = view.incidents.iter().filter(wanted);
+        let incidents = fitting(wanted.map(|incident| wire::incident(incident)), request.limit);
         Ok(Response::new(ListIncidentsResponse { incidents }))
     }
 
     async fn get(&self, request: Request<GetIncidentRequest>) -> Result<Response<v1::Incident>, Status> {
         let id = id(&request.into_inner().id)?;
-        let found = self.handle.ask(|reply| Command::Incident(id, reply)).await;
-        known(id, found.map_err(unavailable)?)
+        Ok(Response::new(wire::incident(self.view()?.incident(id).map_err(refused)?)))
     }
 
     async fn acknowledge(
         &self,
         request: Request<AcknowledgeRequest>,
     ) -> Result<Response<v1::Incident>, Status> {
-        let by = signed(&request, &request.get_ref().by)?;
-        let text = request.into_inner().id;
-        let incident = id(&text)?;
-        heard(&self.handle, Word::Acknowledge { incident, by }).await?;
-        self.get(Request::new(GetIncidentRequest { id: text })).await
+        let caller = caller(&request)?;
+        let AcknowledgeRequest { id: incident, by } = request.into_inner();
+        let incident = self.api.acknowledge(&caller, &by, id(&incident)?).await.map_err(refused)?;
+        Ok(Response::new(wire::incident(&incident)))
     }
 
     async fn feedback(
         &self,
         request: Request<FeedbackRequest>,
     ) -> Result<Response<FeedbackResponse>, Status> {
-        let by = signed(&request, &request.get_ref().by)?;
-        let request = FeedbackRequest { by, ..request.into_inner() };
-        words("cause", &request.cause, 0..=1024)?;
-        words("comment", &request.comment, 0..=4096)?;
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        bounded("cause", &request.cause, 0..=1024).map_err(refused)?;
         let feedback = wire::feedback_from(request).map_err(invalid)?;
-        let before = self.adjustments().await?;
-        heard(&self.handle, Word::Feedback(feedback)).await?;
-        let mut learnt = self.adjustments().await?;
-        learnt.retain(|adjustment| before.iter().all(|known| known.id != adjustment.id));
+        let learnt = self.api.feedback(&caller, feedback).await.map_err(refused)?;
         Ok(Response::new(FeedbackResponse { adjustments: learnt.iter().map(wire::adjustment).collect() }))
     }
 
@@ -107,14 +99,14 @@ impl Incidents for Service {
         &self,
         _: Request<ListAdjustmentsRequest>,
     ) -> Result<Response<ListAdjustmentsResponse>, Status> {
-        let adjustments = self.adjustments().await?.iter().map(wire::adjustment).collect();
+        let adjustments = self.view()?.adjustments.iter().map(wire::adjustment).collect();
         Ok(Response::new(ListAdjustmentsResponse { adjustments }))
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Result<Response<UndoResponse>, Status> {
-        let by = signed(&request, &request.get_ref().by)?;
-        let adjustment = id(&request.into_inner().id)?;
-        heard(&self.handle, Word::Undo { adjustment, by }).await?;
+        let caller = caller(&request)?;
+        let UndoRequest { id: adjustment, by } = request.into_inner();
+        self.api.undo(&caller, &by, id(&adjustment)?).await.map_err(refused)?;
         Ok(Response::new(UndoResponse {}))
     }
 
@@ -122,19 +114,13 @@ impl Incidents for Service {
         &self,
         request: Request<ListSuppressedRequest>,
     ) -> Result<Response<ListSuppressedResponse>, Status> {
-        let suppressed = self.handle.ask(Command::Suppressed).await.map_err(unavailable)?;
-        let suppressed = fitting(suppressed.iter().map(wire::suppressed), request.into_inner().limit);
+        let view = self.view()?;
+        let suppressed =
+            fitting(view.suppressed.iter().map(|one| wire::suppressed(one)), request.into_inner().limit);
         Ok(Response::new(ListSuppressedResponse { suppressed }))
     }
 }
 
 fn id(text: &str) -> Result<Id, Status> {
     wire::id(text).map_err(invalid)
-}
-
-fn known(id: Id, incident: Option<Incident>) -> Result<Response<v1::Incident>, Status> {
-    match incident {
-        Some(incident) => Ok(Response::new(wire::incident(&incident))),
-        None => Err(Status::not_found(format!("there is no incident {id}"))),
-    }
 }

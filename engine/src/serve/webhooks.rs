@@ -17,8 +17,7 @@ use rdkafka::{
 };
 use ring::hmac;
 
-use super::RunError;
-use crate::connect::{Connection, Plain};
+use crate::connect::{ConnectError, Connection, Plain};
 
 /// Longest wait for Kafka; the sender tries again.
 const WAIT: Duration = Duration::from_secs(5);
@@ -29,18 +28,21 @@ const QUEUE_KIB: u64 = 64 * 1024;
 const FRESH: u64 = 300;
 
 /// Everybody who may send.
-pub(super) struct Webhooks {
+pub(crate) struct Webhooks {
     producer: FutureProducer<Plain>,
     topic: String,
     receivers: HashMap<String, Receiver>,
 }
 
 /// What a sender is answered.
-pub(super) type Answer = (StatusCode, String);
+pub(crate) type Answer = (StatusCode, String);
 
 impl Webhooks {
     /// Connects; `None` where nobody may send.
-    pub(super) fn connect(config: &Config, connection: &Connection) -> Result<Option<Webhooks>, RunError> {
+    pub(crate) fn connect(
+        config: &Config,
+        connection: &Connection,
+    ) -> Result<Option<Webhooks>, ConnectError> {
         let webhooks = &config.webhooks;
         if webhooks.receivers.is_empty() {
             return Ok(None);
@@ -60,7 +62,7 @@ impl Webhooks {
 
     /// Takes what was sent: 202 once Kafka has it, 401 where the sender is not believed, 404 where nobody has this name, 503 when
     /// Kafka or the secret cannot be had.
-    pub(super) async fn take(&self, name: &str, headers: &HeaderMap, body: &Bytes) -> Answer {
+    pub(crate) async fn take(&self, name: &str, headers: &HeaderMap, body: &Bytes) -> Answer {
         let Some(receiver) = self.receivers.get(name) else {
             return (
                 StatusCode::NOT_FOUND,

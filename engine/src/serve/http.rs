@@ -15,64 +15,60 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use foreshock_core::types::{Entity, EntityKind, Right};
+use foreshock_core::types::{Entity, EntityKind};
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    handle::{Command, Handle, Status, Stopped, Topology},
-    pulse::Pulse,
-    webhooks::Webhooks,
-};
-use crate::serve::{self, Guard, Limited, Peer, Refusal, Waits};
+use super::{Guard, Limited, Peer, Refusal, Waits, http1, pulse::Pulse, webhooks::Webhooks};
+use crate::api::{Against, Api, Method, Status, Stopped, Topology};
 
 /// What is served.
-pub(super) struct Served {
-    pub(super) handle: Handle,
-    pub(super) pulse: Pulse,
-    pub(super) registry: Registry,
-    pub(super) webhooks: Option<Webhooks>,
-    pub(super) guard: Guard,
+pub(crate) struct Served {
+    pub(crate) api: Api,
+    pub(crate) pulse: Pulse,
+    pub(crate) registry: Registry,
+    pub(crate) webhooks: Option<Webhooks>,
+    pub(crate) guard: Guard,
     /// Largest body of a webhook.
-    pub(super) max_body: usize,
+    pub(crate) max_body: usize,
 }
 
 /// Serves until `stop` ends.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: Limited,
     served: Served,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let served = Arc::new(served);
     let limit = DefaultBodyLimit::max(served.max_body);
-    let guarded = middleware::from_fn_with_state(served.guard.clone(), let_through);
+    let guarded =
+        |method: Method| middleware::from_fn_with_state((served.guard.clone(), method), let_through);
     let routes = Router::new()
-        .route("/status", get(status))
-        .route("/topology", get(topology))
-        .route("/gate/{kind}/{*name}", get(gate))
-        .route("/gate/flagger/{hook}", post(flagger))
-        .route_layer(guarded)
+        .route("/status", get(status).layer(guarded(Method::Status)))
+        .route("/topology", get(topology).layer(guarded(Method::Topology)))
+        .route("/gate/{kind}/{*name}", get(gate).layer(guarded(Method::Gate)))
+        .route("/gate/flagger/{hook}", post(flagger).layer(guarded(Method::Gate)))
         .route("/metrics", get(metrics))
         .route("/livez", get(alive))
         .route("/readyz", get(ready))
         .route("/webhooks/{name}", post(webhook).layer(limit))
         .with_state(served.clone());
     tokio::select! {
-        () = served.pulse.beat(&served.handle) => {}
-        () = serve::http1(listener, routes, Waits::default(), stop) => {}
+        () = served.pulse.beat(&served.api) => {}
+        () = http1(listener, routes, Waits::default(), stop) => {}
     }
 }
 
 type Shared = Arc<Served>;
 
-/// Lets through who may see.
+/// Lets through who may ask.
 async fn let_through(
-    State(guard): State<Guard>,
+    State((guard, method)): State<(Guard, Method)>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
-    match guard.let_through(&request, Some(&peer), Right::See) {
+    match guard.let_through(&request, Some(&peer), method) {
         Ok(_) => next.run(request).await,
         Err(Refusal::Unknown(why)) => {
             (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], format!("{why}\n")).into_response()
@@ -106,7 +102,7 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 
 /// Alive: the engine's thread answers, or waits for Kafka, which a restart would not bring back.
 async fn alive(State(shared): State<Shared>) -> Response {
-    if shared.handle.kafka_is_away() {
+    if shared.api.kafka_is_away() {
         return "alive, while kafka is away\n".into_response();
     }
     shared.pulse.ask().await.map(|_| "alive\n").into_response()
@@ -114,7 +110,7 @@ async fn alive(State(shared): State<Shared>) -> Response {
 
 /// Ready: Kafka answers, partitions are assigned, and none stands still. Catching up is no reason to be taken out of service.
 async fn ready(State(shared): State<Shared>) -> Response {
-    if shared.handle.kafka_is_away() {
+    if shared.api.kafka_is_away() {
         return (StatusCode::SERVICE_UNAVAILABLE, "kafka is away\n").into_response();
     }
     match shared.pulse.ask().await {
@@ -130,8 +126,8 @@ impl IntoResponse for Stopped {
     }
 }
 
-async fn topology(State(shared): State<Shared>) -> Result<Json<Topology>, Stopped> {
-    shared.handle.ask(Command::Topology).await.map(Json)
+async fn topology(State(shared): State<Shared>) -> Result<Json<Arc<Topology>>, Stopped> {
+    Ok(Json(shared.api.view()?.topology.clone()))
 }
 
 /// What an Argo Rollouts AnalysisTemplate reads: `{"allowed": …, "reasons": […]}`.
@@ -146,9 +142,9 @@ async fn gate(State(shared): State<Shared>, Path((kind, name)): Path<(String, St
         let what = format!("{kind}/{name} names no entity: ask for /gate/service/shop/payment\n");
         return (StatusCode::BAD_REQUEST, what).into_response();
     };
-    match shared.handle.ask(|reply| Command::Gate(target, reply)).await {
-        Ok(reasons) => {
-            let reasons: Vec<String> = reasons.into_iter().map(|against| against.why).collect();
+    match shared.api.view() {
+        Ok(view) => {
+            let reasons: Vec<String> = view.gate(&target).into_iter().map(|against| against.why).collect();
             Json(Gate { allowed: reasons.is_empty(), reasons }).into_response()
         }
         Err(stopped) => stopped.into_response(),
@@ -189,13 +185,10 @@ async fn flagger(State(shared): State<Shared>, Path(hook): Path<String>, body: B
         Ok(targets) => targets,
         Err(problem) => return (StatusCode::BAD_REQUEST, format!("no canary: {problem}\n")).into_response(),
     };
-    let mut reasons = Vec::new();
-    for target in targets {
-        match shared.handle.ask(|reply| Command::Gate(target, reply)).await {
-            Ok(more) => reasons.extend(more),
-            Err(stopped) => return stopped.into_response(),
-        }
-    }
+    let mut reasons: Vec<Against> = match shared.api.view() {
+        Ok(view) => targets.iter().flat_map(|target| view.gate(target)).collect(),
+        Err(stopped) => return stopped.into_response(),
+    };
     let is_rollback = hook == "rollback";
     reasons.retain(|against| against.blamed || !is_rollback);
     let goes_on = reasons.is_empty() != is_rollback;
@@ -206,6 +199,6 @@ async fn flagger(State(shared): State<Shared>, Path(hook): Path<String>, body: B
     (status, format!("{words}\n")).into_response()
 }
 
-async fn status(State(shared): State<Shared>) -> Result<Json<Status>, Stopped> {
-    shared.handle.ask(Command::Status).await.map(Json)
+async fn status(State(shared): State<Shared>) -> Result<Json<Arc<Status>>, Stopped> {
+    Ok(Json(shared.api.view()?.status.clone()))
 }

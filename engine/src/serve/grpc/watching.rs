@@ -7,8 +7,8 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::{limits::Permit, unavailable};
-use crate::run::Stopped;
+use super::limits::Permit;
+use crate::api::Stopped;
 
 /// What a client is sent.
 pub(super) type Watching<M> = ReceiverStream<Result<M, Status>>;
@@ -38,12 +38,12 @@ impl Revised for RemediationSignal {
 pub(super) fn watch<T: Revised, M: Send + 'static>(
     permit: Permit,
     changes: broadcast::Receiver<Arc<T>>,
-    mut known: Vec<T>,
+    mut known: Vec<Arc<T>>,
     message: fn(&T) -> M,
     wanted: impl Fn(&T) -> bool + Send + Sync + 'static,
 ) -> Watching<M> {
     let (out, outgoing) = mpsc::channel(WAITING);
-    known.retain(&wanted);
+    known.retain(|one| wanted(one));
     let watch = Watch { permit, out, known, message };
     tokio::spawn(watch.run(changes, wanted));
     ReceiverStream::new(outgoing)
@@ -53,7 +53,7 @@ pub(super) fn watch<T: Revised, M: Send + 'static>(
 struct Watch<T, M> {
     permit: Permit,
     out: mpsc::Sender<Result<M, Status>>,
-    known: Vec<T>,
+    known: Vec<Arc<T>>,
     message: fn(&T) -> M,
 }
 
@@ -76,7 +76,9 @@ impl<T: Revised, M: Send> Watch<T, M> {
             };
             let change = match change {
                 Ok(change) => change,
-                Err(broadcast::error::RecvError::Closed) => return self.end(unavailable(Stopped)).await,
+                Err(broadcast::error::RecvError::Closed) => {
+                    return self.end(Status::unavailable(Stopped.to_string())).await;
+                }
                 Err(broadcast::error::RecvError::Lagged(lost)) => {
                     let why =
                         format!("fell behind, {lost} changes are lost: watch again, from what there is now");
@@ -93,7 +95,7 @@ impl<T: Revised, M: Send> Watch<T, M> {
     /// Whether it was not sent among those that were known at the start.
     fn is_new(&self, change: &T) -> bool {
         let (id, revision) = change.revision();
-        self.known.iter().map(Revised::revision).all(|(known, sent)| known != id || sent < revision)
+        self.known.iter().map(|one| one.revision()).all(|(known, sent)| known != id || sent < revision)
     }
 
     async fn end(&self, status: Status) {

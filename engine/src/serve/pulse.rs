@@ -3,10 +3,10 @@
 
 use tokio::sync::{Notify, watch};
 
-use super::handle::{Command, Handle, PartitionStatus, Status, Stopped};
+use crate::api::{Api, Command, PartitionStatus, Status, Stopped};
 
 /// One question for all who ask.
-pub(super) struct Pulse {
+pub(crate) struct Pulse {
     wanted: Notify,
     /// Why the engine is not ready; `None`: it is.
     answers: watch::Sender<Result<Option<String>, Stopped>>,
@@ -14,12 +14,12 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// A pulse; it answers while [`Pulse::beat`] runs.
-    pub(super) fn new() -> Pulse {
+    pub(crate) fn new() -> Pulse {
         Pulse { wanted: Notify::new(), answers: watch::Sender::new(Err(Stopped)) }
     }
 
     /// Waits until the engine's thread answers; says why it is not ready, `None` where it is.
-    pub(super) async fn ask(&self) -> Result<Option<String>, Stopped> {
+    pub(crate) async fn ask(&self) -> Result<Option<String>, Stopped> {
         let mut answers = self.answers.subscribe();
         self.wanted.notify_one();
         answers.changed().await.map_err(|_| Stopped)?;
@@ -27,11 +27,13 @@ impl Pulse {
     }
 
     /// Asks the engine whenever somebody wants to know, for ever.
-    pub(super) async fn beat(&self, handle: &Handle) {
+    pub(crate) async fn beat(&self, api: &Api) {
         loop {
             self.wanted.notified().await;
-            let answer = handle.ask(Command::Status).await;
-            let answer = answer.map(|status| why_not_ready(&status));
+            let answer = match api.ask(Command::Ping).await {
+                Ok(()) => api.view().map(|view| why_not_ready(&view.status)),
+                Err(stopped) => Err(stopped),
+            };
             self.answers.send_modify(|latest| *latest = answer);
         }
     }
@@ -57,10 +59,11 @@ mod tests {
     #[tokio::test]
     async fn a_thousand_probes_are_one_question() {
         let (commands, asked) = crossbeam_channel::unbounded();
-        let (pulse, handle) = (Arc::new(Pulse::new()), Handle::new(commands));
+        let (api, publisher) = Api::new(commands, Default::default());
+        let pulse = Arc::new(Pulse::new());
         let beating = tokio::spawn({
             let pulse = pulse.clone();
-            async move { pulse.beat(&handle).await }
+            async move { pulse.beat(&api).await }
         });
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..1000 {
@@ -70,9 +73,9 @@ mod tests {
         let (mut questions, mut answers) = (0, 0);
         while answers < 1000 {
             for command in asked.try_iter() {
-                let Command::Status(reply) = command else { panic!("{command:?}") };
+                let Command::Ping(reply) = command else { panic!("{command:?}") };
                 questions += 1;
-                drop(reply.send(Status::default()));
+                reply.send(()).unwrap();
             }
             while let Some(answer) = asking.try_join_next() {
                 assert!(answer.unwrap().unwrap().is_some());
@@ -81,7 +84,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(questions <= 2, "{questions} questions");
-        drop(asked);
+        drop((asked, publisher));
         assert_eq!(pulse.ask().await, Err(Stopped));
         beating.abort();
     }

@@ -1,5 +1,5 @@
 //! A server's scores, as the engine's `score/entities.rs` computes them for `replay`: core tier per metric, a forest over
-//! the residuals, the joint detector over the values. `tests/asd_engine.rs` compares with the engine itself.
+//! the residuals, the joint detector over the values. `tests/floors/asd_engine.rs` compares with the engine itself.
 
 use foreshock_detectors::{
     CoreBank, CoreConfig, EntityBank, EntityScores, ForestBank, ForestConfig, Frame, JointBank, JointConfig,

@@ -1,4 +1,4 @@
-//! What is sent, and what an answer means; the real Alertmanager and the way there are `tests/sinks.rs`'s.
+//! What is sent, and what an answer means; the real Alertmanager and the way there are `tests/kafka/sinks.rs`'s.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -4,7 +4,7 @@
 
 mod closed_loop;
 mod cluster;
-#[path = "../grpc/double.rs"]
+#[path = "../alone/grpc/double.rs"]
 #[expect(dead_code, reason = "shared with the tests of gRPC, which use more of it")]
 mod double;
 mod jobs;

@@ -19,7 +19,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use super::support::*;
+use crate::support::*;
 
 /// 2026-01-01T00:00:00Z, seconds.
 const START: u64 = 1_767_225_600;

@@ -1,11 +1,9 @@
 //! What is secret in logs, attributes, names and changes stands in nothing that the engine writes or says: no topic but the dead letters
 //! and what others wrote, no snapshot, no log, no page.
 
-mod support;
-
 use std::path::Path;
 
-use support::*;
+use crate::support::*;
 
 /// Planted everywhere.
 const SECRETS: [&str; 4] =

@@ -3,15 +3,13 @@
 //!
 //! Does not prove anything about several brokers, or networks that swallow packets.
 
-mod support;
-
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use support::*;
+use crate::support::*;
 
 /// Half a day of two rhythms with a fault in each half, ten seconds a row.
 fn write_rows(folder: &Path, name: &str, rows: std::ops::Range<usize>) -> PathBuf {
@@ -68,6 +66,8 @@ fn the_engine_outlives_its_broker() {
         std::thread::sleep(Duration::from_millis(200));
     }
     assert!(metric(&config, "foreshock_kafka_away") == 1.0);
+    // Who reads waits for nobody.
+    assert!(answers(&config, "/status", 200) && answers(&config, "/topology", 200));
     assert!(resident_bytes(&engine) < before + (64 << 20), "memory grows while kafka is away");
     let said = log(&config);
     assert_eq!(said.matches("kafka is away: the engine waits").count(), 1, "{said}");

@@ -1,8 +1,6 @@
 //! Webhooks on a real Apache Kafka: a real Alertmanager tells us of an alert and shows our incident about it, which does not come back to
 //! us; a deploy by HTTP is blamed; who does not know the secret is refused; what is secret in an alert stands nowhere.
 
-mod support;
-
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -10,8 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::support::{alertmanager::Alertmanager, *};
 use serde_json::Value;
-use support::{alertmanager::Alertmanager, *};
 
 fn now() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("clock").as_secs() as i64
@@ -24,7 +22,7 @@ fn rows(folder: &Path, name: &str, seconds: std::ops::Range<i64>) -> PathBuf {
 }
 
 /// Whether a record's value holds this.
-fn holds(record: &support::Read, text: &str) -> bool {
+fn holds(record: &crate::support::Read, text: &str) -> bool {
     String::from_utf8_lossy(&record.payload).contains(text)
 }
 
@@ -136,8 +134,9 @@ fn alerts_and_deploys_come_in_by_http() {
     let end = jiff::Timestamp::from_second(now() - 1).expect("time").to_string();
     let over = ["alert", "add", "alertname=HighErrors", "service=checkout", "severity=critical"];
     alertmanager.amtool(&[&over[..], &["--end", &end]].concat());
-    let resolved =
-        |record: &support::Read| holds(record, "\"status\":\"resolved\"") && holds(record, "HighErrors");
+    let resolved = |record: &crate::support::Read| {
+        holds(record, "\"status\":\"resolved\"") && holds(record, "HighErrors")
+    };
     eventually("alertmanager tells us of the end", || {
         read_topic(broker, "hooks-changes").iter().any(resolved)
     });

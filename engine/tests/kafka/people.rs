@@ -1,12 +1,10 @@
 //! What people say, on a real Apache Kafka: a silence keeps an incident from opening, what was said survives a kill, a judgement is
 //! learnt from and can be undone, incidents go out as CDEvents, and a change of the configuration is tried on what the topics had.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::*;
 use serde_json::Value;
-use support::*;
 
 /// Where [`two_rhythms`] begin, unix seconds.
 const START: i64 = 1_767_225_600;

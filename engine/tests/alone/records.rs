@@ -1,6 +1,6 @@
 //! `replay` of OTLP JSON lines: the whole pipeline, as `run` has it.
 //!
-//! Does not prove anything about Kafka: `kafka.rs` does.
+//! Does not prove anything about Kafka: `tests/kafka` does.
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,5 @@
 //! The bus of a whole engine on a real Apache Kafka: who is let in, what they decide survives a kill, and the audit log has it all.
 
-mod support;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -18,7 +16,7 @@ use foreshock_proto::v1::{
 };
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 /// Two rhythms every ten seconds, far too high from a tick on.
 fn rows(folder: &Path, ticks: std::ops::Range<usize>, fault: usize) -> PathBuf {

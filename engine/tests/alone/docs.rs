@@ -118,7 +118,7 @@ fn the_measures_of_the_book_work() {
         let config = foreshock_core::config::Config::parse("docs/measures.md", block).expect("configuration");
         foreshock_sql::SqlMeasures::new(&config.measures, 1 << 20).expect("plans");
     }
-    let code = include_str!("../sql/src/tables.rs");
+    let code = include_str!("../../sql/src/tables.rs");
     for line in code.lines().filter_map(|line| line.strip_prefix("//! | `")) {
         assert!(page.contains(line), "{line}");
     }

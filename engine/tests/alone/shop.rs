@@ -1,7 +1,7 @@
 //! The simulated shop through the whole pipeline, without a broker: what is found does not depend on how records
 //! come in batches, nor on restarts, nor on the number of threads.
 //!
-//! Does not prove anything about Kafka: `kafka.rs` does.
+//! Does not prove anything about Kafka: `tests/kafka` does.
 
 use std::{collections::BTreeMap, sync::Arc};
 

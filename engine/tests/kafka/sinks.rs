@@ -3,8 +3,6 @@
 //!
 //! Slack, PagerDuty and Grafana are not here: what they are sent is compared with their documented shapes on a plain HTTP server.
 
-mod support;
-
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
@@ -15,8 +13,8 @@ use std::{
     },
 };
 
+use crate::support::{alertmanager::Alertmanager, *};
 use serde_json::Value;
-use support::{alertmanager::Alertmanager, *};
 
 /// An Alertmanager that tells nobody.
 const QUIET: &str = "route: {receiver: none}\nreceivers: [{name: none}]\n";

@@ -3,15 +3,13 @@
 //!
 //! Does not prove anything about Kerberos, certificates with a password, or other brokers than Apache Kafka.
 
-mod support;
-
 use std::{
     path::{Path, PathBuf},
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use support::{
+use crate::support::{
     secure::{Endpoint, Renewing, Resource, SECRET, Secure, secure},
     *,
 };

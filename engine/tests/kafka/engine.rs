@@ -3,10 +3,6 @@
 //!
 //! Does not prove anything about TLS and SASL (`kafka_secure.rs`), brokers that go away (`kafka_away.rs`) or several brokers.
 
-#[path = "kafka/hostile.rs"]
-mod hostile;
-mod support;
-
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -14,12 +10,12 @@ use std::{
     time::Duration,
 };
 
+use crate::support::*;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
-use support::*;
 
 /// A file of real data whose rows are half an hour apart: 10,320 taxi counts of New York.
 fn taxi() -> Option<PathBuf> {

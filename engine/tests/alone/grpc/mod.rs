@@ -1,6 +1,5 @@
 //! gRPC over loopback, with real clients: ours, Python's and Node's. Behind the server is a real bus on a thread of its own;
 //! what this does not prove is that the engine's own loop answers likewise: that is `run`'s.
-#![cfg(test)]
 
 mod clients;
 mod commands;
@@ -10,6 +9,6 @@ mod incidents;
 mod people;
 mod security;
 mod services;
-#[path = "../support/venv.rs"]
+#[path = "../../support/venv.rs"]
 #[expect(dead_code, reason = "shared with the tests of controllers, which use more of it")]
 mod venv;

@@ -17,13 +17,13 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/kubernetes/cluster.sh")
 }
 
-/// The cluster, or `None` with a word about it. With FORESHOCK_REQUIRE_KUBERNETES=1 that is a failure.
+/// The cluster, or `None` with a word about it. It is built only with FORESHOCK_REQUIRE_KUBERNETES=1, which makes its absence a failure.
 pub fn cluster() -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
-    match CLUSTER.get_or_init(Cluster::start) {
+    let required = std::env::var("FORESHOCK_REQUIRE_KUBERNETES").is_ok_and(|value| value == "1");
+    match CLUSTER.get_or_init(|| Cluster::start(required)) {
         Ok(cluster) => Some(cluster),
         Err(why) => {
-            let required = std::env::var("FORESHOCK_REQUIRE_KUBERNETES").is_ok_and(|value| value == "1");
             assert!(!required, "FORESHOCK_REQUIRE_KUBERNETES=1, but {why}");
             eprintln!("skipped: {why}");
             None
@@ -32,9 +32,10 @@ pub fn cluster() -> Option<&'static Cluster> {
 }
 
 impl Cluster {
-    fn start() -> Result<Cluster, String> {
-        if !Command::new("go").arg("version").output().is_ok_and(|output| output.status.success()) {
-            return Err("there is no Go to build a real Kubernetes with".to_string());
+    fn start(required: bool) -> Result<Cluster, String> {
+        let found = Command::new(script()).arg("find").output().map_err(|error| error.to_string())?;
+        if !required && !found.status.success() {
+            return Err(String::from_utf8_lossy(&found.stderr).trim().to_string());
         }
         let folder = std::env::temp_dir().join(format!("foreshock-kubernetes-{}", std::process::id()));
         let started =

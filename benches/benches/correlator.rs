@@ -6,7 +6,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use foreshock_core::{
     correlator::{Correlator, CorrelatorConfig, Event},
-    types::{Anomaly, AnomalyKind, Edge, Entity, EntityKind, Id, TickClosed},
+    types::{Anomaly, AnomalyKind, Edge, Entity, EntityKind, Id, MeasureRole, TickClosed},
 };
 
 const SERVICES: usize = 100;
@@ -43,6 +43,7 @@ fn anomaly(at: usize, time_ms: i64) -> Anomaly {
         entity,
         series,
         measure: measure.to_string(),
+        role: MeasureRole::named(measure),
         active: true,
         opened_ms: time_ms,
         onset_ms: time_ms - 10_000,

@@ -148,7 +148,7 @@ fn moved(before: &Incident, after: &Incident) -> Difference {
 
 #[cfg(test)]
 mod tests {
-    use foreshock_core::types::{Anomaly, AnomalyKind, EntityKind, Id, Member, Suspect};
+    use foreshock_core::types::{Anomaly, AnomalyKind, EntityKind, Id, MeasureRole, Member, Suspect};
 
     use super::*;
 
@@ -163,6 +163,7 @@ mod tests {
                 entity: entity(name),
                 series: format!("service/{name} cpu"),
                 measure: "cpu".to_string(),
+                role: MeasureRole::Cpu,
                 active: false,
                 opened_ms: from * 1000,
                 onset_ms: from * 1000,

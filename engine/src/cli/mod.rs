@@ -7,6 +7,7 @@ mod check;
 mod client;
 #[cfg(test)]
 mod command_lines;
+mod completions;
 mod credentials;
 #[cfg(feature = "controllers")]
 mod demo;
@@ -30,7 +31,7 @@ use output::talk;
 
 /// Streaming AIOps: reads telemetry from Kafka, finds what broke and why, and hands the fix to controllers.
 #[derive(Debug, Parser)]
-#[command(name = "foreshock", version, about, long_about = None)]
+#[command(name = "foreshock", version = env!("FORESHOCK_BUILD"), about, long_about = None)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -46,6 +47,8 @@ enum Command {
     Run(run::Arguments),
     Produce(produce::Arguments),
     Schema(run::SchemaArguments),
+    Completions(completions::Arguments),
+    Man(completions::ManArguments),
     Check(check::Arguments),
     Status(status::Arguments),
     Topology(topology::Arguments),
@@ -109,6 +112,8 @@ impl Command {
             Command::Status(arguments) => status::run(arguments),
             Command::Topology(arguments) => topology::run(arguments),
             Command::Schema(arguments) => run::schema(arguments),
+            Command::Completions(arguments) => completions::run(arguments),
+            Command::Man(arguments) => completions::man(arguments),
             Command::Incidents(arguments) => client::incidents::run(arguments),
             Command::Silences(arguments) => client::silences::run(arguments),
             Command::Signals(arguments) => client::signals::run(arguments),

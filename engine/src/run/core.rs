@@ -277,7 +277,10 @@ impl Core {
 
     /// Gives an event to the pipeline and carries out what it gives. `records` are those of the event.
     pub(super) fn event(&mut self, event: Event<'_>, records: &[Record]) -> Result<(), RunError> {
-        let Core { pipeline, measuring, .. } = self;
+        let Core { pipeline, measuring, publishing, .. } = self;
+        if matches!(event, Event::Word { .. }) {
+            publishing.stages_changed();
+        }
         let effects = pipeline.on_event_measured(event, |rows| measuring.measure(rows));
         for effect in effects {
             self.observe(|| Observation::Effect(effect.clone()));

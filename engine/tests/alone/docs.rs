@@ -1,6 +1,9 @@
 //! The references under `docs/` are what the binary prints. Does not prove that the rest of the book is true.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The command that makes each file.
 const MADE: [(&str, &[&str]); 6] = [
@@ -12,7 +15,7 @@ const MADE: [(&str, &[&str]); 6] = [
     ("schemas/signal.json", &["schema", "--topic", "signals"]),
 ];
 
-fn docs() -> std::path::PathBuf {
+fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
 }
 
@@ -53,13 +56,13 @@ fn no_field_is_missing_from_the_reference() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let root = docs().join("..");
-    let mut pages = vec![root.join("README.md")];
-    let inside = std::fs::read_dir(docs()).expect("docs");
-    pages.extend(
-        inside
-            .map(|entry| entry.expect("entry").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "md")),
-    );
+    let pages_of = |folder: &Path| {
+        let inside = std::fs::read_dir(folder).expect("a folder");
+        let paths = inside.map(|entry| entry.expect("entry").path());
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect::<Vec<_>>()
+    };
+    let folders = [root.clone(), docs(), docs().join("decisions")];
+    let pages: Vec<PathBuf> = folders.iter().flat_map(|folder| pages_of(folder)).collect();
     let mut links = 0;
     for page in &pages {
         let text = std::fs::read_to_string(page).expect("page");

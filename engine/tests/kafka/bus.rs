@@ -288,11 +288,11 @@ fn killed_ten_times_nothing_is_forgotten_and_no_lease_is_given_twice() {
     let Some(broker) = kafka() else { return };
     let folder = tempfile::tempdir().expect("folder");
     let remediation = "remediation: {max_signal_age: 24h, lease: 2s, redelivery_limit: 1000, backoff: 1s, max_backoff: 1s}\n";
-    let config = write_config(folder.path(), broker, "killed", "state", remediation);
-    create_topics(broker, &[("killed-in", 1)]);
+    let config = write_config(folder.path(), broker, "leased", "state", remediation);
+    create_topics(broker, &[("leased-in", 1)]);
     let world = Arc::new(World::default());
     let mut engine = Engine::start(&config, folder.path(), 1);
-    produce(&config, "killed-in", &rows(folder.path(), 0..960, 900));
+    produce(&config, "leased-in", &rows(folder.path(), 0..960, 900));
     let open = || {
         let text = foreshock().args(["incidents", "list", "--json", "--endpoint", &engine.endpoint]).output();
         let text = String::from_utf8(text.expect("foreshock starts").stdout).expect("text");

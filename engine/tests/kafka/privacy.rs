@@ -64,7 +64,9 @@ fn secrets_in(bytes: &[u8]) -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn a_planted_secret_stands_nowhere() {
-    let Some(broker) = kafka() else { return };
+    // Others write to topics of these names too.
+    let Some(own) = or_skip(Broker::start("privacy", &[])) else { return };
+    let broker = own.address.as_str();
     let folder = tempfile::tempdir().expect("folder");
     let topics = "otlp_metrics, otlp_logs, otlp_spans, changes".split(", ");
     let config = write_config(folder.path(), broker, "privacy", "state", "");

@@ -1,8 +1,8 @@
 //! Incidents with their members, suspects and changes.
 
 use foreshock_core::types::{
-    Anomaly, AnomalyKind, Change, Example, ExampleKind, Harm, Incident, IncidentEvent, IncidentState, Member,
-    Suspect,
+    Anomaly, AnomalyKind, Change, Example, ExampleKind, Harm, Incident, IncidentEvent, IncidentState,
+    MeasureRole, Member, Suspect,
 };
 use foreshock_proto::v1;
 
@@ -134,6 +134,7 @@ pub(super) fn member(member: &Member) -> v1::Member {
         active: anomaly.active,
         because: member.because.clone(),
         measure: anomaly.measure.clone(),
+        role: anomaly.role.name().to_string(),
         kind: anomaly_kind(anomaly.kind).into(),
         revision: anomaly.revision,
         opened_unix_ms: anomaly.opened_ms,
@@ -159,6 +160,8 @@ pub(super) fn member_from(message: v1::Member) -> Result<Member, Invalid> {
         entity: entity(&message.entity)?,
         series: message.series,
         measure: message.measure,
+        // An engine of before says nothing of it, a later one may know more.
+        role: MeasureRole::from_name(&message.role).unwrap_or_default(),
         active: message.active,
         opened_ms: message.opened_unix_ms,
         onset_ms: message.onset_unix_ms,

@@ -51,6 +51,7 @@ fn an_anomaly() -> impl Strategy<Value = Anomaly> {
                 kind,
                 entity,
                 series,
+                role: MeasureRole::ALL[measure.len() % MeasureRole::ALL.len()],
                 measure,
                 active,
                 opened_ms,

@@ -10,6 +10,7 @@ use crate::{
     measures::{FoldConfig, TemplateConfig, TraceConfig},
     pipeline::{Clock, PipelineConfig, ThreadsConfig},
     score::ScoreConfig,
+    types::RoleRule,
 };
 
 /// Decoding.
@@ -58,6 +59,8 @@ pub struct SeriesConfig {
     pub novelty_after: Duration,
     /// Memory that SQL measures may use together while they work on a tick; one that needs more has no value.
     pub sql_memory: Bytes,
+    /// What measures tell of, where their names do not say it ([roles](measures.md#roles)): the first rule that fits holds.
+    pub roles: Vec<RoleRule>,
 }
 
 /// The window that gathers the spans of a trace.
@@ -144,6 +147,7 @@ impl Default for SeriesConfig {
             max_templates: TemplateConfig::default().max_templates,
             novelty_after: Duration::from_secs(600),
             sql_memory: Bytes(256 << 20),
+            roles: Vec::new(),
         }
     }
 }
@@ -277,6 +281,7 @@ impl Config {
                 max_series: series.max.div_ceil(time.shards),
                 templates,
                 novelty_after_ticks: u32::try_from(ticks(series.novelty_after)).unwrap_or(u32::MAX),
+                roles: series.roles.clone(),
                 latencies: self.slos.iter().filter_map(SloConfig::latency).collect(),
             },
             traces: TraceConfig {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::NEWS;
-use crate::types::{Alert, AlertSeverity, Anomaly, AnomalyKind, Id};
+use crate::types::{Alert, AlertSeverity, Anomaly, AnomalyKind, Id, MeasureRole};
 
 /// Most alerts that fire at once; beyond it new ones are left out until some have ended.
 const MOST: usize = 100_000;
@@ -49,6 +49,7 @@ fn anomaly(alert: Alert, now_ms: i64) -> Anomaly {
         series: format!("{} alert{{alertname={}}}", alert.entity, alert.name),
         entity: alert.entity,
         measure: "alert".to_string(),
+        role: MeasureRole::Other,
         active: true,
         opened_ms: alert.started_ms.max(now_ms),
         onset_ms: alert.started_ms,

@@ -269,6 +269,7 @@ mod tests {
                     kind,
                     entity,
                     series,
+                    role: crate::types::MeasureRole::named(&measure),
                     measure,
                     opened_ms,
                     onset_ms,

@@ -6,7 +6,10 @@ use super::{
     load::Load,
     symptom::{self, Symptom},
 };
-use crate::types::{Anomaly, AnomalyKind, Entity};
+use crate::types::{
+    Anomaly, AnomalyKind, Entity, MeasureRole,
+    measure_role::{is_drift, is_rate},
+};
 
 /// −ln p from which the core tier calls something news.
 pub(super) const NEWS: f64 = 6.9;
@@ -49,14 +52,12 @@ const STRONGEST: f64 = 3.0;
 pub(super) fn lasts(anomaly: &Anomaly) -> bool {
     let at_once =
         matches!(anomaly.kind, AnomalyKind::NewTemplate | AnomalyKind::Alert | AnomalyKind::Forecast);
-    at_once || is_drift(anomaly) || anomaly.ticks >= LASTING_TICKS
+    at_once || tells_drift(anomaly) || anomaly.ticks >= LASTING_TICKS
 }
 
 /// Whether a change of a model's inputs or answers is told.
-fn is_drift(anomaly: &Anomaly) -> bool {
-    anomaly.kind == AnomalyKind::Series
-        && anomaly.measure.ends_with(":drift")
-        && anomaly.value > anomaly.expected
+fn tells_drift(anomaly: &Anomaly) -> bool {
+    anomaly.kind == AnomalyKind::Series && is_drift(&anomaly.measure) && anomaly.value > anomaly.expected
 }
 
 /// Evidence of one anomaly.
@@ -69,7 +70,7 @@ pub(super) fn strength(anomaly: &Anomaly) -> f64 {
         AnomalyKind::Entity => JOINT * (news + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST),
         // A new line that comes with every change may go on for ever.
         AnomalyKind::NewTemplate if anomaly.neg_log_p < TROUBLE => news,
-        AnomalyKind::Series if is_drift(anomaly) => {
+        AnomalyKind::Series if tells_drift(anomaly) => {
             (DRIFT + PER_TICK * f64::from(anomaly.ticks - 1)).min(MOST)
         }
         AnomalyKind::Series | AnomalyKind::NewTemplate => {
@@ -217,13 +218,13 @@ impl<'a> Background<'a> {
             Symptom::Slow => return self.is_busy && symptom::rise(anomaly) <= FOLLOWS.sqrt(),
             _ => {}
         }
-        let is_of_cache = ["misses", "evict"].iter().any(|word| anomaly.measure.contains(word));
+        let is_of_cache = anomaly.role == MeasureRole::CacheMisses;
         if is_of_cache && self.asked_less.contains(anomaly.entity.name.as_str()) {
             // What it no longer has, it is asked for as often as before.
             return false;
         }
         let most = if is_of_cache { self.most_traffic } else { own };
-        if !anomaly.measure.ends_with(":rate") || most <= 1.0 {
+        if !is_rate(&anomaly.measure) || most <= 1.0 {
             return false;
         }
         // No more requests can fail on top than come in on top; lines there may be more of.

@@ -199,7 +199,7 @@ struct State {
     resolved: VecDeque<Story>,
 }
 
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 
 impl State {
     fn ties(&self) -> Ties<'_> {

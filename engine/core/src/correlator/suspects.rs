@@ -11,6 +11,7 @@ use super::{
 };
 use crate::types::{
     Anomaly, AnomalyKind, Change, Entity, EntityKind, Example, ExampleKind, Incident, IncidentState, Suspect,
+    measure_role::is_span,
 };
 
 /// Weights of the reasons, in units of log odds.
@@ -117,7 +118,7 @@ impl Case {
         if anomaly.entity.is(&self.entity) {
             self.speaks = true;
             // What reports of itself is gone, not only the requests to it.
-            let is_gone = sign.0 == Symptom::Silent && !anomaly.measure.starts_with("span");
+            let is_gone = sign.0 == Symptom::Silent && !is_span(&anomaly.measure);
             self.has_own |=
                 anomaly.measure.starts_with(SELF_TIME) || sign.0 == Symptom::Saturation || is_gone;
         } else {
@@ -181,7 +182,7 @@ fn judge(
     let graph = known.graph;
     let (seen, weight) = case.seen();
     let mut reasons = vec![seen];
-    let mut odds = SYMPTOM * case.symptom as u8 as f64 + case.strongest + weight;
+    let mut odds = SYMPTOM * case.symptom.weight() + case.strongest + weight;
     let others = || cases.iter().filter(|other| other.entity != case.entity);
     let calls = |other: &Case| graph.reaches(&other.entity, &case.entity);
     let is_on = |other: &Case| graph.runs_on(&other.entity, &case.entity);

@@ -1,8 +1,11 @@
-//! Which measures hurt somebody, and which only follow traffic. By the words of the semantic conventions; a
-//! measure of unknown words counts as a symptom: it is better to say too much about what nobody named.
+//! Which anomalies hurt somebody, and which only follow traffic: by the role of the measure, and by which way it went. A measure
+//! whose role is not known counts as a symptom: it is better to say too much about what nobody named.
 
 use super::evidence::NEWS;
-use crate::types::{Anomaly, AnomalyKind, Entity, anomaly::EDGE};
+use crate::types::{
+    Anomaly, AnomalyKind, Entity, MeasureRole,
+    measure_role::{is_all_lines, is_distance, is_of_calls, is_of_lines, is_rate},
+};
 
 /// What an anomaly says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +32,19 @@ impl Symptom {
         matches!(self, Symptom::Silent | Symptom::Slow | Symptom::Drifting | Symptom::Failing)
     }
 
+    /// How much it speaks for its entity being the cause, in steps of one.
+    pub(super) fn weight(self) -> f64 {
+        match self {
+            Symptom::Traffic => 0.0,
+            Symptom::Unknown => 1.0,
+            Symptom::Silent => 2.0,
+            Symptom::Saturation => 3.0,
+            Symptom::Slow => 4.0,
+            Symptom::Drifting => 5.0,
+            Symptom::Failing => 6.0,
+        }
+    }
+
     /// The symptom in a title.
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -43,32 +59,8 @@ impl Symptom {
     }
 }
 
-/// Words of what counts trouble.
-const TROUBLE: &[&str] = &[
-    "error",
-    "fail",
-    "exception",
-    "5xx",
-    "refused",
-    "timeout",
-    "drop",
-    "misses",
-    "evict",
-    "reject",
-    "throttl",
-    "retries",
-];
-
-/// What models take in and give; their errors count as those of anything.
-const MODELS: &[&str] = &["model.input", "model.prediction", "model.score", "model.calibration"];
-
-fn has(measure: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| measure.contains(word))
-}
-
 /// What this anomaly says.
 pub(super) fn of(anomaly: &Anomaly) -> Symptom {
-    let measure = anomaly.measure.as_str();
     let rises = anomaly.value > anomaly.expected;
     match anomaly.kind {
         AnomalyKind::NewTemplate if anomaly.neg_log_p >= NEWS => return Symptom::Failing,
@@ -79,22 +71,7 @@ pub(super) fn of(anomaly: &Anomaly) -> Symptom {
         AnomalyKind::Entity => return of_entity(&anomaly.attribution),
         AnomalyKind::Series => {}
     }
-    if measure.ends_with(":rate") && is_of_failures(&anomaly.series) {
-        return if rises { Symptom::Failing } else { Symptom::Traffic };
-    }
-    of_measure(measure, rises)
-}
-
-/// Whether a series counts requests that failed, by its attributes: `error.type`, or a status of the server's own fault.
-fn is_of_failures(series: &str) -> bool {
-    let attributes = series.split_once('{').map_or("", |(_, attributes)| attributes.trim_end_matches('}'));
-    attributes.split(',').filter_map(|attribute| attribute.split_once('=')).any(|(key, value)| match key {
-        "error.type" => !value.is_empty(),
-        "http.response.status_code" | "http.status_code" | "status_code" | "code" => {
-            value.len() == 3 && value.starts_with('5')
-        }
-        _ => false,
-    })
+    of_measure(&anomaly.measure, anomaly.role, rises)
 }
 
 /// Whose trouble an anomaly tells of: calls that fail or are slow tell of the callee, all else of the entity itself.
@@ -105,13 +82,13 @@ pub(super) fn whose(anomaly: &Anomaly) -> Entity {
 
 /// Whether something is counted that an entity is asked for: neither lines nor calls of its own.
 pub(super) fn is_of_requests(anomaly: &Anomaly) -> bool {
-    let measure = anomaly.measure.as_str();
-    measure.ends_with(":rate") && !measure.starts_with(EDGE) && !measure.starts_with("log.")
+    let measure = &anomaly.measure;
+    is_rate(measure) && !is_of_calls(measure) && !is_of_lines(measure)
 }
 
 /// Whether this says how busy processors are.
 pub(super) fn is_of_processors(anomaly: &Anomaly) -> bool {
-    anomaly.measure.contains("cpu")
+    anomaly.role == MeasureRole::Cpu
 }
 
 /// A rise beyond this many times is no more of the usual.
@@ -121,7 +98,7 @@ const MOST_TIMES: f64 = 10.0;
 /// line neither: it may tell of trouble; all lines together may be all that is told of requests. What hardly came before is no measure of
 /// how much more there is.
 pub(super) fn comes_in(anomaly: &Anomaly) -> bool {
-    let is_incoming = is_of_requests(anomaly) || anomaly.measure == "log.lines:rate";
+    let is_incoming = is_of_requests(anomaly) || is_all_lines(&anomaly.measure);
     is_incoming && of(anomaly) == Symptom::Traffic && (1.0..=MOST_TIMES).contains(&rise(anomaly))
 }
 
@@ -136,55 +113,26 @@ fn of_entity(attribution: &[(String, f64)]) -> Symptom {
     let carried = |wanted: bool| -> f64 {
         let shares = attribution.iter().filter(|(measure, _)| {
             let measure = measure.split('{').next().unwrap_or(measure);
-            (of_measure(measure, true) == Symptom::Traffic) == wanted
+            MeasureRole::named(measure).follows_traffic() == wanted
         });
         shares.map(|(_, share)| share).sum()
     };
     if carried(true) >= carried(false) { Symptom::Traffic } else { Symptom::Unknown }
 }
 
-/// Whether this measures how far something has gone from what it was: less is better.
-fn is_distance(measure: &str) -> bool {
-    [":drift", ":ks"].iter().any(|function| measure.ends_with(function))
-}
-
-fn of_measure(measure: &str, rises: bool) -> Symptom {
+fn of_measure(measure: &str, role: MeasureRole, rises: bool) -> Symptom {
     if is_distance(measure) && !rises {
-        Symptom::Traffic
-    } else if has(measure, MODELS) {
-        // Whatever the feature is named. How often a model is asked is traffic.
-        match measure.ends_with(":rate") {
-            true if rises => Symptom::Traffic,
-            true => Symptom::Unknown,
-            false => Symptom::Drifting,
-        }
-    } else if has(measure, TROUBLE) {
-        if rises { Symptom::Failing } else { Symptom::Traffic }
-    } else if has(measure, &["model."]) {
-        Symptom::Drifting
-    } else if has(
-        measure,
-        &[
-            "cpu",
-            "connection",
-            "backends",
-            "queue",
-            "network",
-            "log.",
-            "thread",
-            "message.unacked",
-            "message.count",
-            "message.current",
-        ],
-    ) {
-        Symptom::Traffic
-    } else if has(measure, &["duration", "latency", "time", "span.self"]) && !measure.ends_with(":rate") {
-        if rises { Symptom::Slow } else { Symptom::Traffic }
-    } else if has(measure, &["memory", "usage", "utilization", "disk"]) {
-        if rises { Symptom::Saturation } else { Symptom::Traffic }
-    } else if measure.ends_with(":rate") || has(measure, &["count", "requests"]) {
-        Symptom::Traffic
-    } else {
-        Symptom::Unknown
+        return Symptom::Traffic;
+    }
+    match role {
+        MeasureRole::Other => Symptom::Unknown,
+        MeasureRole::Traffic | MeasureRole::Load | MeasureRole::Cpu => Symptom::Traffic,
+        MeasureRole::ModelData | MeasureRole::Model => Symptom::Drifting,
+        MeasureRole::ModelTraffic if !rises => Symptom::Unknown,
+        _ if !rises => Symptom::Traffic,
+        MeasureRole::ModelTraffic => Symptom::Traffic,
+        MeasureRole::Latency => Symptom::Slow,
+        MeasureRole::Errors | MeasureRole::CacheMisses => Symptom::Failing,
+        MeasureRole::Saturation => Symptom::Saturation,
     }
 }

@@ -4,7 +4,7 @@ use super::{
     harm::Users,
     symptom::{self, Symptom},
 };
-use crate::types::{Anomaly, AnomalyKind};
+use crate::types::{Anomaly, AnomalyKind, measure_role::is_of_spans};
 
 /// Failed requests within the last five minutes from which they are somebody's trouble.
 const FEW: f64 = 5.0;
@@ -23,7 +23,7 @@ pub(super) fn is_trifle(anomaly: &Anomaly, users: &Users) -> bool {
         Symptom::Failing if symptom::is_of_requests(anomaly) => {
             anomaly.value * users.tick_s() * f64::from(anomaly.ticks) < FEW
         }
-        Symptom::Failing if anomaly.measure.starts_with("span.") => {
+        Symptom::Failing if is_of_spans(&anomaly.measure) => {
             users.failures(&symptom::whose(anomaly)).is_some_and(|failures| failures < FEW)
         }
         _ => false,

@@ -14,7 +14,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::{ScoreConfig, columns};
-use crate::types::{Entity, EntityKind, SeriesDef, anomaly::EDGE};
+use crate::types::{Entity, EntityKind, SeriesDef, measure_role::is_of_calls};
 
 /// Features of a class.
 pub(super) const FEATURES: usize = 32;
@@ -133,7 +133,7 @@ impl Entities {
     /// Gives the series in this slot a place in its entity's row.
     pub(super) fn admit(&mut self, slot: u32, series: &SeriesDef) {
         // Whom an entity calls is its own: no feature of a class.
-        if series.measure.starts_with(EDGE) {
+        if is_of_calls(&series.measure) {
             return;
         }
         let (config, joint_rows) = (&self.config, self.joint_rows);

@@ -160,7 +160,7 @@ struct Saved<'a> {
     open: Cow<'a, OpenAnomalies>,
 }
 
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 impl Scorer {
     /// A scorer without series.

@@ -10,7 +10,11 @@ use super::{
     entities::Entities,
     opened::{open_entity, open_novelty, open_series, open_silence, strengthen},
 };
-use crate::types::{Anomaly, AnomalyKind, Entity, anomaly::template_series};
+use crate::types::{
+    Anomaly, AnomalyKind, Entity,
+    anomaly::template_series,
+    measure_role::{is_rate, needs_requests},
+};
 
 /// −ln p that an open anomaly must gain to be worth a new revision.
 const WORSE: f64 = 1.0;
@@ -70,7 +74,7 @@ impl Before {
     fn of(measure: &str, value: f64, slot: usize, scores: &Scores) -> Before {
         let (lower, upper) = (scores.lower[slot], scores.upper[slot]);
         let (usual, spread) = (scores.usual[slot], scores.spread[slot]);
-        let least = if measure.ends_with(":rate") { 0.5 * (scores.expected[slot] + value) } else { f64::NAN };
+        let least = if is_rate(measure) { 0.5 * (scores.expected[slot] + value) } else { f64::NAN };
         if value > upper {
             Before::Above(upper.max(least))
         } else if value < lower {
@@ -91,12 +95,6 @@ impl Before {
             Before::Within => neg_log_p >= config.close,
         }
     }
-}
-
-/// Whether a series is there only while there are requests: percentiles, and what is measured of spans. Its silence says
-/// nothing that the rate does not.
-fn needs_requests(measure: &str) -> bool {
-    measure.starts_with("span.") || measure.ends_with(":p50") || measure.ends_with(":p95")
 }
 
 /// An anomaly of which nothing is heard for this long is over: five minutes. Failures' times, for one, end with the failures; what falls

@@ -3,7 +3,7 @@
 use foreshock_detectors::{Scores, Speaker, score_of};
 
 use super::{FrameView, NewPattern, entities::Judged, words};
-use crate::types::{Anomaly, AnomalyKind, Id, SeriesDef, anomaly::template_series};
+use crate::types::{Anomaly, AnomalyKind, Id, MeasureRole, SeriesDef, anomaly::template_series};
 
 pub(super) fn open_series(
     series: &SeriesDef,
@@ -21,6 +21,7 @@ pub(super) fn open_series(
         entity: (*series.entity).clone(),
         series: series.name.clone(),
         measure: series.measure.clone(),
+        role: series.role,
         active: true,
         opened_ms: opened,
         onset_ms: onset_ms.clamp(opened - MAX_ONSET_MS, opened),
@@ -60,6 +61,7 @@ pub(super) fn open_novelty(pattern: &NewPattern<'_>, time_ms: i64) -> Anomaly {
         entity: pattern.entity.clone(),
         series,
         measure: "log.template:new".to_string(),
+        role: MeasureRole::Load,
         active: true,
         opened_ms: time_ms,
         onset_ms: time_ms,
@@ -117,6 +119,7 @@ pub(super) fn open_silence(
         entity: (*series.entity).clone(),
         series: series.name.clone(),
         measure: series.measure.clone(),
+        role: series.role,
         active: true,
         opened_ms,
         onset_ms: opened_ms - ((silent - step).max(0.0) * 1000.0) as i64,
@@ -144,6 +147,7 @@ pub(super) fn open_entity(judged: &Judged<'_>, time_ms: i64) -> Anomaly {
         entity: judged.entity.clone(),
         series: judged.name.to_string(),
         measure: "entity".to_string(),
+        role: MeasureRole::Other,
         active: true,
         opened_ms: time_ms,
         onset_ms: time_ms,

@@ -3,7 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{example::Example, hash::Id, series::Entity, silence::Silence};
+use super::{
+    example::Example,
+    hash::Id,
+    measure_role::{MeasureRole, is_of_calls},
+    series::Entity,
+    silence::Silence,
+};
 
 /// What is abnormal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +44,9 @@ pub struct Anomaly {
     pub series: String,
     /// What is measured.
     pub measure: String,
+    /// What that tells of.
+    #[serde(default)]
+    pub role: MeasureRole,
     /// False in its last revision.
     pub active: bool,
     /// Event time at which it was seen, unix milliseconds.
@@ -75,8 +84,7 @@ pub struct Anomaly {
 impl Anomaly {
     /// Whom the entity calls, where the series is about these calls: `span.edge…{callee=service/payment}`.
     pub fn callee(&self) -> Option<Entity> {
-        let (_, attributes) =
-            self.series.split_once("{callee=").filter(|_| self.measure.starts_with(EDGE))?;
+        let (_, attributes) = self.series.split_once("{callee=").filter(|_| is_of_calls(&self.measure))?;
         attributes.strip_suffix('}').map(Entity::parse)
     }
 
@@ -95,9 +103,6 @@ pub fn template_series(entity: &Entity, template: &str) -> String {
 
 /// What stands before the template in that name.
 const TEMPLATE: &str = " log.template ";
-
-/// How the measures of calls from one entity to another begin.
-pub const EDGE: &str = "span.edge";
 
 /// Calls from one entity to another during a tick.
 #[derive(Clone, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::hash::stable_hash;
+use super::{hash::stable_hash, measure_role::MeasureRole};
 
 /// What sort of thing an entity is.
 #[derive(
@@ -129,6 +129,8 @@ pub struct SeriesDef {
     pub entity_key: u64,
     /// What is measured: `http.server.requests:rate`, `log.error:rate`, `span.duration:p95`.
     pub measure: String,
+    /// What that tells of.
+    pub role: MeasureRole,
     /// The remaining attributes, sorted by key.
     pub attributes: Vec<(String, String)>,
     /// Canonical name: `service/cart http.server.requests:rate{http.route=/add}`.
@@ -155,7 +157,8 @@ impl SeriesDef {
             name.push('}');
         }
         let (key, entity_key) = (stable_hash(name.as_bytes()), entity.key());
-        SeriesDef { key, entity, entity_key, measure, attributes, name }
+        let role = MeasureRole::of(&measure, &attributes);
+        SeriesDef { key, entity, entity_key, measure, role, attributes, name }
     }
 }
 

@@ -19,7 +19,7 @@ const MARK: usize = "…00000000".len();
 /// ```
 /// use foreshock_core::types::cut;
 /// assert_eq!(cut("checkout", 20), "checkout");
-/// assert_eq!(cut(&"checkout".repeat(9), 20), "checkoutc…93f41c8e");
+/// assert_eq!(cut(&"checkout".repeat(9), 20), "checkoutc…22bde2b5");
 /// ```
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {

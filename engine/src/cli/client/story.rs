@@ -277,6 +277,7 @@ mod tests {
             series: format!("{entity} {measure}{{operation=POST /charge}}"),
             entity,
             measure: measure.to_string(),
+            role: MeasureRole::named(measure),
             active,
             opened_ms: 1_763_906_740_000,
             onset_ms: 1_763_906_710_000,

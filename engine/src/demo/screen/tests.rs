@@ -1,6 +1,8 @@
 //! What the demo says, as people see it at both widths: pieces of a run with seed 1.
 
-use foreshock_core::types::{Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, Member, Suspect};
+use foreshock_core::types::{
+    Action, Anomaly, AnomalyKind, Entity, EntityKind, Id, MeasureRole, Member, Suspect,
+};
 use foreshock_shop::FaultKind;
 
 use super::*;
@@ -36,6 +38,7 @@ fn page() -> Incident {
         series: format!("{frontend} http.server.request.duration:p95"),
         entity: frontend,
         measure: "http.server.request.duration:p95".to_string(),
+        role: MeasureRole::Latency,
         active: true,
         opened_ms: ms(12, 20),
         onset_ms: ms(12, 10),

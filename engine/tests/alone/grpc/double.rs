@@ -197,6 +197,7 @@ fn member() -> Member {
         entity: Entity::new(EntityKind::Service, "shop/payment"),
         series: "service/shop/payment span.error:ratio".to_string(),
         measure: "span.error:ratio".to_string(),
+        role: MeasureRole::Errors,
         active: true,
         opened_ms: NOW_MS,
         onset_ms: 900_000,

@@ -50,6 +50,7 @@ pub(super) fn member(entity: &Entity, measure: &str) -> Member {
         entity: entity.clone(),
         series: format!("{entity} {measure}"),
         measure: measure.to_string(),
+        role: MeasureRole::named(measure),
         active: true,
         opened_ms: 1_000_000,
         onset_ms: 900_000,

@@ -8,7 +8,9 @@ mod ties;
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::types::{AlertSeverity, AnomalyKind, Edge, Entity, EntityKind, IncidentState, Member, Suspect};
+use crate::types::{
+    AlertSeverity, AnomalyKind, Edge, Entity, EntityKind, IncidentState, Member, SeriesDef, Suspect,
+};
 
 fn service(name: &str) -> Entity {
     Entity::new(EntityKind::Service, name)
@@ -21,13 +23,19 @@ pub(super) fn anomaly(text: &str) -> Anomaly {
     let (opened_ms, neg_log_p): (i64, f64) =
         (second.parse::<i64>().unwrap() * 1000, strength.parse().unwrap());
     let entity = service(name);
+    let attributes = measure.split_once('{').map_or("", |(_, rest)| rest.trim_end_matches('}'));
+    let pair = |text: &str| text.split_once('=').map(|(key, value)| (key.to_string(), value.to_string()));
+    let attributes = attributes.split(',').filter_map(pair).collect();
+    let series =
+        SeriesDef::new(std::sync::Arc::new(entity.clone()), measure.split('{').next().unwrap(), attributes);
     Anomaly {
         id: Id::of(&[name, measure]),
         revision: 1,
         kind: AnomalyKind::Series,
         series: format!("{entity} {measure}"),
         entity,
-        measure: measure.split('{').next().unwrap().to_string(),
+        measure: series.measure,
+        role: series.role,
         active: neg_log_p > 0.0,
         opened_ms,
         onset_ms: opened_ms,

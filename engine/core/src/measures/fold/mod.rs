@@ -28,14 +28,15 @@ use serde::{Deserialize, Serialize};
 
 use super::templates::TemplateConfig;
 use crate::types::{
-    Entity, Measured, Samples, Section, SeriesDef, StreamDef, StreamKind, Traffic, section::SectionError,
+    Entity, Measured, RoleRule, Samples, Section, SeriesDef, StreamDef, StreamKind, Traffic,
+    section::SectionError,
 };
 
 use histograms::Histograms;
 use logs::Logs;
 use numbers::Numbers;
 use observations::Observations;
-use slots::Slots;
+use slots::{Admission, Slots};
 use spans::Spans;
 
 /// Settings of a fold.
@@ -53,6 +54,8 @@ pub struct FoldConfig {
     pub novelty_after_ticks: u32,
     /// Entities whose requests are also counted by whether they were answered in time.
     pub latencies: Vec<Latency>,
+    /// Roles of measures, where they are not what their names say.
+    pub roles: Vec<RoleRule>,
 }
 
 /// A longest time in which an entity is to answer.
@@ -73,6 +76,7 @@ impl Default for FoldConfig {
             templates: TemplateConfig::default(),
             novelty_after_ticks: 60,
             latencies: Vec::new(),
+            roles: Vec::new(),
         }
     }
 }
@@ -148,7 +152,7 @@ struct Saved<'a> {
     logs: Cow<'a, Logs>,
 }
 
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// A series made from a stream: the same entity, another measure.
 ///
@@ -215,7 +219,7 @@ impl Fold {
             defs: &self.defs,
             derived: &mut self.derived,
             slots: &mut self.slots,
-            max_series: self.config.max_series,
+            admission: Admission { max: self.config.max_series, roles: &self.config.roles },
             tick,
             tick_seconds,
             tick_ns: self.config.tick_ns,
@@ -261,7 +265,7 @@ impl Fold {
         let Some(saved) = section.load::<Saved>(VERSION)? else { return Ok(None) };
         let mut fold = Fold::new(config);
         fold.swept = saved.swept;
-        fold.slots = saved.slots.into_owned().indexed();
+        fold.slots = saved.slots.into_owned().indexed(&fold.config.roles);
         fold.numbers = saved.numbers.into_owned();
         fold.histograms = saved.histograms.into_owned();
         fold.observations = saved.observations.into_owned();
@@ -275,7 +279,7 @@ struct Frame<'a> {
     defs: &'a HashMap<u64, Arc<StreamDef>>,
     derived: &'a mut HashMap<(u64, u64), Arc<SeriesDef>>,
     slots: &'a mut Slots,
-    max_series: usize,
+    admission: Admission<'a>,
     tick: i64,
     tick_seconds: f64,
     tick_ns: i64,
@@ -285,7 +289,7 @@ struct Frame<'a> {
 impl Frame<'_> {
     /// Gives a series its value of this tick, and a slot where it has none yet.
     fn set(&mut self, series: &Arc<SeriesDef>, value: f64) {
-        match self.slots.slot(series, self.max_series, self.out) {
+        match self.slots.slot(series, self.admission, self.out) {
             Some(slot) => self.out.values[slot] = value,
             None => self.out.refused_series += 1,
         }

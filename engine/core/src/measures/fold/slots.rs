@@ -6,7 +6,16 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::FoldOutput;
-use crate::types::SeriesDef;
+use crate::types::{RoleRule, SeriesDef, measure_role::with_role};
+
+/// How series are admitted.
+#[derive(Clone, Copy)]
+pub(super) struct Admission<'a> {
+    /// Most slots.
+    pub(super) max: usize,
+    /// Roles of measures, where they are not what their names say.
+    pub(super) roles: &'a [RoleRule],
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Slots {
@@ -45,11 +54,11 @@ impl Slots {
     pub(super) fn slot(
         &mut self,
         series: &Arc<SeriesDef>,
-        max: usize,
+        admission: Admission<'_>,
         out: &mut FoldOutput,
     ) -> Option<usize> {
         let known = self.by_key.get(&series.key).copied();
-        let slot = match known.or_else(|| self.admit(series, max, out)) {
+        let slot = match known.or_else(|| self.admit(series, admission, out)) {
             Some(slot) => slot as usize,
             None => return None,
         };
@@ -57,10 +66,15 @@ impl Slots {
         Some(slot)
     }
 
-    fn admit(&mut self, series: &Arc<SeriesDef>, max: usize, out: &mut FoldOutput) -> Option<u32> {
+    fn admit(
+        &mut self,
+        series: &Arc<SeriesDef>,
+        admission: Admission<'_>,
+        out: &mut FoldOutput,
+    ) -> Option<u32> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
-            None if self.series.len() < max => {
+            None if self.series.len() < admission.max => {
                 self.series.push(None);
                 self.last_tick.push(self.tick);
                 out.values.push(f64::NAN);
@@ -68,14 +82,15 @@ impl Slots {
             }
             None => return None,
         };
-        self.series[slot as usize] = Some(series.clone());
+        self.series[slot as usize] = Some(with_role(admission.roles, series));
         self.by_key.insert(series.key, slot);
         out.admitted.push(slot);
         Some(slot)
     }
 
-    /// The same slots with their index, after loading.
-    pub(super) fn indexed(mut self) -> Slots {
+    /// The same slots with their index, after loading; the rules may be others by now.
+    pub(super) fn indexed(mut self, roles: &[RoleRule]) -> Slots {
+        self.series.iter_mut().flatten().for_each(|series| *series = with_role(roles, series));
         let series = self.series.iter().enumerate();
         self.by_key = series.filter_map(|(slot, series)| Some((series.as_ref()?.key, slot as u32))).collect();
         self

@@ -1,7 +1,7 @@
 //! Little tables of samples and the values they must come to.
 
 use super::*;
-use crate::types::{EntityKind, NumberSample, SpanSample};
+use crate::types::{EntityKind, MeasureRole, NumberSample, SpanSample};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -30,6 +30,26 @@ fn step(fold: &mut Fold, tick: i64, points: &[(i64, i64, f64)]) -> FoldOutput {
     let mut out = FoldOutput::default();
     fold.fold(tick, &[FrameInput { source: 0, samples: &samples }], &[], &mut out);
     out
+}
+
+#[test]
+fn the_first_rule_that_fits_gives_the_role() {
+    let rule = |measure: &str, role| RoleRule { measure: measure.to_string(), role };
+    let roles = vec![
+        rule("other*", MeasureRole::Cpu),
+        rule("requests*", MeasureRole::Saturation),
+        rule("*", MeasureRole::Model),
+    ];
+    let mut fold = Fold::new(FoldConfig { roles, ..FoldConfig::default() });
+    fold.define(&[counter()]);
+    step(&mut fold, 10, &[(105, 1, 50.0)]);
+    step(&mut fold, 11, &[(115, 1, 80.0)]);
+    let role = |fold: &Fold| fold.slots()[0].as_ref().expect("a series").role;
+    assert_eq!(role(&fold), MeasureRole::Saturation);
+    // After a restart with another configuration that one holds.
+    let section = fold.save("fold").expect("it can be saved");
+    let plain = Fold::load(FoldConfig::default(), &section).expect("it can be read").expect("it is there");
+    assert_eq!(role(&plain), MeasureRole::Traffic);
 }
 
 #[test]

@@ -210,6 +210,7 @@ fn new(series: &SeriesDef, time_ms: i64) -> Anomaly {
         entity: (*series.entity).clone(),
         series: series.name.clone(),
         measure: series.measure.clone(),
+        role: series.role,
         active: true,
         opened_ms: time_ms,
         onset_ms: time_ms,

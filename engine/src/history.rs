@@ -7,8 +7,8 @@ use foreshock_core::{
     config::{HistoryConfig, PrometheusHistory},
     score::History,
 };
+use foreshock_wire::http::client;
 use serde::Deserialize;
-use ureq::Agent;
 
 use crate::replay::{Table, TableOptions};
 
@@ -139,12 +139,7 @@ impl Loaded {
 }
 
 fn ask(query: &PrometheusHistory, from: i64, to: i64) -> Result<String, QueryError> {
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(query.timeout.std()))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let mut request = agent
+    let mut request = client(None, None, query.timeout.std())
         .get(format!("{}/api/v1/query_range", query.url.trim_end_matches('/')))
         .query("query", &query.query)
         .query("start", from.to_string())

@@ -8,19 +8,6 @@ use foreshock_core::{
 use foreshock_shop::{Shop, ShopConfig};
 use serde_json::{Value, json};
 
-const ENCODINGS: [Encoding; 10] = [
-    Encoding::Auto,
-    Encoding::OtlpMetrics,
-    Encoding::OtlpLogs,
-    Encoding::OtlpSpans,
-    Encoding::OtlpJson,
-    Encoding::PrometheusJson,
-    Encoding::JsonLines,
-    Encoding::Text,
-    Encoding::CloudEvents,
-    Encoding::Webhook,
-];
-
 const SENDERS: [&str; 9] =
     ["alertmanager", "grafana", "github", "gitlab", "argo", "jenkins", "mlflow", "cloud_events", "generic"];
 
@@ -30,7 +17,7 @@ const GOOD: &[u8] = br#"{"message": "slow", "service": "cart", "time": 170000000
 /// A record that is refused leaves no row behind, nor takes one from the record before it. The last byte says who sent it, where that matters.
 pub(crate) fn feed(bytes: &[u8]) {
     let sender = SENDERS[usize::from(bytes.last().copied().unwrap_or(0)) % SENDERS.len()];
-    for encoding in ENCODINGS {
+    for encoding in Encoding::ALL {
         let good = record(0, GOOD, sender);
         let (alone, _) = taken(encoding, std::slice::from_ref(&good));
         let (batches, refused) = taken(encoding, &[good, record(1, bytes, sender)]);

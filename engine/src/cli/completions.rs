@@ -67,7 +67,7 @@ mod tests {
                 &mut script,
             );
             let script = String::from_utf8(script).unwrap();
-            assert!(script.contains("incidents") && script.contains("--config"), "{shell}");
+            assert!(script.contains("incidents") && script.contains("topic-range"), "{shell}");
         }
         let folder = tempfile::tempdir().unwrap();
         clap_mangen::generate_to(super::super::Arguments::command(), &folder).unwrap();

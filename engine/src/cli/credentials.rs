@@ -5,14 +5,14 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::Args;
 use foreshock_core::config::{first_line, is_plain_loopback};
-use foreshock_wire::http::{authorities, certificates};
+use foreshock_wire::http::{authorities, certificates, client};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::Interceptor,
     transport::{Certificate, ClientTlsConfig, Identity},
 };
-use ureq::tls::{ClientCert, PrivateKey, TlsConfig};
+use ureq::tls::{ClientCert, PrivateKey};
 
 use super::BadConfig;
 
@@ -92,20 +92,10 @@ impl Credentials {
 
     /// What an engine answers at a URL.
     fn get(&self, url: &str) -> anyhow::Result<String> {
-        let mut tls = TlsConfig::builder();
-        if let Some(path) = &self.ca {
-            tls = tls.root_certs(authorities(path).map_err(BadConfig)?);
-        }
-        if let Some((certificate, key)) = self.pair()? {
-            tls = tls.client_cert(Some(client_certificate(&certificate, &key)?));
-        }
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .tls_config(tls.build())
-            .build()
-            .into();
+        let roots = self.ca.as_deref().map(authorities).transpose().map_err(BadConfig)?;
+        let pair = self.pair()?;
+        let pair = pair.map(|(certificate, key)| client_certificate(&certificate, &key)).transpose()?;
+        let agent = client(roots, pair, TIMEOUT);
         let authorization = self.authorization(url)?;
         let request = authorization
             .iter()

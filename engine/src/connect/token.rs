@@ -13,9 +13,10 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use foreshock_core::config::{ConfigError, Oidc, SaslMechanism, Security};
+use foreshock_wire::http;
 use rdkafka::client::OAuthToken;
 use serde::Deserialize;
-use ureq::{Agent, tls::TlsConfig};
+use ureq::Agent;
 
 /// Where tokens come from.
 #[derive(Debug)]
@@ -137,22 +138,13 @@ struct Problem {
 impl Endpoint {
     fn new(oidc: &Oidc) -> Result<Endpoint, ConfigError> {
         let credentials = format!("{}:{}", form(&oidc.client_id), form(&oidc.secret()?));
-        let mut tls = TlsConfig::builder();
-        if let Some(path) = &oidc.ca {
-            let refuse = |problem| ConfigError::Value { field: "kafka.security.sasl.oidc.ca", problem };
-            tls = tls.root_certs(foreshock_wire::http::authorities(path).map_err(refuse)?);
-        }
-        let agent = Agent::config_builder()
-            .timeout_global(Some(WAIT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .tls_config(tls.build())
-            .build();
+        let refuse = |problem| ConfigError::Value { field: "kafka.security.sasl.oidc.ca", problem };
+        let roots = oidc.ca.as_deref().map(http::authorities).transpose().map_err(refuse)?;
         Ok(Endpoint {
             url: oidc.endpoint.clone(),
             credentials: BASE64_STANDARD.encode(credentials),
             scope: oidc.scope.clone(),
-            agent: agent.into(),
+            agent: http::client(roots, None, WAIT),
         })
     }
 

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use foreshock_core::types::{Id, Incident};
+use foreshock_core::{
+    bus::Backoff,
+    types::{Id, Incident},
+};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
@@ -27,8 +30,7 @@ const WAIT: Duration = Duration::from_secs(20);
 /// Longest wait for a record, and steps in which a pause is waited for.
 const POLL: Duration = Duration::from_millis(200);
 /// Pauses after a failure: the first, and the longest; a longer one that the sink asks for is cut.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff { first_ms: 1000, max_ms: 60_000 };
 /// Time between two counts of what waits, and two calls of [`Sink::again`].
 const LOOK: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
@@ -246,7 +248,7 @@ impl Worker {
 
     /// Tells of an incident until it is taken or refused; `false` when a stop comes first.
     fn tell(&mut self, incident: &Incident) -> bool {
-        let mut pause = FIRST_PAUSE;
+        let mut failures = 0;
         loop {
             match self.sink.tell(incident, now_ms()) {
                 Ok(()) => {
@@ -262,8 +264,10 @@ impl Worker {
                 }
                 Err(Failure::Later { why, after }) => {
                     self.failed(&why);
-                    self.wait(after.map_or(pause, Duration::from_secs).min(LONGEST_PAUSE));
-                    pause = (2 * pause).min(LONGEST_PAUSE);
+                    failures += 1;
+                    let wanted_ms =
+                        after.map_or(BACKOFF.after(failures), |seconds| seconds.saturating_mul(1000));
+                    self.wait(Duration::from_millis(wanted_ms.min(BACKOFF.max_ms)));
                 }
             }
             if self.stopping() {

@@ -1,6 +1,10 @@
 //! Requests over HTTP with their secrets, and whether they were heard. What an answer means is for who asks.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use base64::Engine as _;
 use foreshock_core::config::{Target, first_line};
@@ -8,7 +12,7 @@ use ring::hmac;
 use ureq::{
     Agent, Timeout,
     http::{Request, Response},
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
 /// Longest wait for a connection, and for an answer.
@@ -23,6 +27,14 @@ const SHOWN: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     target: Target,
+    /// The latest client, and what it trusts.
+    latest: Arc<Mutex<Option<Latest>>>,
+}
+
+#[derive(Debug)]
+struct Latest {
+    pem: Option<Vec<u8>>,
+    agent: Agent,
 }
 
 /// What is asked.
@@ -89,7 +101,7 @@ impl Answer {
 impl Endpoint {
     /// Where a target is.
     pub fn new(target: &Target) -> Endpoint {
-        Endpoint { target: target.clone() }
+        Endpoint { target: target.clone(), latest: Arc::default() }
     }
 
     /// Sends a body to a path below the URL, with headers; JSON and our own authorization, where they do not say otherwise. One without a
@@ -113,8 +125,8 @@ impl Endpoint {
         let request = all.fold(request, |request, (key, value)| request.header(key, value));
         let unsent = |error: ureq::http::Error| Unanswered::Unsent(without_url(&error.to_string(), &url));
         let answer = match method {
-            Method::Get => self.agent()?.run(request.body(()).map_err(unsent)?),
-            Method::Post | Method::Patch => self.agent()?.run(request.body(body).map_err(unsent)?),
+            Method::Get => self.client()?.run(request.body(()).map_err(unsent)?),
+            Method::Post | Method::Patch => self.client()?.run(request.body(body).map_err(unsent)?),
         };
         answer.map_err(|error| silence(&error, &url)).and_then(read)
     }
@@ -144,20 +156,41 @@ impl Endpoint {
         }))
     }
 
-    /// A client that trusts who is trusted now.
-    fn agent(&self) -> Result<Agent, Unanswered> {
-        let mut tls = TlsConfig::builder();
-        if let Some(path) = &self.target.ca {
-            tls = tls.root_certs(authorities(path).map_err(Unanswered::Unsent)?);
+    /// A client that trusts who is trusted now: the same one while the file with the authorities is.
+    fn client(&self) -> Result<Agent, Unanswered> {
+        let pem = self.target.ca.as_deref().map(read_file).transpose().map_err(Unanswered::Unsent)?;
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = latest.as_ref().filter(|known| known.pem == pem) {
+            return Ok(known.agent.clone());
         }
-        let config = Agent::config_builder()
-            .timeout_connect(Some(CONNECT_WITHIN))
-            .timeout_global(Some(ANSWER_WITHIN))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .tls_config(tls.build());
-        Ok(config.build().into())
+        let roots = self.target.ca.as_deref().map(authorities).transpose().map_err(Unanswered::Unsent)?;
+        let agent = client(roots, None, ANSWER_WITHIN);
+        *latest = Some(Latest { pem, agent: agent.clone() });
+        Ok(agent)
     }
+}
+
+/// A client that trusts these authorities (absent: Mozilla's list), shows this certificate, and waits this long for an answer. It takes any
+/// status as an answer and follows no redirect. It keeps no connection for later: of one that the server has closed meanwhile nobody
+/// would know whether a request was heard.
+pub fn client(roots: Option<RootCerts>, certificate: Option<ClientCert>, within: Duration) -> Agent {
+    let tls = TlsConfig::builder().client_cert(certificate);
+    let tls = match roots {
+        Some(roots) => tls.root_certs(roots),
+        None => tls,
+    };
+    let config = Agent::config_builder()
+        .timeout_connect(Some(CONNECT_WITHIN))
+        .timeout_global(Some(within))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_idle_connections(0)
+        .tls_config(tls.build());
+    config.build().into()
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 /// The first line of a file that holds a secret.
@@ -213,7 +246,7 @@ fn without_url(words: &str, url: &str) -> String {
 
 /// The authorities of a PEM file, for clients of HTTPS.
 pub fn authorities(path: &Path) -> Result<RootCerts, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let pem = read_file(path)?;
     let found = certificates(&pem);
     if found.is_empty() {
         return Err(format!("{} holds no certificate in PEM", path.display()));

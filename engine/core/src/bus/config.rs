@@ -90,11 +90,11 @@ pub struct Limits {
     pub fleet_at_once: Option<u32>,
 }
 
-/// How long a signal rests after a lost lease: `first_ms`, then twice as long each time, `max_ms` at most.
+/// How long something rests before it is tried again: `first_ms`, then twice as long each time, `max_ms` at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backoff {
-    /// After the first lost lease.
+    /// After the first loss.
     pub first_ms: u64,
     /// At most.
     pub max_ms: u64,
@@ -107,7 +107,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The rest after this many lost leases, 1 or more.
+    /// The rest after this many losses, 1 or more, in milliseconds.
     pub fn after(&self, losses: u32) -> u64 {
         let factor = 1_u64.checked_shl(losses.saturating_sub(1)).unwrap_or(u64::MAX);
         self.first_ms.saturating_mul(factor).min(self.max_ms)

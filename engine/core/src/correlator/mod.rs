@@ -50,8 +50,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    Adjustment, Alert, Anomaly, Change, Entity, Feedback, Id, Incident, IncidentEvent, Section, Suppressed,
-    TickClosed, Word, section::SectionError,
+    Adjustment, Alert, Anomaly, Change, Entity, Feedback, Id, Incident, IncidentEvent, Recovery, Section,
+    Suppressed, TickClosed, Word, section::SectionError,
 };
 
 use alerts::Alerts;
@@ -155,8 +155,8 @@ pub enum Event {
     Remediation {
         /// Which incident.
         incident: Id,
-        /// `recovered`, `improved`, `no effect` or `worse`.
-        words: String,
+        /// What it is like now.
+        recovery: Recovery,
     },
 }
 
@@ -252,7 +252,8 @@ impl Correlator {
             Event::Alert(alert) => {
                 let mut effects = Vec::new();
                 if let Some(anomaly) = self.state.alerts.take(alert, self.state.time_ms) {
-                    self.place(anomaly, &mut effects);
+                    let holder = self.state.open.values().find(|story| story.has(anomaly.id));
+                    self.place(anomaly, holder.map(|story| story.incident.id), &mut effects);
                 }
                 effects
             }
@@ -270,8 +271,10 @@ impl Correlator {
                 Vec::new()
             }
             Event::Word(Word::Silence(_) | Word::EndSilence { .. } | Word::Halt { .. }) => Vec::new(),
-            Event::Remediation { incident, words } => {
-                self.revise(incident, IncidentEvent::Updated, |incident| incident.remediation = Some(words))
+            Event::Remediation { incident, recovery } => {
+                self.revise(incident, IncidentEvent::Updated, |incident| {
+                    incident.remediation = Some(recovery.words().to_string());
+                })
             }
         }
     }
@@ -368,8 +371,10 @@ impl Correlator {
         let heard_again = state.quiet.tick(tick.silences);
         state.changes.forget_before(tick.time_ms - 2 * self.config.change_before_ms);
         let mut effects = Vec::new();
+        let holders = self.holders();
         for anomaly in heard_again.into_iter().chain(tick.anomalies) {
-            self.place(anomaly, &mut effects);
+            let holder = holders.get(&anomaly.id).copied();
+            self.place(anomaly, holder, &mut effects);
         }
         self.hush(&mut effects);
         let State { load, waiting, open, .. } = &mut self.state;

@@ -1,5 +1,7 @@
 //! Where a revision of an anomaly belongs: into an open incident, among those that wait, or among those left out.
 
+use hashbrown::HashMap;
+
 use super::{
     Correlator, CorrelatorConfig, Effect, State, evidence,
     group::{self, Ties},
@@ -8,11 +10,21 @@ use super::{
 use crate::types::{Anomaly, Id};
 
 impl Correlator {
+    /// The open incident of each anomaly that is in one. Members do not change while a tick's anomalies are placed.
+    pub(super) fn holders(&self) -> HashMap<Id, Id> {
+        let mut holders = HashMap::new();
+        for (id, story) in &self.state.open {
+            for anomaly in story.anomalies() {
+                holders.entry(anomaly.id).or_insert(*id);
+            }
+        }
+        holders
+    }
+
     /// Puts a revision of an anomaly where it belongs: into the incident that has it, or among those that wait.
-    pub(super) fn place(&mut self, anomaly: Anomaly, effects: &mut Vec<Effect>) {
+    pub(super) fn place(&mut self, anomaly: Anomaly, holder: Option<Id>, effects: &mut Vec<Effect>) {
         let State { open, waiting, quiet, time_ms, .. } = &mut self.state;
-        let holder = open.values_mut().find(|story| story.has(anomaly.id));
-        if let Some(story) = holder {
+        if let Some(story) = holder.and_then(|id| open.get_mut(&id)) {
             story.update(anomaly);
             return;
         }

@@ -19,7 +19,7 @@ use prost::Message;
 
 use super::{
     Redactor, Refusal, malformed,
-    wire::{Fields, WireError},
+    protobuf::{Fields, WireError},
 };
 use crate::types::{
     Entity, EntityKind, Facet, MAX_ATTRIBUTES, MAX_NAME, SeriesDef, StreamDef, StreamKind,

@@ -1,40 +1,27 @@
 //! Intake: record bytes in, Arrow batches, changes and rejects out. One per source partition.
 //!
-//! * `choose`: which decoder a record gets
+//! * `sniff`: which format a record has · `format`: how each is read
 //! * `identity`: resources and attributes as entities, series and streams
-//! * `rows`: the Arrow builders that decoders write into
-//! * `wire`: the protobuf wire format, borrowed
-//! * `metrics`, `logs`, `spans`: OTLP
-//! * `json`: OTLP JSON, JSON lines, prometheus-kafka-adapter
-//! * `inferences`: answers of models
-//! * `events`: CloudEvents and CDEvents
-//! * `webhooks`, `alerts`: what other systems send over HTTP
-//! * `redact`: what must not be kept
+//! * `rows`: the Arrow builders that formats write into
+//! * `protobuf`: the wire format, borrowed · `redact`: what must not be kept
 //!
 //! A record is taken whole or not at all. Does not know ticks, shards or lateness.
 
-mod alerts;
-mod choose;
-mod events;
+mod format;
 mod identity;
-mod inferences;
-mod json;
-mod logs;
-mod metrics;
+mod protobuf;
 mod redact;
 mod rows;
-mod spans;
-mod webhooks;
-mod wire;
+mod sniff;
 
 use crate::types::{Alert, Batch, Change, Entity, MAX_NAME, Record, Reject, RejectReason, Sighting, cut};
 
-pub use choose::Encoding;
+use format::{Buckets, Destination, Told};
+pub use format::{RECEIVER, WEBHOOK};
 use identity::Streams;
 pub use redact::Redactor;
 use rows::Rows;
-use webhooks::Told;
-pub use webhooks::{RECEIVER, WEBHOOK};
+pub use sniff::Encoding;
 
 /// How the records of a topic are read.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +78,7 @@ pub struct Intake {
     topic: String,
     config: IntakeConfig,
     streams: Streams,
-    buckets: metrics::Buckets,
+    buckets: Buckets,
     redactor: Redactor,
     rows: Rows,
 }
@@ -117,7 +104,7 @@ impl Intake {
             redactor: Redactor::new(config.redaction),
             streams: Streams::new(config.redaction),
             config,
-            buckets: metrics::Buckets::default(),
+            buckets: Buckets::default(),
             rows: Rows::default(),
         }
     }
@@ -167,44 +154,13 @@ impl Intake {
                 format!("{} bytes, ingest.max_record is {}", record.payload.len(), self.config.max_record);
             return Err((RejectReason::TooLarge, detail));
         }
-        let encoding = choose::choose(self.config.encoding, &self.topic, record)
-            .ok_or_else(|| (RejectReason::UnknownEncoding, "no decoder fits".to_string()))?;
-        let payload = record.payload.as_ref();
-        match encoding {
-            Encoding::OtlpMetrics | Encoding::OtlpLogs | Encoding::OtlpSpans => {
-                self.otlp(encoding, payload)?
-            }
-            Encoding::OtlpJson => {
-                let (encoding, message) = json::otlp(payload)?;
-                self.otlp(encoding, &message)?;
-            }
-            Encoding::PrometheusJson => json::prometheus(payload, &mut self.streams, &mut self.rows)?,
-            Encoding::JsonLines => {
-                json::lines(record, &mut self.streams, &mut self.rows, &mut self.redactor)?;
-            }
-            Encoding::Text => {
-                let Intake { topic, streams, rows, redactor, .. } = self;
-                logs::text(record, topic, streams, rows, redactor)?;
-            }
-            Encoding::Inferences => inferences::push(record, &mut self.streams, &mut self.rows)?,
-            Encoding::CloudEvents => {
-                return Ok(Told { changes: vec![events::change(record)?], ..Told::default() });
-            }
-            Encoding::Webhook => return webhooks::read(record, &mut self.redactor),
-            Encoding::Auto => return Err((RejectReason::UnknownEncoding, "undecided".to_string())),
-        }
+        let encoding = sniff::encoding(self.config.encoding, &self.topic, record);
+        let format = encoding.and_then(format::of);
+        let format = format.ok_or_else(|| (RejectReason::UnknownEncoding, "no decoder fits".to_string()))?;
+        let Intake { topic, streams, buckets, redactor, rows, .. } = self;
+        let told = format.read(record, &mut Destination { topic, streams, buckets, redactor, rows })?;
         self.check_times(record)?;
-        Ok(Told::default())
-    }
-
-    /// Takes an OTLP message in protobuf.
-    fn otlp(&mut self, encoding: Encoding, message: &[u8]) -> Result<(), Refusal> {
-        let Intake { streams, buckets, redactor, rows, .. } = self;
-        match encoding {
-            Encoding::OtlpMetrics => metrics::push(message, streams, buckets, rows),
-            Encoding::OtlpLogs => logs::push(message, streams, rows, redactor),
-            _ => spans::push(message, streams, rows),
-        }
+        Ok(told)
     }
 
     /// Events far ahead of their record would close ticks for everyone else.

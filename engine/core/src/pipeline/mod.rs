@@ -540,8 +540,7 @@ impl Pipeline {
         for effect in self.bus.on_event(event) {
             match effect {
                 bus::Effect::Remediation { incident, recovery } => {
-                    let words = recovery.name().replace('_', " ");
-                    self.tell_correlator(correlator::Event::Remediation { incident, words }, effects);
+                    self.tell_correlator(correlator::Event::Remediation { incident, recovery }, effects);
                 }
                 other => effects.push(Effect::Bus(other)),
             }

@@ -227,6 +227,16 @@ impl Recovery {
     pub const ALL: [Recovery; 4] =
         [Recovery::Recovered, Recovery::Improved, Recovery::NoEffect, Recovery::Worse];
 
+    /// The recovery in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Recovery::Recovered => "recovered",
+            Recovery::Improved => "improved",
+            Recovery::NoEffect => "no effect",
+            Recovery::Worse => "worse",
+        }
+    }
+
     /// The recovery as a label and on the wire.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use foreshock_controllers::{ControllerConfig, Course, Ended, Gone, Hand, News, Order, Routes, Session};
 use foreshock_core::{
+    bus::Backoff,
     config::{ConfigError, LogFormat},
     types::ControllerKind,
 };
@@ -68,8 +69,7 @@ enum Kind {
 /// Where it goes when nothing says otherwise: to Deployments of the signals' names.
 const DEPLOYMENTS: &str = "routes: [{workload: {}}]";
 
-const FIRST_REST: Duration = Duration::from_millis(500);
-const LONGEST_REST: Duration = Duration::from_secs(30);
+const BACKOFF: Backoff = Backoff { first_ms: 500, max_ms: 30_000 };
 
 pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let config = arguments.config()?;
@@ -149,7 +149,7 @@ async fn keep_connected(
     config: &ControllerConfig,
     session: &mut Session,
 ) -> anyhow::Result<()> {
-    let mut rest = FIRST_REST;
+    let mut losses = 0;
     loop {
         let mut welcomed = false;
         let mut news = |news: News<'_>| {
@@ -161,10 +161,10 @@ async fn keep_connected(
             ControlFlow::Break(hopeless) => return Err(hopeless),
         };
         // A welcome makes the next rest a short one again.
-        rest = if welcomed { FIRST_REST } else { rest };
+        losses = if welcomed { 1 } else { losses + 1 };
+        let rest = Duration::from_millis(BACKOFF.after(losses));
         talk!("{lost:#}\ntrying again in {} s", rest.as_secs_f64());
         session.wait(rest, &mut |news| talk.tell(&news)).await;
-        rest = (rest * 2).min(LONGEST_REST);
     }
 }
 

@@ -82,32 +82,87 @@ fn a_cut_record_leaves_nothing_behind() {
     }
 }
 
+const UP: &str = r#"{"timestamp":"2023-11-14T22:13:20Z","value":"3.5","name":"up","labels":{"job":"cart"}}"#;
+const LINE: &str = r#"{"message":"hello","level":"error","service":"cart"}"#;
+const GAUGE: &str = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"timeUnixNano":"1700000000000000000","asDouble":1.5}]}}]}]}]}"#;
+const SUM: &str = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{"timeUnixNano":"1700000000000000000","asInt":"5"}]}}]}]}]}"#;
+const ANSWER: &str = r#"{"model":"ranker","prediction":"yes","inputs":{"age":37}}"#;
+const DEPLOY: &str = r#"{"specversion":"1.0","type":"dev.cdevents.service.deployed.0.2.0","source":"ci","id":"1","subject":"cart"}"#;
+const GENERIC: &str = r#"{"id":"1","kind":"service.deployed","entity":"service/cart","version":"v2"}"#;
+
+/// Each format: its topic, a record, what it is in the end (rows of a signal, or something told), and whether it is found by itself.
+fn fixtures() -> Vec<(Encoding, &'static str, Record, &'static str, bool)> {
+    let shop = |topic| shop_records(topic, 1).remove(0);
+    let mut webhook = record(0, GENERIC);
+    webhook.headers = [(WEBHOOK, "generic"), (RECEIVER, "here")]
+        .map(|(name, value)| (name.to_string(), Bytes::from_static(value.as_bytes())))
+        .into();
+    vec![
+        (Encoding::OtlpMetrics, "otlp_metrics", shop("otlp_metrics"), "Metrics", true),
+        (Encoding::OtlpLogs, "otlp_logs", shop("otlp_logs"), "Logs", true),
+        (Encoding::OtlpSpans, "otlp_spans", shop("otlp_spans"), "Spans", true),
+        (Encoding::OtlpJson, "any", record(0, GAUGE), "Metrics", true),
+        (Encoding::OtlpJson, "otlp_metrics", record(0, SUM), "Metrics", true),
+        (Encoding::PrometheusJson, "metrics", record(0, UP), "Metrics", true),
+        (Encoding::JsonLines, "app", record(0, LINE), "Logs", true),
+        (Encoding::Text, "app", record(0, "ERROR: no room"), "Logs", false),
+        (Encoding::Inferences, "any", record(0, ANSWER), "Metrics", true),
+        (Encoding::CloudEvents, "changes", record(0, DEPLOY), "Change", true),
+        (Encoding::Webhook, "changes", webhook, "Change", true),
+    ]
+}
+
 #[test]
-fn other_encodings() {
-    let cases: [(&str, &str, Option<Signal>); 6] = [
-        (
-            "metrics",
-            r#"{"timestamp":"2023-11-14T22:13:20Z","value":"3.5","name":"up","labels":{"job":"cart"}}"#,
-            Some(Signal::Metrics),
-        ),
-        ("app", r#"{"message":"hello","level":"error","service":"cart"}"#, Some(Signal::Logs)),
-        (
-            "any",
-            r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"timeUnixNano":"1700000000000000000","asDouble":1.5}]}}]}]}]}"#,
-            Some(Signal::Metrics),
-        ),
-        (
-            "any",
-            r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{"timeUnixNano":"1700000000000000000","asInt":"5"}]}}]}]}]}"#,
-            Some(Signal::Metrics),
-        ),
-        ("any", r#"{"what":"is this"}"#, None),
-        ("any", "\u{0}\u{1}", None),
+fn every_format_is_found_and_read() {
+    let fixtures = fixtures();
+    for encoding in Encoding::ALL.into_iter().filter(|encoding| *encoding != Encoding::Auto) {
+        assert!(fixtures.iter().any(|fixture| fixture.0 == encoding), "{encoding:?} has no fixture");
+    }
+    for (encoding, topic, record, expected, is_found) in fixtures {
+        for configured in [encoding, Encoding::Auto] {
+            let config = IntakeConfig { encoding: configured, ..IntakeConfig::default() };
+            let mut intake = Intake::new(topic, config);
+            let effects = intake.on_event(Event::Records(std::slice::from_ref(&record)));
+            let told = effects.iter().find_map(|effect| match effect {
+                Effect::Batch(batch) => Some(format!("{:?}", batch.signal)),
+                Effect::Change(_) => Some("Change".to_string()),
+                Effect::Reject(reject) => Some(reject.reason.name().to_string()),
+                Effect::Alert(_) | Effect::Sighting(_) => None,
+            });
+            let expected =
+                if configured == Encoding::Auto && !is_found { "unknown_encoding" } else { expected };
+            assert_eq!(told.as_deref(), Some(expected), "{encoding:?} as {configured:?}: {effects:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_of_no_format_is_refused() {
+    for payload in [r#"{"what":"is this"}"#, "\u{0}\u{1}"] {
+        let (batches, rejects) = take("any", &[record(0, payload)]);
+        assert_eq!((batches.len(), rejects.len()), (0, 1), "{payload}: {rejects:?}");
+    }
+}
+
+/// A point that says so holds nothing, whatever its kind: a producer's way to say that a series has ended.
+#[test]
+fn a_point_without_a_recorded_value_is_left_out() {
+    let points = [
+        r#""gauge":{"dataPoints":[{"timeUnixNano":"1700000000000000000","asDouble":1.5,"flags":FLAGS}]}"#,
+        r#""histogram":{"aggregationTemporality":2,"dataPoints":[{"timeUnixNano":"1700000000000000000","count":"3","explicitBounds":[1],"bucketCounts":["1","2"],"flags":FLAGS}]}"#,
+        r#""exponentialHistogram":{"aggregationTemporality":2,"dataPoints":[{"timeUnixNano":"1700000000000000000","count":"3","scale":1,"positive":{"bucketCounts":["1","2"]},"flags":FLAGS}]}"#,
+        r#""summary":{"dataPoints":[{"timeUnixNano":"1700000000000000000","count":"3","quantileValues":[{"quantile":0.5,"value":2}],"flags":FLAGS}]}"#,
     ];
-    for (topic, payload, expected) in cases {
-        let (batches, rejects) = take(topic, &[record(0, payload)]);
-        assert_eq!(batches.first().map(|batch| batch.signal), expected, "{payload}: {rejects:?}");
-        assert_eq!(rejects.is_empty(), expected.is_some(), "{payload}");
+    for point in points {
+        let rows = |flags: &str| {
+            let metric = format!("{{\"name\":\"m\",{}}}", point.replace("FLAGS", flags));
+            let payload = format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{metric}]}}]}}]}}"#);
+            let (batches, rejects) = take("any", &[record(0, payload)]);
+            assert!(rejects.is_empty(), "{rejects:?}");
+            batches.iter().map(|batch| batch.rows.num_rows()).sum::<usize>()
+        };
+        assert!(rows("0") > 0 && rows("2") > 0, "{point}");
+        assert_eq!((rows("1"), rows("3")), (0, 0), "{point}");
     }
 }
 

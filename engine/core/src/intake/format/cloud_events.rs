@@ -2,9 +2,19 @@
 
 use serde_json::Value;
 
-use super::{Refusal, malformed};
+use super::{Destination, Format, Refusal, Told, malformed};
 use crate::types::{Change, Entity, EntityKind, Record, RejectReason};
 
+/// A CloudEvent; CDEvents among them.
+pub(super) struct CloudEvents;
+
+impl Format for CloudEvents {
+    fn read(&self, record: &Record, _: &mut Destination<'_>) -> Result<Told, Refusal> {
+        Ok(Told { changes: vec![change(record)?], ..Told::default() })
+    }
+}
+
+/// The change that an event tells of.
 pub(super) fn change(record: &Record) -> Result<Change, Refusal> {
     let payload = || serde_json::from_slice::<Value>(&record.payload).map_err(malformed);
     let (envelope, data) = if record.header("ce_specversion").is_some() {

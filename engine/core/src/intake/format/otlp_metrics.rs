@@ -8,16 +8,16 @@ use opentelemetry_proto::tonic::{common::v1::KeyValue, metrics::v1::AggregationT
 use prost::Message;
 
 use super::{
-    Refusal,
+    Destination, Format, Refusal, Told,
     identity::{Attributes, Identity, Owner, Raw, Streams, find},
     malformed,
+    protobuf::{Field, Fields, WireError, message, messages},
     rows::{HistogramRow, Rows},
-    wire::{Fields, WireError, message, messages},
 };
-use crate::types::{Entity, EntityKind, MAX_NAME, RejectReason, SeriesDef, StreamKind, cut};
+use crate::types::{Entity, EntityKind, MAX_NAME, Record, RejectReason, SeriesDef, StreamKind, cut};
 
 /// Flag of a point that says "no value was recorded".
-const NO_RECORDED_VALUE: u32 = 1;
+const NO_RECORDED_VALUE: u64 = 1;
 /// Scales of exponential histograms (OpenTelemetry, metrics SDK, "base2 exponential bucket histogram aggregation": `MinScale`, `MaxScale`).
 const SCALES: RangeInclusive<i32> = -10..=20;
 /// Most quantiles of a summary's point: every percentile, and as many again.
@@ -25,18 +25,23 @@ const MAX_QUANTILES: usize = 200;
 
 /// Memory for the buckets of the point at hand.
 #[derive(Debug, Default)]
-pub(super) struct Buckets {
+pub(in super::super) struct Buckets {
     bounds: Vec<f64>,
     counts: Vec<u64>,
 }
 
-/// Takes an `ExportMetricsServiceRequest`.
-pub(super) fn push(
-    request: &[u8],
-    streams: &mut Streams,
-    buckets: &mut Buckets,
-    rows: &mut Rows,
-) -> Result<(), Refusal> {
+/// An `ExportMetricsServiceRequest`.
+pub(super) struct OtlpMetrics;
+
+impl Format for OtlpMetrics {
+    fn read(&self, record: &Record, to: &mut Destination<'_>) -> Result<Told, Refusal> {
+        push(&record.payload, to).map(|()| Told::default())
+    }
+}
+
+/// Takes a request.
+pub(super) fn push(request: &[u8], to: &mut Destination<'_>) -> Result<(), Refusal> {
+    let Destination { streams, buckets, rows, .. } = to;
     for group in messages(request, 1) {
         let group = group.map_err(malformed)?;
         let mut owner = Owner::of(message(group, 1).map_err(malformed)?);
@@ -73,6 +78,18 @@ impl<'a> Metric<'a> {
         Ok(metric)
     }
 }
+
+/// Where a kind of point has what every one has: the numbers of the fields that differ.
+#[derive(Clone, Copy)]
+struct Places {
+    attributes: u32,
+    flags: u32,
+}
+
+/// Of numbers, and of summaries.
+const NUMBER: Places = Places { attributes: 7, flags: 8 };
+const HISTOGRAM: Places = Places { attributes: 9, flags: 10 };
+const EXPONENTIAL: Places = Places { attributes: 1, flags: 10 };
 
 /// What is the same for every kind of point.
 struct Head<'a> {
@@ -151,18 +168,45 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    /// A point whose attributes are the field of this number.
-    fn head(&self, point: &'a [u8], attributes: u32) -> Head<'a> {
-        Head { point, attributes, raw: self.raw, time: 0, start: 0, decoded: None }
+    /// Reads a point: what every kind has, and by `own` what this one has. `None` where it says that nothing was recorded.
+    fn point(
+        &self,
+        point: &'a [u8],
+        places: Places,
+        mut own: impl FnMut(Field<'a>) -> Result<(), WireError>,
+    ) -> Result<Option<Head<'a>>, Refusal> {
+        let Places { attributes, flags } = places;
+        let mut head = Head { point, attributes, raw: self.raw, time: 0, start: 0, decoded: None };
+        let mut is_recorded = true;
+        let mut read = || -> Result<(), WireError> {
+            for field in Fields::of(point) {
+                let field = field?;
+                match field.number {
+                    2 => head.start = field.fixed64()?,
+                    3 => head.time = field.fixed64()?,
+                    number if number == attributes => head.raw = head.raw.bytes(field.bytes()?),
+                    number if number == flags => is_recorded = field.varint()? & NO_RECORDED_VALUE == 0,
+                    _ => own(field)?,
+                }
+            }
+            Ok(())
+        };
+        read().map_err(malformed)?;
+        Ok(is_recorded.then_some(head))
     }
 
     fn number(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
         let suffix = if *kind == StreamKind::Gauge { "" } else { ":rate" };
-        let mut head = self.head(point, 7);
-        let (value, flags) = read_number(&mut head).map_err(malformed)?;
-        let Some(value) = value.filter(|value| value.is_finite() && flags & NO_RECORDED_VALUE == 0) else {
-            return Ok(());
-        };
+        let mut value = f64::NAN;
+        let head = self.point(point, NUMBER, |field| {
+            match field.number {
+                4 => value = field.double()?,
+                6 => value = field.fixed64()? as i64 as f64,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let Some(mut head) = head.filter(|_| value.is_finite()) else { return Ok(()) };
         let time_ns = time(head.time)?;
         let stream = self.stream(&mut head, kind, suffix)?;
         self.rows.number(time_ns, stream, start(head.start), value);
@@ -170,69 +214,53 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn histogram(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
-        let mut head = self.head(point, 9);
-        let (mut count, mut sum) = (0, f64::NAN);
-        let Buckets { bounds, counts } = &mut *self.buckets;
-        bounds.clear();
-        counts.clear();
-        let mut read = || -> Result<(), WireError> {
-            for field in Fields::of(point) {
-                let field = field?;
-                match field.number {
-                    2 => head.start = field.fixed64()?,
-                    3 => head.time = field.fixed64()?,
-                    4 => count = field.fixed64()?,
-                    5 => sum = field.double()?,
-                    6 => field.repeated_fixed64(std::convert::identity, counts)?,
-                    7 => field.repeated_fixed64(f64::from_bits, bounds)?,
-                    9 => head.raw = head.raw.bytes(field.bytes()?),
-                    _ => {}
-                }
+        let mut counted = Counted { count: 0, sum: f64::NAN, scale: None, first: 0, zero_count: 0 };
+        let mut buckets = std::mem::take(self.buckets);
+        buckets.bounds.clear();
+        buckets.counts.clear();
+        let head = self.point(point, HISTOGRAM, |field| {
+            match field.number {
+                4 => counted.count = field.fixed64()?,
+                5 => counted.sum = field.double()?,
+                6 => field.repeated_fixed64(std::convert::identity, &mut buckets.counts)?,
+                7 => field.repeated_fixed64(f64::from_bits, &mut buckets.bounds)?,
+                _ => {}
             }
             Ok(())
-        };
-        read().map_err(malformed)?;
-        let (scale, first, zero_count) = (None, 0, 0);
-        self.bucketed(head, kind, Counted { count, sum, scale, first, zero_count })
+        });
+        *self.buckets = buckets;
+        head?.map_or(Ok(()), |head| self.bucketed(head, kind, counted))
     }
 
     fn exponential(&mut self, point: &'a [u8], kind: &StreamKind) -> Result<(), Refusal> {
-        let mut head = self.head(point, 1);
         let mut scale = 0;
         let mut counted = Counted { count: 0, sum: f64::NAN, scale: None, first: 0, zero_count: 0 };
         let (mut positive, mut negative): (&[u8], &[u8]) = (&[], &[]);
-        let Buckets { bounds, counts } = &mut *self.buckets;
-        bounds.clear();
-        let mut read = || -> Result<(), WireError> {
-            for field in Fields::of(point) {
-                let field = field?;
-                match field.number {
-                    1 => head.raw = head.raw.bytes(field.bytes()?),
-                    2 => head.start = field.fixed64()?,
-                    3 => head.time = field.fixed64()?,
-                    4 => counted.count = field.fixed64()?,
-                    5 => counted.sum = field.double()?,
-                    6 => scale = field.sint32()?,
-                    7 => counted.zero_count = field.fixed64()?,
-                    8 => positive = field.bytes()?,
-                    9 => negative = field.bytes()?,
-                    _ => {}
-                }
+        let head = self.point(point, EXPONENTIAL, |field| {
+            match field.number {
+                4 => counted.count = field.fixed64()?,
+                5 => counted.sum = field.double()?,
+                6 => scale = field.sint32()?,
+                7 => counted.zero_count = field.fixed64()?,
+                8 => positive = field.bytes()?,
+                9 => negative = field.bytes()?,
+                _ => {}
             }
-            // Observations below zero are counted as near it.
-            read_side(negative, counts)?;
-            counted.zero_count =
-                counts.iter().fold(counted.zero_count, |sum, count| sum.wrapping_add(*count));
-            counted.first = read_side(positive, counts)?;
             Ok(())
-        };
-        read().map_err(malformed)?;
+        })?;
+        let Some(head) = head else { return Ok(()) };
         if !SCALES.contains(&scale) {
             let (from, to) = (SCALES.start(), SCALES.end());
             return Err(malformed(format!(
                 "an exponential histogram's scale is {scale}: give {from} to {to}"
             )));
         }
+        let Buckets { bounds, counts } = &mut *self.buckets;
+        bounds.clear();
+        // Observations below zero are counted as near it.
+        read_side(negative, counts).map_err(malformed)?;
+        counted.zero_count = counts.iter().fold(counted.zero_count, |sum, count| sum.wrapping_add(*count));
+        counted.first = read_side(positive, counts).map_err(malformed)?;
         counted.scale = Some(scale);
         self.bucketed(head, kind, counted)
     }
@@ -251,22 +279,14 @@ impl<'a> Writer<'a, '_> {
 
     /// A gauge per quantile, and the count as a counter.
     fn summary(&mut self, point: &'a [u8]) -> Result<(), Refusal> {
-        let mut head = self.head(point, 7);
         let mut count = 0;
-        let mut read = || -> Result<(), WireError> {
-            for field in Fields::of(point) {
-                let field = field?;
-                match field.number {
-                    2 => head.start = field.fixed64()?,
-                    3 => head.time = field.fixed64()?,
-                    4 => count = field.fixed64()?,
-                    7 => head.raw = head.raw.bytes(field.bytes()?),
-                    _ => {}
-                }
+        let head = self.point(point, NUMBER, |field| {
+            if field.number == 4 {
+                count = field.fixed64()?;
             }
             Ok(())
-        };
-        read().map_err(malformed)?;
+        })?;
+        let Some(mut head) = head else { return Ok(()) };
         let time_ns = time(head.time)?;
         for (place, quantile) in messages(point, 6).enumerate() {
             if place == MAX_QUANTILES {
@@ -333,23 +353,6 @@ struct Counted {
     scale: Option<i32>,
     first: i32,
     zero_count: u64,
-}
-
-fn read_number(head: &mut Head<'_>) -> Result<(Option<f64>, u32), WireError> {
-    let (mut value, mut flags) = (None, 0);
-    for field in Fields::of(head.point) {
-        let field = field?;
-        match field.number {
-            2 => head.start = field.fixed64()?,
-            3 => head.time = field.fixed64()?,
-            4 => value = Some(field.double()?),
-            6 => value = Some(field.fixed64()? as i64 as f64),
-            7 => head.raw = head.raw.bytes(field.bytes()?),
-            8 => flags = field.varint()? as u32,
-            _ => {}
-        }
-    }
-    Ok((value, flags))
 }
 
 /// A quantile of a summary: which one, 0..1, and its value.

@@ -5,23 +5,32 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 
 use super::{
-    Refusal,
+    Destination, Format, Refusal, Told,
     identity::{Owner, Streams},
     malformed,
-    rows::{Rows, SpanRow},
-    wire::{Fields, WireError, message, messages},
+    protobuf::{Fields, WireError, message, messages},
+    rows::SpanRow,
 };
-use crate::types::{Entity, EntityKind, RejectReason, SeriesDef, StreamKind};
+use crate::types::{Entity, EntityKind, Record, RejectReason, SeriesDef, StreamKind};
 
-/// Takes an `ExportTraceServiceRequest`.
-pub(super) fn push(request: &[u8], streams: &mut Streams, rows: &mut Rows) -> Result<(), Refusal> {
+/// An `ExportTraceServiceRequest`.
+pub(super) struct OtlpSpans;
+
+impl Format for OtlpSpans {
+    fn read(&self, record: &Record, to: &mut Destination<'_>) -> Result<Told, Refusal> {
+        push(&record.payload, to).map(|()| Told::default())
+    }
+}
+
+/// Takes a request.
+pub(super) fn push(request: &[u8], to: &mut Destination<'_>) -> Result<(), Refusal> {
     for group in messages(request, 1) {
         let group = group.map_err(malformed)?;
         let mut owner = Owner::of(message(group, 1).map_err(malformed)?);
         for scope in messages(group, 2) {
             for span in messages(scope.map_err(malformed)?, 2) {
                 let span = Span::read(span.map_err(malformed)?).map_err(malformed)?;
-                rows.span(row(&span, &mut owner, streams)?);
+                to.rows.span(row(&span, &mut owner, to.streams)?);
             }
         }
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{
-    Refusal,
+    Destination, Format, Refusal, Told,
     identity::{Identity, Streams},
     json::{first_text, time_ns},
     malformed, own_time_ns,
@@ -29,13 +29,22 @@ const MOST_GROUPS: usize = 8;
 const LONGEST_NAME: usize = 256;
 
 /// Whether a JSON object is an inference.
-pub(super) fn is_one(object: &Map<String, Value>) -> bool {
+pub(in super::super) fn is_one(object: &Map<String, Value>) -> bool {
     first_text(object, &["model"]).is_some()
         && ["inputs", "prediction", "score", "label"].iter().any(|key| object.contains_key(*key))
 }
 
+/// One answer of a model.
+pub(super) struct Inferences;
+
+impl Format for Inferences {
+    fn read(&self, record: &Record, to: &mut Destination<'_>) -> Result<Told, Refusal> {
+        push(record, to.streams, to.rows).map(|()| Told::default())
+    }
+}
+
 /// Takes one inference.
-pub(super) fn push(record: &Record, streams: &mut Streams, rows: &mut Rows) -> Result<(), Refusal> {
+fn push(record: &Record, streams: &mut Streams, rows: &mut Rows) -> Result<(), Refusal> {
     let object: Map<String, Value> = serde_json::from_slice(&record.payload).map_err(malformed)?;
     let model = first_text(&object, &["model"]).ok_or_else(|| malformed("no model"))?;
     let stated = ["time", "timestamp", "@timestamp", "ts"].iter().find_map(|key| object.get(*key));

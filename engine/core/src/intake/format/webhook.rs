@@ -5,26 +5,28 @@
 
 use serde_json::Value;
 
-use super::{Refusal, alerts, events, malformed, redact::Redactor};
-use crate::types::{Alert, Change, Entity, EntityKind, Record, RejectReason};
+use super::{Destination, Format, Refusal, Told, alerts, cloud_events, malformed, redact::Redactor};
+use crate::types::{Change, Entity, EntityKind, Record, RejectReason};
 
 /// Name of the header that says which kind of sender a record comes from.
 pub const WEBHOOK: &str = "foreshock.webhook";
 /// Name of the header that says which receiver of the configuration took it.
 pub const RECEIVER: &str = "foreshock.receiver";
 
-/// What a webhook tells.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Told {
-    pub(super) changes: Vec<Change>,
-    pub(super) alerts: Vec<Alert>,
+/// What a webhook was sent.
+pub(super) struct Webhook;
+
+impl Format for Webhook {
+    fn read(&self, record: &Record, to: &mut Destination<'_>) -> Result<Told, Refusal> {
+        read(record, to.redactor)
+    }
 }
 
-pub(super) fn read(record: &Record, redactor: &mut Redactor) -> Result<Told, Refusal> {
+fn read(record: &Record, redactor: &mut Redactor) -> Result<Told, Refusal> {
     let kind = record.header(WEBHOOK).unwrap_or_default();
     let receiver = record.header(RECEIVER).unwrap_or(kind);
     if kind == "cloud_events" {
-        return Ok(Told { changes: vec![events::change(record)?], ..Told::default() });
+        return Ok(Told { changes: vec![cloud_events::change(record)?], ..Told::default() });
     }
     let body: Value = serde_json::from_slice(&record.payload).map_err(malformed)?;
     if matches!(kind, "alertmanager" | "grafana") {

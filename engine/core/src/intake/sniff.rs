@@ -1,9 +1,9 @@
-//! Which decoder a record gets: the topic's configuration, then headers, then the topic's name, then the bytes.
+//! Which format a record has: the topic's configuration, then headers, then the topic's name, then the bytes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{inferences, webhooks::WEBHOOK};
+use super::format::{WEBHOOK, is_inference};
 use crate::types::Record;
 
 /// How a record is encoded.
@@ -35,8 +35,25 @@ pub enum Encoding {
     Webhook,
 }
 
-/// The decoder for this record, if any fits.
-pub(super) fn choose(configured: Encoding, topic: &str, record: &Record) -> Option<Encoding> {
+impl Encoding {
+    /// Every encoding.
+    pub const ALL: [Encoding; 11] = [
+        Encoding::Auto,
+        Encoding::OtlpMetrics,
+        Encoding::OtlpLogs,
+        Encoding::OtlpSpans,
+        Encoding::OtlpJson,
+        Encoding::PrometheusJson,
+        Encoding::JsonLines,
+        Encoding::Text,
+        Encoding::Inferences,
+        Encoding::CloudEvents,
+        Encoding::Webhook,
+    ];
+}
+
+/// The encoding of this record, if any fits.
+pub(super) fn encoding(configured: Encoding, topic: &str, record: &Record) -> Option<Encoding> {
     if configured != Encoding::Auto {
         return Some(configured);
     }
@@ -88,7 +105,7 @@ fn by_keys(payload: &[u8]) -> Option<Encoding> {
         Some(Encoding::OtlpJson)
     } else if has("specversion") {
         Some(Encoding::CloudEvents)
-    } else if inferences::is_one(object) {
+    } else if is_inference(object) {
         Some(Encoding::Inferences)
     } else if has("labels") && has("name") && has("value") {
         Some(Encoding::PrometheusJson)

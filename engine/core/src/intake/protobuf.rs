@@ -1,5 +1,5 @@
 //! The protobuf wire format, borrowed: fields of a message one after the other, nothing copied.
-//! (protobuf.dev, "Encoding".) Knows no message; `metrics`, `logs` and `spans` do.
+//! (protobuf.dev, "Encoding".) Knows no message; `format` does.
 //!
 //! As elsewhere, the last of a singular field's values wins, unknown fields are skipped, and repeated numbers come
 //! packed or one by one. Two values of a singular *message* are not merged: the last one stands alone.

@@ -34,7 +34,7 @@ pub(super) fn against(target: &Entity, view: &View) -> Vec<Against> {
     }
     let under_way =
         |state| matches!(state, SignalState::Ready | SignalState::Leased | SignalState::Succeeded);
-    let signals = view.signals.iter().map(|tracked| &tracked.signal);
+    let signals = view.signals.values().map(|tracked| &tracked.signal);
     let own = signals.filter(|signal| signal.target.is(target) && !signal.dry_run);
     for signal in own.filter(|signal| signal.action.changes() && under_way(signal.state)) {
         add(format!("{} by signal {} is under way", signal.action.name(), signal.id), false);

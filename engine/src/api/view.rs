@@ -1,6 +1,6 @@
 //! What there is to see of an engine: immutable, shared by all who read.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, hash::Hash, sync::Arc};
 
 use foreshock_core::{
     bus,
@@ -9,6 +9,7 @@ use foreshock_core::{
         Suppressed,
     },
 };
+use rpds::RedBlackTreeMapSync;
 
 use super::{Against, Refused, Status, Topology, gate};
 
@@ -27,8 +28,8 @@ pub struct View {
     pub adjustments: Arc<[Adjustment]>,
     /// What is silenced, by its beginning.
     pub silences: Arc<[Silence]>,
-    /// Every signal that is known, newest first.
-    pub signals: Arc<[Arc<Tracked>]>,
+    /// Every signal that is known. Thousands may change in a second, so that a new view shares all but these with the one before.
+    pub signals: RedBlackTreeMapSync<Id, Arc<Tracked>>,
     /// The policies with what became of them.
     pub policies: Arc<[bus::PolicyStatus]>,
     /// Who threw the kill switch.
@@ -55,21 +56,23 @@ impl View {
         found.ok_or(Refused::Unknown { what: "incident", id })
     }
 
-    /// The signals that a caller may see.
-    pub fn signals<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<Tracked>> {
-        self.signals.iter().filter(|tracked| caller.sees(&tracked.signal))
+    /// The signals that a caller may see, newest first.
+    pub fn signals(&self, caller: &Caller) -> Vec<&RemediationSignal> {
+        let signals = self.signals.values().map(|tracked| &tracked.signal);
+        let mut seen: Vec<&RemediationSignal> = signals.filter(|signal| caller.sees(signal)).collect();
+        seen.sort_by_key(|signal| (Reverse(signal.created_ms), signal.id));
+        seen
     }
 
     /// One signal. What a caller may not see is not there.
     pub fn signal(&self, caller: &Caller, id: Id) -> Result<&Arc<Tracked>, Refused> {
-        let is_it = |tracked: &&Arc<Tracked>| tracked.signal.id == id && caller.sees(&tracked.signal);
-        let found = self.signals.iter().find(is_it);
+        let found = self.signals.get(&id).filter(|tracked| caller.sees(&tracked.signal));
         found.ok_or(Refused::Unknown { what: "signal", id })
     }
 
     /// The state of a signal, whoever asks.
     pub(super) fn signal_state(&self, id: Id) -> Option<SignalState> {
-        self.signals.iter().find(|tracked| tracked.signal.id == id).map(|tracked| tracked.signal.state)
+        self.signals.get(&id).map(|tracked| tracked.signal.state)
     }
 
     /// What speaks against changing an entity now; nothing: go ahead.

@@ -1,7 +1,6 @@
 //! What the engine shows of itself: a new [`View`] when something has changed, before anybody is told of it or answered.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -60,7 +59,7 @@ impl Publishing {
     /// Somebody waits for an answer.
     pub(super) fn hurry(&mut self) {
         self.urgent = true;
-        self.stages_changed();
+        self.changed();
     }
 
     /// When the view must be made anew.
@@ -94,20 +93,34 @@ impl Core {
             self.view_stages(&mut view);
         }
         if stages || !self.publishing.signals.is_empty() {
-            let key = |signal: &RemediationSignal| (signal.id, signal.revision);
-            let known: HashMap<_, _> =
-                before.signals.iter().map(|tracked| (key(&tracked.signal), tracked)).collect();
-            // A signal changes by revisions alone.
-            let tracked = |signal: &RemediationSignal| match known.get(&key(signal)) {
-                Some(same) => Arc::clone(same),
-                None => Arc::new(Tracked { signal: signal.clone(), history: bus.history(signal.id) }),
-            };
-            view.signals = bus.signals().into_iter().map(tracked).collect();
+            self.view_signals(&mut view);
             view.policies = bus.policies().into();
             view.halted = bus.halted().cloned();
             view.bus_ms = bus.now_ms();
         }
         view
+    }
+
+    /// A signal changes by revisions alone, and each is told of.
+    fn view_signals(&self, view: &mut View) {
+        let bus = self.pipeline.bus();
+        let tracked = |signal: &RemediationSignal| {
+            let history = bus.history(signal.id);
+            (signal.id, Arc::new(Tracked { signal: signal.clone(), history }))
+        };
+        for signal in self.publishing.signals.iter().filter_map(|revised| bus.signal(revised.id)) {
+            let (id, tracked) = tracked(signal);
+            view.signals.insert_mut(id, tracked);
+        }
+        // Some were forgotten, or it is the first view.
+        if view.signals.size() != bus.signal_count() {
+            let known = view.signals.clone();
+            let shared = |signal: &RemediationSignal| match known.get(&signal.id) {
+                Some(same) if same.signal.revision == signal.revision => (signal.id, Arc::clone(same)),
+                _ => tracked(signal),
+            };
+            view.signals = bus.signals().into_iter().map(shared).collect();
+        }
     }
 
     fn view_stages(&self, view: &mut View) {

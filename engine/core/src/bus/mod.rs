@@ -156,6 +156,11 @@ impl Bus {
         signals
     }
 
+    /// How many signals the bus knows.
+    pub fn signal_count(&self) -> usize {
+        self.signals.len()
+    }
+
     /// One signal.
     pub fn signal(&self, id: Id) -> Option<&RemediationSignal> {
         self.signals.get(&id).map(|tracked| &tracked.signal)

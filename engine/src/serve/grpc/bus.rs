@@ -74,7 +74,7 @@ impl RemediationBus for Service {
             state.is_none_or(|state| signal.state == state) && (signal.dead_letter || !request.dead_letters)
         };
         let view = self.view()?;
-        let seen = view.signals(&caller).map(|tracked| &tracked.signal);
+        let seen = view.signals(&caller).into_iter();
         let signals = fitting(seen.filter(wanted).map(wire::signal), request.limit);
         Ok(Response::new(ListSignalsResponse { signals }))
     }
@@ -96,8 +96,8 @@ impl RemediationBus for Service {
         let mut known = Vec::new();
         if request.into_inner().include_current {
             let view = self.view()?;
-            let signals = view.signals.iter().map(|tracked| &tracked.signal);
-            known.extend(signals.filter(|signal| signal.state.is_live()).cloned().map(Arc::new));
+            let live = view.signals(&caller).into_iter().filter(|signal| signal.state.is_live());
+            known.extend(live.cloned().map(Arc::new));
         }
         Ok(Response::new(watch(permit, changes, known, wire::signal, move |signal| caller.sees(signal))))
     }

@@ -380,7 +380,8 @@ impl Engine {
     fn publish(&mut self) {
         let suppressed = Suppressed { time_ms: NOW_MS, anomaly: member().anomaly, why: "alone".to_string() };
         let tracked = |signal: &RemediationSignal| {
-            Arc::new(Tracked { signal: signal.clone(), history: self.bus.history(signal.id) })
+            let history = self.bus.history(signal.id);
+            (signal.id, Arc::new(Tracked { signal: signal.clone(), history }))
         };
         let view = View {
             status: Arc::new(Status { tick_ms: Some(NOW_MS), ..Status::default() }),

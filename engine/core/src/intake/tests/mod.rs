@@ -88,7 +88,7 @@ const GAUGE: &str = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":
 const SUM: &str = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","sum":{"aggregationTemporality":2,"isMonotonic":true,"dataPoints":[{"timeUnixNano":"1700000000000000000","asInt":"5"}]}}]}]}]}"#;
 const ANSWER: &str = r#"{"model":"ranker","prediction":"yes","inputs":{"age":37}}"#;
 const DEPLOY: &str = r#"{"specversion":"1.0","type":"dev.cdevents.service.deployed.0.2.0","source":"ci","id":"1","subject":"cart"}"#;
-const GENERIC: &str = r#"{"id":"1","kind":"service.deployed","entity":"service/cart","version":"v2"}"#;
+const GENERIC: &str = r#"{"id":"1","service":"cart","version":"v2"}"#;
 
 /// Each format: its topic, a record, what it is in the end (rows of a signal, or something told), and whether it is found by itself.
 fn fixtures() -> Vec<(Encoding, &'static str, Record, &'static str, bool)> {

@@ -14,7 +14,7 @@ cd "$here/../.."
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 
 export RUSTC_WORKSPACE_WRAPPER="$here/instrumented.sh"
-cargo build --quiet --package foreshock-fuzz --features libfuzzer --bin fuzz
+cargo build --quiet --workspace --features foreshock-fuzz/libfuzzer --example fuzz
 unset RUSTC_WORKSPACE_WRAPPER
 
 run() {
@@ -26,7 +26,7 @@ run() {
     export FUZZ_SEEDS="$found"
   fi
   echo "== $name, $seconds s"
-  FUZZ_TARGET="$name" "$target/debug/fuzz" "$found" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+  FUZZ_TARGET="$name" "$target/debug/examples/fuzz" "$found" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
     -detect_leaks=0 -artifact_prefix="$found-" -print_final_stats=1 -verbosity=0 "$@"
   unset FUZZ_SEEDS
 }

@@ -8,40 +8,56 @@ use std::path::Path;
 use bytes::Bytes;
 use foreshock_core::{
     intake::{self, Intake, IntakeConfig},
-    measures::{self, TraceConfig, TraceOutput, Traces},
-    types::{Entity, Record, Samples},
+    measures::{Accumulator, Columns, Fold, FoldConfig, FoldOutput, Routes, TraceConfig, Traces},
+    types::{Edge, Entity, Record, TraceSpans},
 };
 
 const TICK_NS: i64 = 10_000_000_000;
 
-/// The samples of one exported message, read as a partition of its own.
-fn exported(service: &str) -> Samples {
+/// The spans of one exported message, read as a partition of its own.
+fn exported(service: &str) -> TraceSpans {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/otlp/{service}.bin"));
     let payload = Bytes::from(std::fs::read(path).expect("fixture"));
     let record = Record { time_ms: 1_700_000_001_000, payload, ..Record::default() };
     let mut intake = Intake::new("otlp_spans", IntakeConfig::default());
-    let mut samples = Samples::default();
+    let (mut accumulator, mut routes) = (Accumulator::default(), Routes::new(1, 1, &FoldConfig::default()));
     for effect in intake.on_event(intake::Event::Records(&[record])) {
         match effect {
-            intake::Effect::Batch(batch) => measures::extract(&batch, &mut samples, &mut 0),
+            intake::Effect::Batch(batch) => {
+                assert!(!routes.learn(&batch));
+                let columns = Columns::of(&batch);
+                (0..batch.rows.num_rows()).for_each(|row| accumulator.add(0, &columns, row, &mut routes));
+            }
             other => panic!("{other:?}"),
         }
     }
-    samples
+    accumulator.traces.remove(0)
 }
 
-/// What the tick of these samples and the next come to.
-fn closed(partitions: &[Samples]) -> [TraceOutput; 2] {
+/// What a tick came to: calls, and values by the names of their series.
+struct Told {
+    edges: Vec<Edge>,
+    values: Vec<(String, f64)>,
+}
+
+/// What the tick of these spans and the next come to.
+fn closed(partitions: &[TraceSpans]) -> [Told; 2] {
     let mut traces = Traces::new(TraceConfig { tick_ns: TICK_NS, ..TraceConfig::default() });
-    partitions.iter().flat_map(|samples| &samples.defs).for_each(|def| traces.define(def));
     let tick = partitions[0].spans[0].time_ns / TICK_NS;
-    [traces.close(tick, partitions.iter().map(std::slice::from_ref)), traces.close(tick + 1, [])]
+    let mut told = |tick: i64, sources: &[TraceSpans]| {
+        let mut fold = Fold::new(FoldConfig { tick_ns: TICK_NS, ..FoldConfig::default() });
+        let mut out = FoldOutput::default();
+        fold.fold(tick, &traces.close(tick, sources, 1).values().collect::<Vec<_>>(), &mut out);
+        let names = fold.slots().iter().flatten().map(|series| series.name.clone());
+        Told { edges: out.edges, values: names.zip(out.values).collect() }
+    };
+    [told(tick, partitions), told(tick + 1, &[])]
 }
 
 /// A value by the name of its series, rounded to three digits after the point.
-fn value(found: &TraceOutput, name: &str) -> Option<String> {
-    let made = found.values.iter().find(|made| made.series.name == name)?;
-    Some(format!("{:.3}", made.value))
+fn value(found: &Told, name: &str) -> Option<String> {
+    let (_, value) = found.values.iter().find(|(series, _)| series == name)?;
+    Some(format!("{value:.3}"))
 }
 
 #[test]

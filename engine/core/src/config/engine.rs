@@ -154,7 +154,7 @@ impl Default for SeriesConfig {
 
 impl Default for SpansConfig {
     fn default() -> SpansConfig {
-        let TraceConfig { tick_ns, window_ticks, max_spans } = TraceConfig::default();
+        let TraceConfig { tick_ns, window_ticks, max_spans, .. } = TraceConfig::default();
         let window = Duration::from_secs((tick_ns * window_ticks) as u64 / 1_000_000_000);
         SpansConfig { window, max: max_spans }
     }
@@ -288,6 +288,7 @@ impl Config {
                 tick_ns: time.tick.nanos(),
                 window_ticks: ticks(spans.window).max(1),
                 max_spans: spans.max,
+                ..TraceConfig::default()
             },
             score: ScoreConfig {
                 open: detect.open,

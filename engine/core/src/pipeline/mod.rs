@@ -1,24 +1,27 @@
 //! The pipeline: the one place that names every stage and what goes between them.
 //!
 //! ```text
-//! Records ─ Partition(Intake → measures::extract) ─ frames by tick and shard
-//!   every partition past a tick ─ Traces ─ edges, values ─┐
-//!                                 Shard(Fold → Scorer) ───┴ anomalies
-//!     (before that: Query → Measured, when somebody outside measures rows of the tick)
-//!     (what a silence means is judged and not learnt, and opens no incident)
-//!     every shard past it ─ Correlator ─ incidents ─ Bus ─ signals
-//!                               ↑────── verified ──────┘
+//! Records ─ Partition(Intake → Accumulator) ─ Partial by tick and shard ───┐
+//!                                  └─ TraceSpans ─ Traces ─ Partial ───────┤
+//!            (Query → Measured, where somebody outside measures rows) ─────┤
+//!   every partition past a tick ───────────────────── Shard(Fold → Scorer) ┴─ ShardClosed
+//!                                                       ↑ Control                  │
+//!     every shard past it ───────────────────────────── Decide(Correlator ⇄ Bus) ──┴─ incidents, signals
 //! ```
 //!
-//! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `demo` are the shells around it.
+//! Synchronous and pure: events in, effects out; no clock, no I/O. `run` and `replay` are the shells around it. What goes between
+//! the stages can be written and read ([`crate::types::Handed`]); in one process it is handed over in memory.
 
+mod decide;
 mod due;
 mod events;
 pub mod file;
 mod partition;
+mod places;
 mod rows;
 mod scores;
 mod shard;
+mod shards;
 mod sightings;
 mod snapshot;
 mod threads;
@@ -27,24 +30,21 @@ use std::collections::BTreeMap;
 
 use crate::{
     bus::{self, Bus, BusConfig},
-    correlator::{self, Correlator, CorrelatorConfig},
+    correlator::{Correlator, CorrelatorConfig},
     intake::IntakeConfig,
-    measures::{FoldConfig, FrameInput, TraceConfig, TraceCounts, Traces},
+    measures::{FoldConfig, Routes, TraceConfig, TraceCounts, Traces},
     score::ScoreConfig,
     silences::Silences,
-    types::{
-        BatchSignal, Measured, Record, RemediationSignal, Samples, Schedule, Source, TickClosed, TickRows,
-        Word,
-    },
+    types::{BatchSignal, Measured, Partial, Record, RemediationSignal, Schedule, Source, TickRows},
 };
 
-use due::Due;
+use decide::Decide;
 pub use events::{Effect, Event};
 pub use partition::{Clock, Idle, Progress, Resume};
 use partition::{Frames, Partition};
 pub use scores::SeriesScore;
-use shard::{Closed, Shard, ShardTick};
-use sightings::Sightings;
+use shard::Shard;
+use shards::Shards;
 pub use snapshot::SnapshotError;
 use threads::Threads;
 pub use threads::ThreadsConfig;
@@ -125,23 +125,13 @@ pub struct Counts {
 pub struct Pipeline {
     config: PipelineConfig,
     partitions: BTreeMap<Source, Partition>,
-    traces: Traces,
     threads: Threads,
-    shards: Vec<Shard>,
-    silences: Silences,
-    correlator: Correlator,
-    bus: Bus,
-    /// What waits for its tick.
-    due: Due,
-    /// Words that wait for theirs. Not part of a snapshot: the journal has them.
-    words: Vec<(i64, Word)>,
-    /// How entities were seen to run.
-    sightings: Sightings,
+    traces: Vec<Traces>,
+    shards: Shards,
+    decide: Decide,
     closed: i64,
     awaited: Option<Awaited>,
-    catching_up: bool,
     shows_scores: bool,
-    shows_told: bool,
     counts: Counts,
 }
 
@@ -156,23 +146,15 @@ struct Awaited {
 impl Pipeline {
     /// A pipeline that has seen nothing.
     pub fn new(config: PipelineConfig) -> Result<Pipeline, bus::ConfigError> {
-        let shard = |index| Shard::new(index, config.fold.clone(), config.score.clone());
         Ok(Pipeline {
             partitions: BTreeMap::new(),
-            traces: Traces::new(config.traces),
             threads: Threads::new(config.threads),
-            shards: (0..config.clock.shards).map(shard).collect(),
-            silences: Silences::new(config.silences.clone()),
-            correlator: Correlator::new(config.correlator.clone()),
-            bus: Bus::new(config.bus.clone())?,
-            due: Due::default(),
-            words: Vec::new(),
-            sightings: Sightings::default(),
+            traces: (0..config.traces.partitions).map(|_| Traces::new(config.traces)).collect(),
+            shards: Shards::new(&config),
+            decide: Decide::new(&config)?,
             closed: i64::MIN,
             awaited: None,
-            catching_up: true,
             shows_scores: false,
-            shows_told: false,
             counts: Counts::default(),
             config,
         })
@@ -199,19 +181,11 @@ impl Pipeline {
             }
             Event::Flush => self.close_ticks(true, &mut effects),
             Event::Measured { tick, values } => self.measured(tick, &values, &mut effects),
-            Event::Word { word, after_ms } => {
-                self.words.push((after_ms, word));
-                self.hear(&mut effects);
-            }
-            // Event time may stand still: the bus must not wait for the next tick to know.
-            Event::Backlog(catching_up) if catching_up != self.catching_up => {
-                self.catching_up = catching_up;
-                let time_ms = self.closed_ms().unwrap_or(0);
-                self.tell_bus(bus::Event::Tick { time_ms, catching_up }, &mut effects);
-            }
-            Event::Backlog(_) => {}
-            Event::Bus(event) => self.tell_bus(event, &mut effects),
+            Event::Word { word, after_ms } => self.decide.word(word, after_ms, &mut effects),
+            Event::Backlog(catching_up) => self.decide.backlog(catching_up, &mut effects),
+            Event::Bus(event) => self.decide.tell_bus(event, &mut effects),
         }
+        self.hand_control();
         effects
     }
 
@@ -222,7 +196,7 @@ impl Pipeline {
 
     /// From now on everything that the correlator is told is given too: another one can be told the same.
     pub fn show_told(&mut self) {
-        self.shows_told = true;
+        self.decide.shows_told = true;
     }
 
     /// Takes an event and lets `measure` answer every query that comes of it.
@@ -241,27 +215,27 @@ impl Pipeline {
 
     /// The correlator, to look at.
     pub fn correlator(&self) -> &Correlator {
-        &self.correlator
+        &self.decide.correlator
     }
 
     /// What is silenced, to look at.
     pub fn silences(&self) -> &Silences {
-        &self.silences
+        &self.decide.silences
     }
 
     /// The bus, to look at.
     pub fn bus(&self) -> &Bus {
-        &self.bus
+        &self.decide.bus
     }
 
     /// Takes a revision of a signal from the journal, after [`Pipeline::load`] and before the first event.
     pub fn recover(&mut self, signal: RemediationSignal) {
-        self.bus.recover(signal);
+        self.decide.bus.recover(signal);
     }
 
     /// End of the latest closed tick, unix milliseconds; `None` before the first.
     pub fn closed_ms(&self) -> Option<i64> {
-        (self.closed > i64::MIN).then(|| (self.closed + 1) * self.config.clock.tick_ns / 1_000_000)
+        self.decide.closed_ms
     }
 
     /// Event time, unix milliseconds, until which it learns and tells nothing; `None` once that is over.
@@ -277,12 +251,12 @@ impl Pipeline {
 
     /// Counts since the start.
     pub fn counts(&self) -> Counts {
-        Counts { traces: self.traces.counts(), ..self.counts }
+        Counts { traces: self.traces.iter().map(Traces::counts).sum(), ..self.counts }
     }
 
     /// Number of spans that wait for the rest of their trace.
     pub fn spans(&self) -> usize {
-        self.traces.spans()
+        self.traces.iter().map(Traces::spans).sum()
     }
 
     /// Number of series that have a slot.
@@ -330,7 +304,8 @@ impl Pipeline {
             let encoding = config.encodings.get(&*source.topic).copied().unwrap_or(config.intake.encoding);
             let quiet = config.quiet_topics.iter().any(|topic| **topic == *source.topic);
             let intake = IntakeConfig { encoding, ..config.intake.clone() };
-            Partition::new(source.clone(), intake, quiet, config.queried.clone())
+            let routes = Routes::new(config.clock.shards, config.traces.partitions, &config.fold);
+            Partition::new(source.clone(), intake, routes, quiet, config.queried.clone())
         })
     }
 
@@ -350,16 +325,10 @@ impl Pipeline {
         self.counts.records += records.len() as u64;
         self.counts.samples += taken.samples;
         self.counts.late += taken.late;
-        for (shard, def) in taken.defs {
-            self.traces.define(&def);
-            self.shards[shard].define(def);
-        }
         for reject in taken.rejects {
             effects.push(Effect::DeadLetter { source: source.clone(), reject });
         }
-        self.due.changes.extend(taken.changes);
-        self.due.alerts.extend(taken.alerts);
-        self.due.sightings.extend(taken.sightings);
+        self.decide.take(taken.changes, taken.alerts, taken.sightings);
     }
 
     /// Closes every tick that no partition holds open any more, oldest first, up to one that waits for its measures.
@@ -393,157 +362,58 @@ impl Pipeline {
     fn close(&mut self, tick: i64, measured: &[Measured], effects: &mut Vec<Effect>) {
         self.closed = tick;
         self.counts.ticks += 1;
-        let start_ms = tick * self.config.clock.tick_ns / 1_000_000;
+        let time_ms = tick * self.config.clock.tick_ns / 1_000_000;
         let taken: Vec<(u32, Frames)> = (0..)
             .zip(self.partitions.values_mut())
             .filter_map(|(order, partition)| Some((order, partition.close(tick)?)))
             .collect();
-        let traced = self.traces.close(tick, taken.iter().map(|(_, frames)| frames.shards.as_slice()));
-        let measured_by_shard = self.by_shard(&[&traced.values, measured].concat());
-        let silences = self.silences.hold(start_ms);
-        let mut told = TickClosed {
-            time_ms: start_ms,
-            edges: traced.edges,
-            examples: traced.examples,
-            silences,
-            ..TickClosed::default()
-        };
-        let samples = taken.iter().flat_map(|(_, frames)| &frames.shards).map(Samples::len).sum();
-        let shows_scores = self.shows_scores;
-        let rooms = self.deep_rooms();
-        let silences = &told.silences;
-        let closed = self.threads.each(&mut self.shards, samples, |index, shard| {
-            let inputs: Vec<FrameInput<'_>> = taken
-                .iter()
-                .map(|(source, frames)| FrameInput { source: *source, samples: &frames.shards[index] })
-                .filter(|input| !input.samples.is_empty())
-                .collect();
-            let measured = measured_by_shard.get(index).map_or(&[][..], Vec::as_slice);
-            let is_idle = inputs.is_empty() && measured.is_empty() && shard.series() == 0;
-            if is_idle {
-                return Closed::default();
-            }
-            shard.close(&ShardTick {
-                tick,
-                time_ms: start_ms,
-                inputs: &inputs,
-                measured,
-                deep_room: rooms[index],
-                silences,
-                shows_scores,
-            })
+        let samples = taken.iter().map(|(_, frames)| frames.partials.samples()).sum();
+        let shards = self.config.clock.shards;
+        let traced = self.threads.each(&mut self.traces, samples, |index, traces| {
+            let spans = taken.iter().filter_map(|(_, frames)| frames.partials.traces.get(index));
+            traces.close(tick, spans, shards)
         });
-        let mut scores = Vec::new();
-        for closed in closed {
-            self.counts.scored += closed.scored;
-            self.counts.refused += closed.refused;
-            told.anomalies.extend(closed.anomalies);
-            told.traffic.extend(closed.traffic);
-            told.examples.extend(closed.examples);
-            scores.extend(closed.scores);
+        let measured = self.by_shard(measured);
+        let closed = self.shards.close(&self.threads, tick, time_ms, samples, |shard| {
+            let sources = taken.iter().filter_map(|(_, frames)| frames.partials.shards.get(shard));
+            let outside = traced.iter().chain([&measured]).filter_map(|by_shard| by_shard.get(&shard));
+            sources.chain(outside).filter(|partial| !partial.is_empty()).collect()
+        });
+        if self.shows_scores {
+            effects.push(Effect::Scores { time_ms, series: self.shards.scores() });
         }
-        if shows_scores {
-            scores.sort_by(|a, b| a.series.name.cmp(&b.series.name));
-            effects.push(Effect::Scores { time_ms: start_ms, series: scores });
-        }
-        told.warm_series = self.shards.iter().map(Shard::warm).sum();
         let mut taken = taken.into_iter().peekable();
         for (order, partition) in (0..).zip(self.partitions.values_mut()) {
             if let Some((_, frames)) = taken.next_if(|(source, _)| *source == order) {
                 partition.recycle(frames);
             }
         }
-        self.correlate(told, effects);
+        for shard in &closed {
+            self.counts.scored += shard.scored;
+            self.counts.refused += shard.refused;
+        }
+        self.decide.tick(tick, time_ms, closed, effects);
+        self.hand_control();
     }
 
-    /// How many series each shard may let into the deep tier: what is free goes to those who wait, in the order of shards.
-    fn deep_rooms(&self) -> Vec<usize> {
-        let mut free = self.config.deep_series.saturating_sub(self.deep_series().0);
-        let rooms = self.shards.iter().map(|shard| {
-            let room = shard.deep().1.min(free);
-            free -= room;
-            room
-        });
-        rooms.collect()
+    /// Hands the shards what they obey from the next tick on, where it is something else than before.
+    fn hand_control(&mut self) {
+        if let Some(control) = self.decide.speak(self.closed.saturating_add(1)) {
+            self.shards.obey(&control);
+        }
     }
 
-    /// Measured values by the shard of their entity; nothing when there are none.
-    fn by_shard(&self, measured: &[Measured]) -> Vec<Vec<Measured>> {
-        let shards = if measured.is_empty() { 0 } else { self.shards.len() };
-        let mut by_shard = vec![Vec::new(); shards];
+    /// Values that were made outside, by the shard of their entity.
+    fn by_shard(&self, measured: &[Measured]) -> BTreeMap<usize, Partial> {
+        let mut by_shard: BTreeMap<usize, Partial> = BTreeMap::new();
         for value in measured {
-            by_shard[self.config.clock.shard(&value.series)].push(value.clone());
+            let partial = by_shard.entry(self.config.clock.shard(&value.series)).or_default();
+            partial.values.push(value.clone());
+            partial.samples += 1;
         }
         by_shard
     }
-
-    fn correlate(&mut self, mut told: TickClosed, effects: &mut Vec<Effect>) {
-        let time_ms = told.time_ms;
-        told.anomalies.sort_by(|a, b| a.series.cmp(&b.series).then(a.id.cmp(&b.id)));
-        effects.extend(told.anomalies.iter().cloned().map(Effect::Anomaly));
-        let end_ms = time_ms + self.config.clock.tick_ns / 1_000_000;
-        let mut due = self.due.until(end_ms);
-        told.placements = sightings::placements(&mut due.sightings);
-        due.changes.iter().for_each(|change| self.sightings.told(change));
-        due.changes.extend(due.sightings.into_iter().filter_map(|seen| self.sightings.take(seen)));
-        for change in due.changes {
-            effects.push(Effect::Change(change.clone()));
-            self.tell_bus(bus::Event::Change(change.clone()), effects);
-            self.tell_correlator(correlator::Event::Change(change), effects);
-        }
-        // What others alerted of in a stretch that is not told of is over, or alerted of again.
-        let tells = time_ms >= self.config.score.learn_until_ms;
-        for alert in due.alerts.into_iter().filter(|_| tells) {
-            self.tell_correlator(correlator::Event::Alert(alert), effects);
-        }
-        let catching_up = self.catching_up;
-        self.tell_bus(bus::Event::Tick { time_ms: end_ms, catching_up }, effects);
-        self.tell_correlator(correlator::Event::Tick(told), effects);
-        effects.push(Effect::TickClosed { time_ms: end_ms });
-        self.hear(effects);
-    }
-
-    /// Lets words take effect whose tick is closed.
-    fn hear(&mut self, effects: &mut Vec<Effect>) {
-        let closed_ms = self.closed_ms().unwrap_or(i64::MIN);
-        let due: Vec<_> = self.words.extract_if(.., |(after_ms, _)| *after_ms <= closed_ms).collect();
-        for (_, word) in due {
-            match word {
-                Word::Silence(silence) => self.silences.take(silence),
-                Word::EndSilence { silence, .. } => self.silences.end(silence, closed_ms),
-                Word::Halt { halt, by, comment } => {
-                    self.tell_bus(bus::Event::Halt { halt, by, comment }, effects);
-                }
-                word => self.tell_correlator(correlator::Event::Word(word), effects),
-            }
-        }
-    }
-
-    /// Tells the correlator, and the bus what came of it.
-    fn tell_correlator(&mut self, event: correlator::Event, effects: &mut Vec<Effect>) {
-        if self.shows_told {
-            effects.push(Effect::Told(Box::new(event.clone())));
-        }
-        for effect in self.correlator.on_event(event) {
-            match effect {
-                correlator::Effect::Incident(incident) => {
-                    effects.push(Effect::Incident(incident.clone()));
-                    self.tell_bus(bus::Event::Incident(incident), effects);
-                }
-                correlator::Effect::Suppressed(suppressed) => effects.push(Effect::Suppressed(suppressed)),
-            }
-        }
-    }
-
-    /// Tells the bus, and the correlator what came of remediation.
-    fn tell_bus(&mut self, event: bus::Event, effects: &mut Vec<Effect>) {
-        for effect in self.bus.on_event(event) {
-            match effect {
-                bus::Effect::Remediation { incident, recovery } => {
-                    self.tell_correlator(correlator::Event::Remediation { incident, recovery }, effects);
-                }
-                other => effects.push(Effect::Bus(other)),
-            }
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,16 @@
-//! One source partition: its intake, its watermark, and its samples by tick and shard.
+//! One source partition: its intake, its watermark, and its partials by tick.
 //!
 //! Lateness is judged against the partition's own records, one record at a time, so that neither batch
 //! boundaries nor the other partitions change it.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     intake::{self, Intake, IntakeConfig},
-    measures,
-    types::{
-        Alert, Batch, BatchSignal, Change, Record, Reject, Samples, SeriesDef, Sighting, Source, StreamDef,
-    },
+    measures::{Accumulator, Columns, Routes, shard_of},
+    types::{Alert, Batch, BatchSignal, Change, Record, Reject, SeriesDef, Sighting, Source},
 };
 
 use super::rows;
@@ -36,7 +33,7 @@ impl Clock {
 
     /// The shard of a series: that of its entity.
     pub(super) fn shard(&self, series: &SeriesDef) -> usize {
-        (series.entity_key % self.shards as u64) as usize
+        shard_of(series.entity_key, self.shards)
     }
 
     /// The first tick that is still open once an event of this time was seen.
@@ -86,16 +83,14 @@ pub(super) struct Taken {
     pub(super) alerts: Vec<Alert>,
     pub(super) sightings: Vec<Sighting>,
     pub(super) rejects: Vec<Reject>,
-    /// Streams that the shards do not know yet, with their shard.
-    pub(super) defs: Vec<(usize, std::sync::Arc<StreamDef>)>,
     pub(super) samples: u64,
     pub(super) late: u64,
 }
 
-/// Samples of one tick, per shard.
-#[derive(Debug)]
+/// What came of one tick.
+#[derive(Debug, Default)]
 pub(super) struct Frames {
-    pub(super) shards: Vec<Samples>,
+    pub(super) partials: Accumulator,
     /// Rows of the signals that SQL measures read.
     pub(super) rows: Vec<Batch>,
     first_offset: i64,
@@ -105,12 +100,9 @@ pub(super) struct Frames {
 pub(super) struct Partition {
     pub(super) source: Source,
     intake: Intake,
-    known: usize,
-    shard_of: HashMap<u64, usize>,
-    scratch: Samples,
-    /// Signals whose rows are kept until their tick closes, and those of the records at hand.
+    routes: Routes,
+    /// Signals whose rows are kept until their tick closes.
     kept_signals: Vec<BatchSignal>,
-    kept: Vec<Batch>,
     frames: BTreeMap<i64, Frames>,
     spare: Vec<Frames>,
     newest_ns: i64,
@@ -132,6 +124,7 @@ impl Partition {
     pub(super) fn new(
         source: Source,
         config: IntakeConfig,
+        routes: Routes,
         quiet: bool,
         kept_signals: Vec<BatchSignal>,
     ) -> Partition {
@@ -139,11 +132,8 @@ impl Partition {
         Partition {
             source,
             intake,
-            known: 0,
-            shard_of: HashMap::new(),
-            scratch: Samples::default(),
+            routes,
             kept_signals,
-            kept: Vec::new(),
             frames: BTreeMap::new(),
             spare: Vec::new(),
             newest_ns: NEVER,
@@ -192,58 +182,41 @@ impl Partition {
         Progress { source: &self.source, next_offset: self.next_offset, newest_ns }
     }
 
-    /// Decodes records (rising offsets) and sorts their samples into ticks and shards. Ticks up to `closed`
+    /// Decodes records (rising offsets) and adds their samples to the partials of their ticks. Ticks up to `closed`
     /// were closed before: after a restart their samples have already had their effect.
     pub(super) fn take(&mut self, records: &[Record], clock: &Clock, closed: i64) -> Taken {
         let mut taken = Taken::default();
-        self.scratch.clear();
+        let mut batches = Vec::new();
         for effect in self.intake.on_event(intake::Event::Records(records)) {
             match effect {
-                intake::Effect::Batch(batch) => {
-                    self.extract(&batch);
-                    if self.kept_signals.contains(&batch.signal) {
-                        self.kept.push(batch);
-                    }
-                }
+                intake::Effect::Batch(batch) => batches.push(batch),
                 intake::Effect::Change(change) => taken.changes.push(change),
                 intake::Effect::Alert(alert) => taken.alerts.push(alert),
                 intake::Effect::Sighting(sighting) => taken.sightings.push(sighting),
                 intake::Effect::Reject(reject) => taken.rejects.push(reject),
             }
         }
-        for def in self.scratch.defs.drain(..) {
-            let shard = clock.shard(&def.series);
-            self.shard_of.insert(def.key, shard);
-            taken.defs.push((shard, def));
-        }
-        let steps = self.step_watermark();
+        let before = self.step_watermark(&batches);
         if let Some(last) = records.last() {
             self.next_offset = last.offset + 1;
             self.pass_idles();
         }
-        self.route(clock, closed, &steps, &mut taken);
-        taken
-    }
-
-    fn extract(&mut self, batch: &Batch) {
-        if batch.streams.defs.len() < self.known {
-            self.known = 0;
+        for batch in batches {
+            self.route(batch, &Judge { clock, closed, before: &before }, &mut taken);
         }
-        measures::extract(batch, &mut self.scratch, &mut self.known);
+        taken
     }
 
     /// Advances the watermark record by record; gives the newest event time *before* each record that has
     /// samples, by offset.
-    fn step_watermark(&mut self) -> Vec<(i64, i64)> {
+    fn step_watermark(&mut self, batches: &[Batch]) -> Vec<(i64, i64)> {
         let mut newest: Vec<(i64, i64)> = Vec::new();
-        let mut see = |offset: i64, time_ns: i64| match newest.last_mut() {
-            Some((last, time)) if *last == offset => *time = (*time).max(time_ns),
-            _ => newest.push((offset, time_ns)),
-        };
-        self.scratch.numbers.iter().for_each(|sample| see(sample.offset, sample.time_ns));
-        self.scratch.histograms.iter().for_each(|sample| see(sample.offset, sample.time_ns));
-        self.scratch.logs.iter().for_each(|sample| see(sample.offset, sample.time_ns));
-        self.scratch.spans.iter().for_each(|sample| see(sample.offset, sample.time_ns));
+        for (offset, time_ns) in batches.iter().flat_map(|batch| Columns::of(batch).rows()) {
+            match newest.last_mut() {
+                Some((last, time)) if *last == offset => *time = (*time).max(time_ns),
+                _ => newest.push((offset, time_ns)),
+            }
+        }
         newest.sort_unstable();
         let mut before: Vec<(i64, i64)> = Vec::with_capacity(newest.len());
         for (offset, time_ns) in newest {
@@ -258,40 +231,31 @@ impl Partition {
         before
     }
 
-    fn route(&mut self, clock: &Clock, closed: i64, before: &[(i64, i64)], taken: &mut Taken) {
-        let Partition { scratch, kept, frames, spare, shard_of, .. } = self;
-        let mut router = Router { clock, closed, before, frames, spare, shard_of, taken, at: 0 };
-        for sample in &scratch.numbers {
-            if let Some(to) = router.place(sample.stream, sample.offset, sample.time_ns) {
-                to.numbers.push(*sample);
+    /// Gives every row of a batch to its tick.
+    fn route(&mut self, batch: Batch, judge: &Judge<'_>, taken: &mut Taken) {
+        if self.routes.learn(&batch) {
+            self.frames.values_mut().for_each(|frames| frames.partials.forget_streams());
+        }
+        let columns = Columns::of(&batch);
+        let mut at = 0;
+        for (row, (offset, time_ns)) in columns.rows().enumerate() {
+            taken.samples += 1;
+            match judge.tick(&mut at, offset, time_ns) {
+                Ok(tick) => {
+                    let Partition { frames, spare, routes, .. } = self;
+                    let frames = open(frames, spare, tick, offset);
+                    frames.partials.add(tick, &columns, row, routes);
+                }
+                Err(Gone::Late) => taken.late += 1,
+                Err(Gone::Closed) => {}
             }
         }
-        router.at = 0;
-        for sample in &scratch.histograms {
-            if let Some(to) = router.place(sample.stream, sample.offset, sample.time_ns) {
-                to.push_histogram(sample, scratch);
-            }
-        }
-        router.at = 0;
-        for sample in scratch.logs.drain(..) {
-            if let Some(to) = router.place(sample.stream, sample.offset, sample.time_ns) {
-                let start = to.text.len();
-                to.text.push_str(&scratch.text[sample.body.clone()]);
-                let body = start..to.text.len();
-                to.logs.push(crate::types::LogSample { body, ..sample });
-            }
-        }
-        router.at = 0;
-        for sample in &scratch.spans {
-            if let Some(to) = router.place(sample.stream, sample.offset, sample.time_ns) {
-                to.spans.push(*sample);
-            }
-        }
-        for batch in kept.drain(..) {
-            router.at = 0;
-            for (tick, rows) in rows::by_tick(&batch, |offset, time_ns| router.tick(offset, time_ns)) {
+        if self.kept_signals.contains(&batch.signal) {
+            let mut at = 0;
+            let ticks = rows::by_tick(&batch, |offset, time_ns| judge.tick(&mut at, offset, time_ns).ok());
+            for (tick, rows) in ticks {
                 let offset = rows::first_offset(&rows);
-                router.frames(tick, offset).rows.push(rows);
+                open(&mut self.frames, &mut self.spare, tick, offset).rows.push(rows);
             }
         }
     }
@@ -320,7 +284,7 @@ impl Partition {
     pub(super) fn recycle(&mut self, mut frames: Frames) {
         frames.rows.clear();
         if self.spare.len() < 4 {
-            frames.shards.iter_mut().for_each(Samples::clear);
+            frames.partials.clear();
             self.spare.push(frames);
         }
         let needed = self.frames.values().map(|frames| frames.first_offset).min().unwrap_or(self.next_offset);
@@ -342,56 +306,47 @@ impl Partition {
     }
 }
 
-/// Finds the place of each sample; rows come in record order.
-struct Router<'a> {
-    clock: &'a Clock,
-    closed: i64,
-    before: &'a [(i64, i64)],
+/// The frames of a tick, which are open from now on.
+fn open<'a>(
     frames: &'a mut BTreeMap<i64, Frames>,
-    spare: &'a mut Vec<Frames>,
-    shard_of: &'a HashMap<u64, usize>,
-    taken: &'a mut Taken,
-    at: usize,
+    spare: &mut Vec<Frames>,
+    tick: i64,
+    offset: i64,
+) -> &'a mut Frames {
+    let frames = frames
+        .entry(tick)
+        .or_insert_with(|| Frames { first_offset: offset, ..spare.pop().unwrap_or_default() });
+    frames.first_offset = frames.first_offset.min(offset);
+    frames
 }
 
-impl Router<'_> {
-    /// The samples that this one belongs to, or `None` when it is late or already had its effect.
-    fn place(&mut self, stream: u64, offset: i64, time_ns: i64) -> Option<&mut Samples> {
-        self.taken.samples += 1;
-        let (is_late, tick) = self.judge(offset, time_ns);
-        if is_late || tick <= self.closed {
-            self.taken.late += u64::from(is_late);
-            return None;
-        }
-        let shard = *self.shard_of.get(&stream)?;
-        self.frames(tick, offset).shards.get_mut(shard)
-    }
+/// Finds the tick of each row.
+struct Judge<'a> {
+    clock: &'a Clock,
+    closed: i64,
+    /// Newest event time before each record, by offset.
+    before: &'a [(i64, i64)],
+}
 
-    /// The tick of a row, by the same judgement.
-    fn tick(&mut self, offset: i64, time_ns: i64) -> Option<i64> {
-        let (is_late, tick) = self.judge(offset, time_ns);
-        (!is_late && tick > self.closed).then_some(tick)
-    }
+/// Why a row has no tick.
+enum Gone {
+    /// It is late.
+    Late,
+    /// It has already had its effect.
+    Closed,
+}
 
-    fn judge(&mut self, offset: i64, time_ns: i64) -> (bool, i64) {
-        while self.before[self.at].0 != offset {
-            self.at += 1;
+impl Judge<'_> {
+    /// The tick of a row. Rows are asked for in record order; `at` is where the last one's record stands.
+    fn tick(&self, at: &mut usize, offset: i64, time_ns: i64) -> Result<i64, Gone> {
+        while self.before[*at].0 != offset {
+            *at += 1;
         }
         let tick = self.clock.tick(time_ns);
-        (tick < self.clock.first_open(self.before[self.at].1), tick)
-    }
-
-    fn frames(&mut self, tick: i64, offset: i64) -> &mut Frames {
-        let (spare, shards) = (&mut *self.spare, self.clock.shards);
-        let frames = self.frames.entry(tick).or_insert_with(|| {
-            let new = || Frames {
-                shards: vec![Samples::default(); shards],
-                rows: Vec::new(),
-                first_offset: offset,
-            };
-            Frames { first_offset: offset, ..spare.pop().unwrap_or_else(new) }
-        });
-        frames.first_offset = frames.first_offset.min(offset);
-        frames
+        match self.clock.first_open(self.before[*at].1) {
+            first if tick < first => Err(Gone::Late),
+            _ if tick <= self.closed => Err(Gone::Closed),
+            _ => Ok(tick),
+        }
     }
 }

@@ -1,20 +1,17 @@
-//! One logical shard: the samples of a closed tick become values, the values scores, the scores anomalies.
+//! One logical shard: the partials of a closed tick become values, the values scores, the scores anomalies.
 
 use std::sync::Arc;
 
 use super::scores::SeriesScore;
 use crate::{
-    measures::{Fold, FoldConfig, FoldOutput, FrameInput},
+    measures::{Fold, FoldConfig, FoldOutput},
     score::{FrameView, NewPattern, RestoreError, ScoreConfig, Scorer},
-    types::{
-        Anomaly, Entity, Example, ExampleKind, Id, Measured, Section, SeriesDef, Silence, StreamDef, Traffic,
-        section::SectionError,
-    },
+    types::{Id, Partial, Section, SeriesDef, ShardClosed, Silence, section::SectionError},
 };
 
 #[derive(Debug)]
 pub(super) struct Shard {
-    name: String,
+    index: usize,
     fold: Fold,
     scorer: Scorer,
     output: FoldOutput,
@@ -43,49 +40,30 @@ impl Held {
     }
 }
 
-/// What a shard's frame gave.
-#[derive(Debug, Default)]
-pub(super) struct Closed {
-    pub(super) anomalies: Vec<Anomaly>,
-    pub(super) traffic: Vec<Traffic>,
-    pub(super) examples: Vec<(Entity, Example)>,
-    pub(super) scored: u64,
-    pub(super) refused: u64,
-    /// What was said of every series, where that is asked for.
-    pub(super) scores: Vec<SeriesScore>,
-}
-
 /// What a shard is given of a tick.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShardTick<'a> {
     pub(super) tick: i64,
     /// Where it begins, unix milliseconds.
     pub(super) time_ms: i64,
-    pub(super) inputs: &'a [FrameInput<'a>],
-    /// Values that were made outside.
-    pub(super) measured: &'a [Measured],
-    /// Series that may enter the deep tier.
-    pub(super) deep_room: usize,
+    /// What every source contributes, in the order of the sources.
+    pub(super) partials: &'a [&'a Partial],
+    /// Most series in the deep tier.
+    pub(super) deep_places: usize,
     /// Silences that hold.
     pub(super) silences: &'a [Silence],
-    /// Whether somebody asked for the scores.
-    pub(super) shows_scores: bool,
 }
 
 impl Shard {
     pub(super) fn new(index: usize, fold: FoldConfig, score: ScoreConfig) -> Shard {
         Shard {
-            name: format!("shard/{index}"),
+            index,
             fold: Fold::new(fold),
             scorer: Scorer::new(score),
             output: FoldOutput::default(),
             held: Held::default(),
             warm: 0,
         }
-    }
-
-    pub(super) fn define(&mut self, def: Arc<StreamDef>) {
-        self.fold.define(&[def]);
     }
 
     /// Number of series that are judged.
@@ -119,9 +97,9 @@ impl Shard {
     }
 
     /// Closes a tick.
-    pub(super) fn close(&mut self, tick: &ShardTick<'_>) -> Closed {
-        let ShardTick { time_ms, shows_scores, .. } = *tick;
-        self.fold.fold(tick.tick, tick.inputs, tick.measured, &mut self.output);
+    pub(super) fn close(&mut self, tick: &ShardTick<'_>) -> ShardClosed {
+        let time_ms = tick.time_ms;
+        self.fold.fold(tick.tick, tick.partials, &mut self.output);
         self.held.find(tick.silences, self.fold.slots(), &self.output);
         let output = &mut self.output;
         let frame = FrameView {
@@ -130,7 +108,7 @@ impl Shard {
             slots: self.fold.slots(),
             admitted: &output.admitted,
             forgotten: &output.forgotten,
-            deep_room: tick.deep_room,
+            deep_room: tick.deep_places.saturating_sub(self.scorer.deep().0),
             held: &self.held.slots,
         };
         let mut anomalies = self.scorer.frame(frame);
@@ -148,20 +126,24 @@ impl Shard {
         anomalies
             .extend(again.filter_map(|(entity, template)| self.scorer.again(&entity, &template, time_ms)));
         self.warm = self.scorer.warm();
-        let scored = output.values.iter().filter(|value| !value.is_nan()).count() as u64;
-        let refused = output.refused_series;
-        let scores = if shows_scores { self.scores().collect() } else { Vec::new() };
-        let traffic = std::mem::take(&mut self.output.traffic);
-        let line = |(entity, text): (Arc<Entity>, String)| {
-            let kind = ExampleKind::LogLine;
-            (Entity::clone(&entity), Example { kind, time_ms, trace_id: String::new(), text })
-        };
-        let examples = self.output.errors.drain(..).map(line).collect();
-        Closed { anomalies, traffic, examples, scored, refused, scores }
+        let (deep_used, deep_waiting) = self.scorer.deep();
+        ShardClosed {
+            tick: tick.tick,
+            shard: self.index,
+            anomalies,
+            edges: std::mem::take(&mut output.edges),
+            traffic: std::mem::take(&mut output.traffic),
+            examples: std::mem::take(&mut output.examples),
+            warm_series: self.warm,
+            deep_used,
+            deep_waiting,
+            scored: output.values.iter().filter(|value| !value.is_nan()).count() as u64,
+            refused: output.refused_series,
+        }
     }
 
     /// The scores of the tick that was closed last, by slot.
-    fn scores(&self) -> impl Iterator<Item = SeriesScore> {
+    pub(super) fn scores(&self) -> impl Iterator<Item = SeriesScore> {
         let scores = self.scorer.scores();
         let values = self.output.values.iter().zip(self.fold.slots()).enumerate();
         values.filter(|(_, (value, _))| !value.is_nan()).filter_map(|(slot, (value, series))| {
@@ -178,11 +160,13 @@ impl Shard {
         })
     }
 
+    /// The name of a part of it in a snapshot.
+    fn section(&self, part: &str) -> String {
+        format!("shard/{}/{part}", self.index)
+    }
+
     pub(super) fn save(&self) -> Result<[Section; 2], SectionError> {
-        Ok([
-            self.fold.save(&format!("{}/fold", self.name))?,
-            self.scorer.save(&format!("{}/score", self.name))?,
-        ])
+        Ok([self.fold.save(&self.section("fold"))?, self.scorer.save(&self.section("score"))?])
     }
 
     pub(super) fn load(
@@ -192,7 +176,7 @@ impl Shard {
         sections: &[Section],
     ) -> Result<(), RestoreError> {
         let find = |part: &str| {
-            let name = format!("{}/{part}", self.name);
+            let name = self.section(part);
             sections.iter().find(move |section| section.name == name)
         };
         let (folds, scores) = (find("fold"), find("score"));

@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Pipeline, PipelineConfig, Resume, due::Due, partition::Partition, shard::Shard, sightings::Sightings,
+    Pipeline, PipelineConfig, Resume, due::Due, partition::Partition, places::Places, shard::Shard,
+    sightings::Sightings,
 };
 use crate::{
     bus::{self, Bus},
@@ -38,12 +39,15 @@ struct Own {
     closed: i64,
     due: Due,
     sightings: Sightings,
+    places: Places,
 }
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Where the partitions resume.
 const RESUME: &str = "resume";
 const RESUME_VERSION: u32 = 1;
+/// Name of a partition of traces, before its index.
+const TRACES: &str = "traces/";
 /// Shards that are saved before their turn.
 const AHEAD: usize = 2;
 
@@ -59,19 +63,28 @@ impl Pipeline {
         &self,
         mut take: impl FnMut(Section) -> Result<(), E>,
     ) -> Result<(), E> {
-        let own = Own { closed: self.closed, due: self.due.clone(), sightings: self.sightings.clone() };
+        let decide = &self.decide;
+        let own = Own {
+            closed: self.closed,
+            due: decide.due.clone(),
+            sightings: decide.sightings.clone(),
+            places: decide.places.clone(),
+        };
+        let traces = (0..).zip(&self.traces);
         let first = [
             Section::save(RESUME, RESUME_VERSION, &self.resume()),
             Section::save("pipeline", VERSION, &own),
-            self.traces.save("traces"),
-            self.silences.save("silences"),
-            self.correlator.save("correlator"),
-            self.bus.save(),
-        ];
+            decide.silences.save("silences"),
+            decide.correlator.save("correlator"),
+            decide.bus.save(),
+        ]
+        .into_iter()
+        .chain(traces.map(|(index, traces): (usize, _)| traces.save(format!("{TRACES}{index}"))));
         let (sender, saved) = mpsc::sync_channel(AHEAD);
+        let shards = &self.shards;
         std::thread::scope(|scope| {
             // When nobody takes them any more there is nothing left to do.
-            let save = move || self.shards.iter().map(Shard::save).all(|saved| sender.send(saved).is_ok());
+            let save = move || shards.iter().map(Shard::save).all(|saved| sender.send(saved).is_ok());
             let thread = std::thread::Builder::new().name("snapshot".to_string());
             thread.spawn_scoped(scope, save).map_err(SnapshotError::Thread)?;
             for section in first {
@@ -106,6 +119,8 @@ impl Pipeline {
             pipeline.load_section(section?, &mut shard)?;
         }
         pipeline.load_shard(&mut shard)?;
+        let control = pipeline.decide.control(pipeline.closed.saturating_add(1));
+        pipeline.shards.obey(&control);
         Ok(pipeline)
     }
 
@@ -124,13 +139,27 @@ impl Pipeline {
             }
             "pipeline" => {
                 if let Some(own) = section.load::<Own>(VERSION)? {
-                    Own { closed: self.closed, due: self.due, sightings: self.sightings } = own;
+                    let decide = &mut self.decide;
+                    self.closed = own.closed;
+                    (decide.due, decide.sightings) = (own.due, own.sightings);
+                    decide.places = own.places.fitted(self.config.clock.shards);
+                    let is_closed = self.closed > i64::MIN;
+                    decide.closed_ms =
+                        is_closed.then(|| (self.closed + 1) * self.config.clock.tick_ns / 1_000_000);
                 }
             }
-            "traces" => self.traces = Traces::load(self.config.traces, &section)?,
-            "silences" => self.silences.load(&section)?,
-            "correlator" => self.correlator = Correlator::load(self.config.correlator.clone(), &section)?,
-            "bus" => self.bus = Bus::load(self.config.bus.clone(), &section)?,
+            "silences" => self.decide.silences.load(&section)?,
+            "correlator" => {
+                self.decide.correlator = Correlator::load(self.config.correlator.clone(), &section)?;
+            }
+            "bus" => self.decide.bus = Bus::load(self.config.bus.clone(), &section)?,
+            name if name.starts_with(TRACES) => {
+                let index =
+                    name[TRACES.len()..].parse().ok().and_then(|index: usize| self.traces.get_mut(index));
+                if let Some(traces) = index {
+                    *traces = Traces::load(self.config.traces, &section)?;
+                }
+            }
             name => {
                 let is_next = |known: &Section| shard_of(&known.name) != shard_of(name);
                 if shard.first().is_some_and(is_next) {

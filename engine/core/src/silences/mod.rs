@@ -71,6 +71,16 @@ impl Silences {
         all
     }
 
+    /// What people gave, oldest first.
+    pub fn given(&self) -> &[Silence] {
+        &self.told.0
+    }
+
+    /// Takes these for what people gave.
+    pub fn replace(&mut self, given: Vec<Silence>) {
+        self.told = Told(given);
+    }
+
     /// Whether there is no room for another.
     pub fn is_full(&self) -> bool {
         self.told.0.len() >= MOST

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Batch, BatchSignal, series::SeriesDef};
 
 /// The rows of a tick that is about to close, in (partition, offset) order.
@@ -14,7 +16,7 @@ pub struct TickRows {
 }
 
 /// The value of one series in a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The series.
     pub series: Arc<SeriesDef>,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{HistogramSample, Samples};
+use crate::types::{HistogramPoint, Partial};
 
 /// Most exponential buckets that two histograms are put together in; if they need more, at a coarser scale. Twice the most that a histogram of
 /// OpenTelemetry's SDKs has by default, so that a point of a few bytes does not cost thousands of steps.
@@ -23,15 +23,15 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Becomes what a sample says.
-    pub(super) fn set(&mut self, sample: &HistogramSample, samples: &Samples) {
-        self.scale = sample.scale;
-        self.zero = sample.zero_count;
-        self.first = sample.first;
+    /// Becomes what a point of a partial says.
+    pub(super) fn set(&mut self, point: &HistogramPoint, partial: &Partial) {
+        self.scale = point.scale;
+        self.zero = point.zero_count;
+        self.first = point.first;
         self.bounds.clear();
-        self.bounds.extend_from_slice(&samples.bounds[sample.bounds.clone()]);
+        self.bounds.extend_from_slice(&partial.bounds[point.bounds.clone()]);
         self.counts.clear();
-        self.counts.extend_from_slice(&samples.counts[sample.counts.clone()]);
+        self.counts.extend_from_slice(&partial.counts[point.counts.clone()]);
     }
 
     /// Becomes another.

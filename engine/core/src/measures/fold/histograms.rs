@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Frame, FrameInput,
+    Frame,
     buckets::Counts,
     by_key::{ByKey, Reset},
     drift::Drifts,
     numbers::FRESH_START_TICKS,
 };
-use crate::types::{EntityKind, HistogramSample, StreamKind};
+use crate::types::{EntityKind, HistogramPoint, Partial, StreamKind};
 
 /// Observations in a tick from which its quantiles say something.
 const ENOUGH: u64 = 5;
@@ -93,20 +93,20 @@ impl Sum {
 }
 
 impl Histograms {
-    pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
+    pub(super) fn fold(&mut self, partials: &[&Partial], frame: &mut Frame<'_>) {
         self.streams.clear();
-        for input in inputs {
-            for sample in &input.samples.histograms {
-                let is_delta = match frame.kind(sample.stream) {
+        for partial in partials {
+            for point in &partial.histograms {
+                let is_delta = match frame.kind(point.stream) {
                     Some(StreamKind::DeltaHistogram) => true,
                     Some(StreamKind::CumulativeHistogram) => false,
                     _ => continue,
                 };
-                self.now.set(sample, input.samples);
+                self.now.set(point, partial);
                 if is_delta {
-                    self.streams.entry(sample.stream).add(&self.now, frame.tick_seconds, true);
-                } else if let Some(seconds) = self.step(sample, frame.tick_ns) {
-                    self.streams.entry(sample.stream).add(&self.step, seconds, false);
+                    self.streams.entry(point.stream).add(&self.now, frame.tick_seconds, true);
+                } else if let Some(seconds) = self.step(point, frame.tick_ns) {
+                    self.streams.entry(point.stream).add(&self.step, seconds, false);
                 }
             }
         }
@@ -121,8 +121,8 @@ impl Histograms {
 
     /// Leaves in `step` what came since the stream's last point, and gives over how many seconds. Resets are met as
     /// those of counters.
-    fn step(&mut self, sample: &HistogramSample, tick_ns: i64) -> Option<f64> {
-        let HistogramSample { stream, time_ns, start_ns, .. } = *sample;
+    fn step(&mut self, point: &HistogramPoint, tick_ns: i64) -> Option<f64> {
+        let HistogramPoint { stream, time_ns, start_ns, .. } = *point;
         let Histograms { latest, now, step, .. } = self;
         let seconds = |from_ns: i64| (time_ns - from_ns) as f64 * 1e-9;
         step.copy(now);

@@ -7,10 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, FrameInput, NewTemplate};
+use super::{Frame, NewTemplate};
 use crate::{
     measures::templates::{TemplateConfig, TemplateMiner},
-    types::{Entity, stable_hash},
+    types::{Entity, Example, ExampleKind, GravestLine, Partial, stable_hash},
 };
 
 /// Ticks in which a template must have come before its rate is a series, and most such series per entity.
@@ -64,12 +64,28 @@ struct Counted {
     warnings: u64,
     errors: u64,
     templates: BTreeMap<usize, u64>,
-    /// The gravest line that is an error, the first of these, with its severity.
-    gravest: Option<(u8, String)>,
+    gravest: Option<Gravest>,
 }
 
-/// Severity from which a line is an error.
-const ERROR: u8 = 17;
+/// The gravest line that is an error, the first of these.
+#[derive(Debug)]
+struct Gravest {
+    severity: u8,
+    /// Which partial it is of, and where in that it came.
+    place: (usize, usize),
+    line: String,
+}
+
+impl Counted {
+    fn add_gravest(&mut self, source: usize, gravest: &GravestLine, partial: &Partial) {
+        let (severity, place) = (gravest.severity, (source, gravest.place));
+        let is_graver = |known: &Gravest| (severity, known.place) > (known.severity, place);
+        if self.gravest.as_ref().is_none_or(is_graver) {
+            let line = shown(&partial.text[gravest.line.clone()]);
+            self.gravest = Some(Gravest { severity, place, line });
+        }
+    }
+}
 
 /// Longest line that is shown, bytes.
 const LONGEST: usize = 300;
@@ -85,24 +101,23 @@ impl Logs {
         Logs { config, novelty_after_ticks, entities: BTreeMap::new() }
     }
 
-    pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
+    pub(super) fn fold(&mut self, partials: &[&Partial], frame: &mut Frame<'_>) {
         let mut counted: BTreeMap<u64, Counted> = BTreeMap::new();
-        for input in inputs {
-            for sample in &input.samples.logs {
-                let Some(def) = frame.defs.get(&sample.stream) else { continue };
+        for (source, partial) in partials.iter().enumerate() {
+            for lines in &partial.lines {
+                let Some(def) = frame.defs.get(&lines.stream) else { continue };
                 let count = counted.entry(def.series.key).or_default();
-                count.stream = sample.stream;
-                count.lines += 1;
-                count.errors += u64::from(sample.severity >= ERROR);
-                count.warnings += u64::from((13..=16).contains(&sample.severity));
-                let known = self.entities.entry(def.series.key).or_insert_with(|| Known::new(self.config));
-                let line = &input.samples.text[sample.body.clone()];
-                let gravest = count.gravest.as_ref().map_or(ERROR - 1, |(severity, _)| *severity);
-                if sample.severity > gravest {
-                    count.gravest = Some((sample.severity, shown(line)));
+                count.stream = lines.stream;
+                count.lines += lines.lines;
+                count.errors += lines.errors;
+                count.warnings += lines.warnings;
+                if let Some(gravest) = &lines.gravest {
+                    count.add_gravest(source, gravest, partial);
                 }
-                let Some(found) = known.miner.learn(line) else { continue };
-                *count.templates.entry(found.index).or_insert(0) += 1;
+                let known = self.entities.entry(def.series.key).or_insert_with(|| Known::new(self.config));
+                let line = &partial.text[lines.first.clone()];
+                let Some(found) = known.miner.learn_many(line, lines.lines) else { continue };
+                *count.templates.entry(found.index).or_insert(0) += lines.lines;
                 if found.is_new && known.ticks >= self.novelty_after_ticks {
                     let neg_log_p = known.surprise(self.novelty_after_ticks);
                     let template = known.miner.template(found.index);
@@ -111,17 +126,20 @@ impl Logs {
                         entity: Arc::clone(&def.series.entity),
                         template,
                         example: line.to_string(),
-                        severity: sample.severity,
+                        severity: lines.severity,
                         neg_log_p,
                     });
                 }
             }
         }
+        let time_ms = frame.tick * frame.tick_ns / 1_000_000;
         for (key, mut count) in counted {
-            if let Some((_, line)) = count.gravest.take()
+            if let Some(gravest) = count.gravest.take()
                 && let Some(def) = frame.stream(count.stream)
             {
-                frame.out.errors.push((Arc::clone(&def.series.entity), line));
+                let (kind, trace_id, text) = (ExampleKind::LogLine, String::new(), gravest.line);
+                let example = Example { kind, time_ms, trace_id, text };
+                frame.out.examples.push((Entity::clone(&def.series.entity), example));
             }
             if let Some(known) = self.entities.get_mut(&key) {
                 known.publish(&count, frame);

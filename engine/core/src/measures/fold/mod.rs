@@ -1,4 +1,4 @@
-//! Fold: the samples of one closed tick of one shard as one value per series.
+//! Fold: the partials of one closed tick of one shard as one value per series.
 //!
 //! * `slots`: which series has which slot, admission and end
 //! * `by_key`: what streams come to in a tick, in memory that is used again
@@ -6,13 +6,14 @@
 //! * `buckets`, `histograms`: rates and quantiles of bucket counts · `observations`: of single values
 //! * `drift`: both, of models, against their own past
 //! * `logs`: counts by severity and template, novelty
-//! * `spans`: rate, errors and durations by operation
+//! * `spans`: rate, errors and durations by operation · `calls`: of who calls whom, and self times
 //!
-//! Samples are folded in (partition, offset) order, and what is summed is summed in the order of stream keys:
+//! Partials are folded in the order of their sources, and what is summed is summed in the order of stream keys:
 //! the result does not depend on how the samples came.
 
 mod buckets;
 mod by_key;
+mod calls;
 mod drift;
 mod histograms;
 mod logs;
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::templates::TemplateConfig;
 use crate::types::{
-    Entity, Measured, RoleRule, Samples, Section, SeriesDef, StreamDef, StreamKind, Traffic,
+    Edge, Entity, Example, Partial, RoleRule, Section, SeriesDef, StreamDef, StreamKind, Traffic,
     section::SectionError,
 };
 
@@ -81,15 +82,6 @@ impl Default for FoldConfig {
     }
 }
 
-/// The samples of one partition in the tick that closes.
-#[derive(Clone, Copy, Debug)]
-pub struct FrameInput<'a> {
-    /// Place of the partition in the order of all partitions; inputs come sorted by it.
-    pub source: u32,
-    /// Its samples, in offset order.
-    pub samples: &'a Samples,
-}
-
 /// What a tick came to. Reused from tick to tick.
 #[derive(Clone, Debug, Default)]
 pub struct FoldOutput {
@@ -105,8 +97,10 @@ pub struct FoldOutput {
     pub again: Vec<(Arc<Entity>, String)>,
     /// Requests that entities answered.
     pub traffic: Vec<Traffic>,
-    /// The gravest line of each entity that logged an error.
-    pub errors: Vec<(Arc<Entity>, String)>,
+    /// Calls, sorted by (caller, callee), one per pair.
+    pub edges: Vec<Edge>,
+    /// Requests to look at, and the gravest line of each entity that logged an error.
+    pub examples: Vec<(Entity, Example)>,
     /// Values without a slot, because the shard is full.
     pub refused_series: u64,
 }
@@ -172,7 +166,6 @@ impl Fold {
     /// A fold that knows no stream.
     pub fn new(config: FoldConfig) -> Fold {
         let logs = Logs::new(config.templates, config.novelty_after_ticks);
-        let spans = Spans::new(config.latencies.clone());
         Fold {
             config,
             defs: HashMap::new(),
@@ -182,16 +175,8 @@ impl Fold {
             histograms: Histograms::default(),
             observations: Observations::default(),
             logs,
-            spans,
+            spans: Spans::default(),
             swept: i64::MIN,
-        }
-    }
-
-    /// Makes streams known; a stream stays what it is, so repeats do nothing.
-    pub fn define(&mut self, defs: &[Arc<StreamDef>]) {
-        for def in defs {
-            self.spans.define(def);
-            self.defs.insert(def.key, def.clone());
         }
     }
 
@@ -200,19 +185,17 @@ impl Fold {
         self.slots.series()
     }
 
-    /// Folds one tick; ticks rise from call to call. `measured` are values that were made outside.
-    pub fn fold(
-        &mut self,
-        tick: i64,
-        inputs: &[FrameInput<'_>],
-        measured: &[Measured],
-        out: &mut FoldOutput,
-    ) {
+    /// Folds the partials of one tick, in the order of their sources; ticks rise from call to call.
+    pub fn fold(&mut self, tick: i64, partials: &[&Partial], out: &mut FoldOutput) {
+        for def in partials.iter().flat_map(|partial| &partial.defs) {
+            self.defs.insert(def.key, Arc::clone(def));
+        }
         let tick_seconds = self.config.tick_ns as f64 * 1e-9;
         out.novel.clear();
         out.again.clear();
         out.traffic.clear();
-        out.errors.clear();
+        out.edges.clear();
+        out.examples.clear();
         self.slots.begin(tick, self.config.series_ttl_ticks, out);
         self.forget(tick);
         let mut frame = Frame {
@@ -225,12 +208,13 @@ impl Fold {
             tick_ns: self.config.tick_ns,
             out,
         };
-        self.numbers.fold(inputs, &mut frame);
-        self.histograms.fold(inputs, &mut frame);
-        self.observations.fold(inputs, &mut frame);
-        self.logs.fold(inputs, &mut frame);
-        self.spans.fold(inputs, &mut frame);
-        for measured in measured {
+        self.numbers.fold(partials, &mut frame);
+        self.histograms.fold(partials, &mut frame);
+        self.observations.fold(partials, &mut frame);
+        self.logs.fold(partials, &mut frame);
+        self.spans.fold(partials, &mut frame);
+        calls::fold(partials, &mut frame);
+        for measured in partials.iter().flat_map(|partial| &partial.values) {
             frame.set(&measured.series, measured.value);
         }
     }

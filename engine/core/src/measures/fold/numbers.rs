@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Frame, FrameInput,
+    Frame,
     by_key::{ByKey, Reset},
 };
-use crate::types::{NumberSample, StreamKind};
+use crate::types::{NumberPoint, Partial, StreamKind};
 
 /// A first point of a cumulative counter counts from its start if that is at most this many ticks ago.
 pub(super) const FRESH_START_TICKS: i64 = 2;
@@ -66,20 +66,20 @@ impl Reset for Rolled {
 }
 
 impl Numbers {
-    pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
+    pub(super) fn fold(&mut self, partials: &[&Partial], frame: &mut Frame<'_>) {
         self.gauges.clear();
         self.rates.clear();
-        for sample in inputs.iter().flat_map(|input| &input.samples.numbers) {
-            match frame.kind(sample.stream) {
-                Some(StreamKind::Gauge) => *self.gauges.entry(sample.stream) = sample.value,
+        for point in partials.iter().flat_map(|partial| &partial.numbers) {
+            match frame.kind(point.stream) {
+                Some(StreamKind::Gauge) => *self.gauges.entry(point.stream) = point.value,
                 Some(StreamKind::DeltaCounter) => {
-                    let sum = self.rates.entry(sample.stream);
-                    sum.amount += sample.value;
+                    let sum = self.rates.entry(point.stream);
+                    sum.amount += point.value;
                     sum.seconds = frame.tick_seconds;
                 }
                 Some(StreamKind::CumulativeCounter) => {
-                    if let Some(step) = self.step(sample, frame.tick_ns) {
-                        let sum = self.rates.entry(sample.stream);
+                    if let Some(step) = self.step(point, frame.tick_ns) {
+                        let sum = self.rates.entry(point.stream);
                         sum.amount += step.amount;
                         sum.seconds += step.seconds;
                     }
@@ -101,13 +101,13 @@ impl Numbers {
 
     /// How far a cumulative counter came since its last point. A reset counts from its new start, where that
     /// lies after the last point; a point that is no newer than the last one says nothing.
-    fn step(&mut self, sample: &NumberSample, tick_ns: i64) -> Option<Sum> {
-        let NumberSample { time_ns, start_ns, value, .. } = *sample;
-        let before = self.latest.insert(sample.stream, Latest { time_ns, start_ns, value });
+    fn step(&mut self, point: &NumberPoint, tick_ns: i64) -> Option<Sum> {
+        let NumberPoint { time_ns, start_ns, value, .. } = *point;
+        let before = self.latest.insert(point.stream, Latest { time_ns, start_ns, value });
         let since = |from_ns: i64, amount: f64| Sum { amount, seconds: (time_ns - from_ns) as f64 * 1e-9 };
         match before {
             Some(before) if time_ns <= before.time_ns => {
-                self.latest.insert(sample.stream, before);
+                self.latest.insert(point.stream, before);
                 None
             }
             Some(before) if start_ns == before.start_ns && value >= before.value => {

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Frame, FrameInput,
+    Frame,
     by_key::{ByKey, Reset},
     drift::{Drifts, Mix},
 };
-use crate::types::StreamKind;
+use crate::types::{Partial, StreamKind};
 
 /// Observations in a tick from which its quantiles say something.
 const ENOUGH: usize = 5;
@@ -41,14 +41,14 @@ impl Reset for Seen {
 }
 
 impl Observations {
-    pub(super) fn fold(&mut self, inputs: &[FrameInput<'_>], frame: &mut Frame<'_>) {
+    pub(super) fn fold(&mut self, partials: &[&Partial], frame: &mut Frame<'_>) {
         self.series.clear();
-        for sample in inputs.iter().flat_map(|input| &input.samples.numbers) {
-            let Some(def) = frame.defs.get(&sample.stream) else { continue };
+        for point in partials.iter().flat_map(|partial| &partial.numbers) {
+            let Some(def) = frame.defs.get(&point.stream) else { continue };
             if mix(&def.kind).is_some() {
                 let seen = self.series.entry(def.series.key);
-                seen.stream = sample.stream;
-                seen.values.push(sample.value);
+                seen.stream = point.stream;
+                seen.values.push(point.value);
             }
         }
         let Observations { drifts, series } = self;

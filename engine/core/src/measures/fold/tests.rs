@@ -1,7 +1,7 @@
 //! Little tables of samples and the values they must come to.
 
 use super::*;
-use crate::types::{EntityKind, MeasureRole, NumberSample, SpanSample};
+use crate::types::{EntityKind, MeasureRole, NumberPoint};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -12,23 +12,20 @@ fn counter() -> Arc<StreamDef> {
 }
 
 fn fold() -> Fold {
-    let mut fold = Fold::new(FoldConfig { series_ttl_ticks: 3, ..FoldConfig::default() });
-    fold.define(&[counter()]);
-    fold
+    Fold::new(FoldConfig { series_ttl_ticks: 3, ..FoldConfig::default() })
 }
 
 /// Folds one tick of (seconds, start, value) points and gives the first value.
 fn step(fold: &mut Fold, tick: i64, points: &[(i64, i64, f64)]) -> FoldOutput {
-    let numbers = points.iter().zip(0..).map(|(&(seconds, start, value), offset)| NumberSample {
+    let numbers = points.iter().map(|&(seconds, start, value)| NumberPoint {
         stream: 7,
-        offset,
         time_ns: seconds * SECOND,
         start_ns: start * SECOND,
         value,
     });
-    let samples = Samples { numbers: numbers.collect(), ..Samples::default() };
+    let partial = Partial { defs: vec![counter()], numbers: numbers.collect(), ..Partial::default() };
     let mut out = FoldOutput::default();
-    fold.fold(tick, &[FrameInput { source: 0, samples: &samples }], &[], &mut out);
+    fold.fold(tick, &[&partial], &mut out);
     out
 }
 
@@ -41,7 +38,6 @@ fn the_first_rule_that_fits_gives_the_role() {
         rule("*", MeasureRole::Model),
     ];
     let mut fold = Fold::new(FoldConfig { roles, ..FoldConfig::default() });
-    fold.define(&[counter()]);
     step(&mut fold, 10, &[(105, 1, 50.0)]);
     step(&mut fold, 11, &[(115, 1, 80.0)]);
     let role = |fold: &Fold| fold.slots()[0].as_ref().expect("a series").role;
@@ -74,38 +70,6 @@ fn cumulative_counters_become_rates() {
 }
 
 #[test]
-fn requests_are_counted_by_whether_they_were_answered_in_time() {
-    let cart = Arc::new(Entity::new(EntityKind::Service, "shop/cart"));
-    let series = Arc::new(SeriesDef::new(cart.clone(), "span", Vec::new()));
-    let kind = StreamKind::Spans { inbound: true, peer: None };
-    let latency =
-        |name: &str, latency_ns| Latency { entity: Entity::new(EntityKind::Service, name), latency_ns };
-    let latencies =
-        vec![latency("shop/cart", 300), latency("cart", 100), latency("cart", 300), latency("other", 1)];
-    let mut fold = Fold::new(FoldConfig { latencies, ..FoldConfig::default() });
-    fold.define(&[Arc::new(StreamDef { key: 7, series, kind })]);
-    // (duration, failed): in time is what takes no longer.
-    let spans = [(100, false), (101, false), (300, false), (301, false), (50, true), (900, true)];
-    let span = |(duration_ns, error)| {
-        let (trace, span) = ([0; 16], 0);
-        SpanSample { stream: 7, offset: 0, time_ns: 0, duration_ns, error, trace, span, parent: 0 }
-    };
-    let samples = Samples { spans: spans.into_iter().map(span).collect(), ..Samples::default() };
-    let answered = |latency_ns, errors| Traffic { entity: (*cart).clone(), latency_ns, requests: 6, errors };
-    let mut out = FoldOutput::default();
-    for tick in 10..12 {
-        fold.fold(tick, &[FrameInput { source: 0, samples: &samples }], &[], &mut out);
-        assert_eq!(
-            out.traffic,
-            [answered(None, 2), answered(Some(300), 3), answered(Some(100), 5)],
-            "tick {tick}"
-        );
-    }
-    fold.fold(12, &[], &[], &mut out);
-    assert!(out.traffic.is_empty(), "{:?}", out.traffic);
-}
-
-#[test]
 fn a_series_ends_and_its_slot_is_used_again() {
     let mut fold = fold();
     step(&mut fold, 10, &[(105, 1, 50.0)]);
@@ -123,7 +87,6 @@ fn saving_and_loading_changes_nothing() {
         let points = [(tick * 10 + 3, 1, (tick * tick) as f64)];
         let section = saved.save("fold").unwrap();
         saved = Fold::load(plain.config.clone(), &section).unwrap().unwrap();
-        saved.define(&[counter()]);
         let (a, b) = (step(&mut plain, tick, &points), step(&mut saved, tick, &points));
         let bits = |out: &FoldOutput| out.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&a), bits(&b), "tick {tick}");

@@ -85,6 +85,26 @@ struct Saved {
     templates: Vec<Known>,
 }
 
+/// Tells lines apart by what is not certainly variable in them, without memory.
+#[derive(Debug)]
+pub struct Patterns {
+    words: Words,
+    max_words: usize,
+}
+
+impl Patterns {
+    /// The patterns that a miner of these settings knows lines by.
+    pub fn new(config: TemplateConfig) -> Patterns {
+        Patterns { words: Words::default(), max_words: config.max_words.min(MAX_WORDS) }
+    }
+
+    /// The pattern of a line.
+    pub fn of(&mut self, line: &str) -> u64 {
+        self.words.read(line, self.max_words);
+        self.words.pattern
+    }
+}
+
 impl TemplateMiner {
     /// A miner that has seen nothing.
     pub fn new(config: TemplateConfig) -> TemplateMiner {
@@ -94,6 +114,11 @@ impl TemplateMiner {
     /// The template of a line; learns it where it is new. `None` for a line without words, and for one that would
     /// need a template too many. Does not allocate for a pattern that it has met since the last change.
     pub fn learn(&mut self, line: &str) -> Option<TemplateRef> {
+        self.learn_many(line, 1)
+    }
+
+    /// As [`TemplateMiner::learn`], of so many lines with one pattern, of which this is the first.
+    pub fn learn_many(&mut self, line: &str, lines: u64) -> Option<TemplateRef> {
         let mut words = std::mem::take(&mut self.words);
         words.read(line, self.config.max_words.min(MAX_WORDS));
         let found = match self.recent.get(words.pattern) {
@@ -103,7 +128,7 @@ impl TemplateMiner {
         };
         self.words = words;
         if let Some(found) = found {
-            self.templates[found.index].lines += 1;
+            self.templates[found.index].lines += lines;
         }
         found
     }

@@ -22,15 +22,16 @@
 mod found;
 mod window;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::types::{EntityKind, Samples, Section, SpanSample, StreamDef, StreamKind, section::SectionError};
+use crate::types::{
+    EntityKind, Partial, Section, SpanSample, StreamDef, StreamKind, TraceSpans, section::SectionError,
+};
 
 use found::Found;
-pub use found::TraceOutput;
 use window::{Node, Window, union};
 
 /// Settings of [`Traces`].
@@ -40,13 +41,15 @@ pub struct TraceConfig {
     pub tick_ns: i64,
     /// Ticks after its own for which a span waits for its parent and its children, 1 or more.
     pub window_ticks: i64,
-    /// Most spans in the window, 1 or more; beyond it the oldest leave.
+    /// Most spans in all windows together; beyond its part of them, the oldest of a window leave.
     pub max_spans: usize,
+    /// Windows, 1 or more: traces are parted among them by their ids.
+    pub partitions: usize,
 }
 
 impl Default for TraceConfig {
     fn default() -> TraceConfig {
-        TraceConfig { tick_ns: 10_000_000_000, window_ticks: 3, max_spans: 200_000 }
+        TraceConfig { tick_ns: 10_000_000_000, window_ticks: 3, max_spans: 200_000, partitions: 8 }
     }
 }
 
@@ -61,7 +64,17 @@ pub struct TraceCounts {
     pub cut: u64,
 }
 
-/// Joins spans with their parents.
+impl std::iter::Sum for TraceCounts {
+    fn sum<I: Iterator<Item = TraceCounts>>(counts: I) -> TraceCounts {
+        counts.fold(TraceCounts::default(), |sum, one| TraceCounts {
+            evicted: sum.evicted + one.evicted,
+            repeated: sum.repeated + one.repeated,
+            cut: sum.cut + one.cut,
+        })
+    }
+}
+
+/// Joins spans with their parents: one partition of traces.
 #[derive(Debug)]
 pub struct Traces {
     config: TraceConfig,
@@ -112,8 +125,7 @@ impl Traces {
         }
     }
 
-    /// Makes a stream known.
-    pub fn define(&mut self, def: &Arc<StreamDef>) {
+    fn define(&mut self, def: &Arc<StreamDef>) {
         if matches!(def.kind, StreamKind::Spans { .. }) {
             self.defs.insert(def.key, Arc::clone(def));
         }
@@ -129,31 +141,30 @@ impl Traces {
         self.counts
     }
 
-    /// Takes the spans of a tick, one slice of samples per shard from each partition, in the partitions' order; ticks
-    /// rise from call to call.
+    /// Takes the spans of a tick, in the order of their sources, and gives what they come to for each of so many shards that
+    /// has a part in it; ticks rise from call to call.
     pub fn close<'a>(
         &mut self,
         tick: i64,
-        partitions: impl IntoIterator<Item = &'a [Samples]>,
-    ) -> TraceOutput {
+        sources: impl IntoIterator<Item = &'a TraceSpans>,
+        shards: usize,
+    ) -> BTreeMap<usize, Partial> {
         let mut found = std::mem::take(&mut self.found);
-        for shards in partitions {
-            for span in in_order(shards) {
-                self.take(span, &mut found);
-            }
+        for source in sources {
+            source.defs.iter().for_each(|def| self.define(def));
+            source.spans.iter().for_each(|span| self.take(span, &mut found));
         }
         self.judge(tick, &mut found);
         while self.window.get(self.window.first()).is_some_and(|oldest| self.is_over(oldest, tick)) {
             self.leave(&mut found);
         }
-        let tick_ns = self.config.tick_ns;
-        let output = found.output(&self.defs, tick * tick_ns / 1_000_000, tick_ns as f64 * 1e-9);
+        let partials = found.partials(&self.defs, shards);
         self.found = found;
-        output
+        partials
     }
 
     /// Saves all state.
-    pub fn save(&self, name: &str) -> Result<Section, SectionError> {
+    pub fn save(&self, name: impl Into<String>) -> Result<Section, SectionError> {
         let spans: Vec<Node> = self.window.iter().copied().collect();
         let mut streams: Vec<u64> = spans.iter().map(|span| span.stream).collect();
         streams.sort_unstable();
@@ -187,7 +198,7 @@ impl Traces {
         if !self.defs.contains_key(&sample.stream) {
             return;
         }
-        while self.window.len() >= self.config.max_spans
+        while self.window.len() >= (self.config.max_spans / self.config.partitions).max(1)
             && let Some(oldest) = self.leave(found)
         {
             self.counts.evicted += 1;
@@ -305,13 +316,6 @@ fn called_ns(
 
 fn is_inbound(def: &StreamDef) -> bool {
     matches!(def.kind, StreamKind::Spans { inbound: true, .. })
-}
-
-/// The spans of one partition in the order of its records, whichever shards they belong to.
-fn in_order(shards: &[Samples]) -> Vec<&SpanSample> {
-    let mut spans: Vec<&SpanSample> = shards.iter().flat_map(|samples| &samples.spans).collect();
-    spans.sort_by_key(|span| span.offset);
-    spans
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Little traces as text, and what the engine makes of them, tick by tick.
 
 use super::*;
-use crate::types::{Edge, Entity, Measured, SeriesDef, stable_hash};
+use crate::{
+    measures::{Fold, FoldConfig, FoldOutput},
+    types::{Edge, Entity, Example, Measured, SeriesDef, stable_hash},
+};
 
 const TICK_NS: i64 = 10_000_000_000;
 
@@ -26,7 +29,6 @@ fn spans(line: &str) -> Vec<(i64, Arc<StreamDef>, SpanSample)> {
     let id = |name: &str| if name == "-" { 0 } else { stable_hash(name.as_bytes()) };
     let sample = |trace: u8| SpanSample {
         stream: def.key,
-        offset: 0,
         time_ns: tick * TICK_NS + end.parse::<i64>().unwrap() * 1_000_000,
         duration_ns: duration.parse::<u64>().unwrap() * 1_000_000,
         error: line.ends_with('!'),
@@ -43,28 +45,40 @@ fn entity(name: &str) -> Entity {
 }
 
 fn config() -> TraceConfig {
-    TraceConfig { tick_ns: TICK_NS, ..TraceConfig::default() }
+    TraceConfig { tick_ns: TICK_NS, partitions: 1, ..TraceConfig::default() }
+}
+
+/// What partials come to in the shard that they are of.
+#[derive(Debug, PartialEq)]
+struct Told {
+    edges: Vec<Edge>,
+    values: Vec<Measured>,
+    examples: Vec<(Entity, Example)>,
+}
+
+fn told(tick: i64, partials: &BTreeMap<usize, Partial>) -> Told {
+    let mut fold = Fold::new(FoldConfig { tick_ns: TICK_NS, ..FoldConfig::default() });
+    let mut out = FoldOutput::default();
+    fold.fold(tick, &partials.values().collect::<Vec<_>>(), &mut out);
+    let series = fold.slots().iter().flatten().cloned();
+    let values = series.zip(out.values).map(|(series, value)| Measured { series, value }).collect();
+    Told { edges: out.edges, values, examples: out.examples }
 }
 
 /// Closes the ticks of a story, and the two times ten after it, and gives what came of each: `tick: caller>callee
-/// calls/errors p95, …, entity self p95`. A second engine is saved and restored at every tick, and has each entity's spans
-/// in another shard: that must not be visible, and every story is a test of it.
+/// calls/errors p95, …, entity self p95`. A second engine is saved and restored at every tick: that must not be visible, and every
+/// story is a test of it.
 fn tell(config: TraceConfig, lines: &[&str]) -> (Vec<String>, TraceCounts) {
-    let told: Vec<_> = lines.iter().flat_map(|line| spans(line)).collect();
+    let story: Vec<_> = lines.iter().flat_map(|line| spans(line)).collect();
     let (mut plain, mut restarted) = (Traces::new(config), Traces::new(config));
     let mut out = Vec::new();
-    let last = told.iter().map(|(tick, ..)| *tick).max().unwrap();
+    let last = story.iter().map(|(tick, ..)| *tick).max().unwrap();
     for tick in 0..=last + 20 {
-        let (mut one, mut many) = (vec![Samples::default()], vec![Samples::default(); 7]);
-        for (offset, (_, def, sample)) in (0..).zip(told.iter().filter(|(at, ..)| *at == tick)) {
-            plain.define(def);
-            restarted.define(def);
-            let sample = SpanSample { offset, ..*sample };
-            one[0].spans.push(sample);
-            many[(def.key % 7) as usize].spans.push(sample);
-        }
-        let found = plain.close(tick, [one.as_slice()]);
-        assert_eq!(found, restarted.close(tick, [many.as_slice()]));
+        let of_tick = story.iter().filter(|(at, ..)| *at == tick);
+        let (defs, spans) = of_tick.map(|(_, def, span)| (Arc::clone(def), *span)).unzip();
+        let source = TraceSpans { defs, spans };
+        let found = told(tick, &plain.close(tick, [&source], 1));
+        assert_eq!(found, told(tick, &restarted.close(tick, [&source], 1)));
         restarted = Traces::load(config, &restarted.save("t").unwrap()).unwrap();
         let words = words(&found);
         if !words.is_empty() {
@@ -75,7 +89,7 @@ fn tell(config: TraceConfig, lines: &[&str]) -> (Vec<String>, TraceCounts) {
     (out, plain.counts())
 }
 
-fn words(found: &TraceOutput) -> String {
+fn words(found: &Told) -> String {
     let value = |owner: &Entity, measure: &str, attribute: Option<String>| {
         let is_it = |made: &&Measured| {
             let first = made.series.attributes.first().map(|(_, value)| value.clone());
@@ -243,17 +257,17 @@ fn the_union_of_intervals() {
 #[test]
 fn the_slowest_request_and_one_that_failed_are_shown_by_their_traces() {
     let mut traces = Traces::new(config());
-    let mut samples = Samples::default();
+    let mut source = TraceSpans::default();
     let lines =
         ["3 shop in a<- 50", "3 shop in b<- 90", "3 shop in c<- 70 !", "3 shop out:database/sql q<a 20"];
     for (trace, line) in (1..).zip(lines) {
         let (_, def, sample) = spans(line).swap_remove(0);
-        traces.define(&def);
-        samples.spans.push(SpanSample { trace: [trace; 16], ..sample });
+        source.defs.push(def);
+        source.spans.push(SpanSample { trace: [trace; 16], ..sample });
     }
     // Without a trace there is nothing to look up.
-    samples.spans.push(SpanSample { trace: [0; 16], duration_ns: 10_000_000_000, ..samples.spans[3] });
-    let found = traces.close(3, [[samples].as_slice()]);
+    source.spans.push(SpanSample { trace: [0; 16], duration_ns: 10_000_000_000, ..source.spans[3] });
+    let found = told(3, &traces.close(3, [&source], 1));
     let shown = found.examples.iter().map(|(entity, example)| {
         assert_eq!(example.time_ms, 30_000);
         format!("{entity} {}: {}", &example.trace_id[..4], example.text)
@@ -264,5 +278,5 @@ fn the_slowest_request_and_one_that_failed_are_shown_by_their_traces() {
         "database/sql 0404: a request took 20.0 ms",
     ];
     assert_eq!(shown.collect::<Vec<_>>(), expected);
-    assert!(traces.close(4, [[Samples::default()].as_slice()]).examples.is_empty());
+    assert!(told(4, &traces.close(4, [], 1)).examples.is_empty());
 }

@@ -1,23 +1,36 @@
 //! Durations of spans, kept so that neither order nor machine matters.
 
+use serde::{Deserialize, Serialize};
+
 /// Spans in a tick from which their ratio and quantiles say something.
-pub(super) const ENOUGH: u64 = 5;
+pub const ENOUGH: u64 = 5;
 
 /// Durations in 64 steps per power of two: relative error below 1.6 %. Integers only, so that neither order
 /// nor machine matters.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Durations {
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(u32, u32)>", into = "Vec<(u32, u32)>")]
+pub struct Durations {
     steps: Vec<u32>,
 }
 
 const STEPS_BITS: u32 = 6;
 
+/// Most that are read back: a few bytes must not become gigabytes.
+const MOST: u64 = 1 << 24;
+
 impl Durations {
-    pub(super) fn add(&mut self, nanos: u64) {
+    /// Adds one, nanoseconds.
+    pub fn add(&mut self, nanos: u64) {
         self.steps.push(Self::step(nanos));
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Adds all of another.
+    pub fn merge(&mut self, other: &Durations) {
+        self.steps.extend_from_slice(&other.steps);
+    }
+
+    /// Empties it and keeps the memory.
+    pub fn clear(&mut self) {
         self.steps.clear();
     }
 
@@ -38,13 +51,13 @@ impl Durations {
     }
 
     /// Their mean, seconds; NaN without any.
-    pub(super) fn mean(&mut self) -> f64 {
+    pub fn mean(&mut self) -> f64 {
         self.steps.sort_unstable();
         self.steps.iter().map(|step| Self::seconds(*step)).sum::<f64>() / self.steps.len() as f64
     }
 
     /// The smallest duration, seconds, that this share of all of them does not exceed; NaN without any.
-    pub(super) fn quantile(&mut self, share: f64) -> f64 {
+    pub fn quantile(&mut self, share: f64) -> f64 {
         let rank = (share * self.steps.len() as f64).ceil() as usize;
         let place = rank.saturating_sub(1);
         if place >= self.steps.len() {
@@ -55,9 +68,42 @@ impl Durations {
     }
 }
 
+/// Written as pairs of a step and how many durations lie in it, steps rising.
+impl From<Durations> for Vec<(u32, u32)> {
+    fn from(mut durations: Durations) -> Vec<(u32, u32)> {
+        durations.steps.sort_unstable();
+        let equal = durations.steps.chunk_by(|a, b| a == b);
+        equal.map(|steps| (steps[0], u32::try_from(steps.len()).unwrap_or(u32::MAX))).collect()
+    }
+}
+
+impl TryFrom<Vec<(u32, u32)>> for Durations {
+    type Error = &'static str;
+
+    fn try_from(pairs: Vec<(u32, u32)>) -> Result<Durations, &'static str> {
+        let all: u64 = pairs.iter().map(|(_, count)| u64::from(*count)).sum();
+        if all > MOST {
+            return Err("more durations than a tick of one stream has");
+        }
+        let steps = pairs.into_iter().flat_map(|(step, count)| std::iter::repeat_n(step, count as usize));
+        Ok(Durations { steps: steps.collect() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn they_are_read_as_they_are_written() {
+        let mut durations = Durations::default();
+        [70, 3, 70, 1_000_000, 3, 70].iter().for_each(|nanos| durations.add(*nanos));
+        let mut read: Durations = postcard::from_bytes(&postcard::to_stdvec(&durations).unwrap()).unwrap();
+        assert_eq!(read.mean().to_bits(), durations.mean().to_bits());
+        assert_eq!(read.quantile(0.5).to_bits(), durations.quantile(0.5).to_bits());
+        let many = postcard::to_stdvec(&vec![(1_u32, u32::MAX)]).unwrap();
+        assert!(postcard::from_bytes::<Durations>(&many).is_err());
+    }
 
     #[test]
     fn quantiles_are_within_a_step() {

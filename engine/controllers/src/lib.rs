@@ -1,10 +1,12 @@
-//! The hands at the ends of the bus: controllers that carry out remediation signals, as `foreshock controller` runs them.
+//! The hands at the ends of the bus: controllers that carry out remediation signals, as `foreshock controller` runs them, and
+//! `foreshock-controller`, which is the same in a binary of its own.
 //!
 //! ```text
 //! engine ─ gRPC ─ Session ─ Order ─ Routes ─ Hand ─ the system that is changed
 //!                    └──── Course ────────────┘
 //! ```
 //!
+//! * `command`: the command itself
 //! * `session`: one subscription after the other; leases, renewals, outcomes that are not lost
 //! * `course`: what a hand at work knows of its lease, and what it says meanwhile
 //! * `config`: which signals go where · `routes`: the hand of each
@@ -16,6 +18,7 @@
 //! Where the target cannot tell, the outcome is *unknown*. Hands run on threads of their own and may block.
 
 mod argo_cd;
+pub mod command;
 mod config;
 mod course;
 mod jobs;

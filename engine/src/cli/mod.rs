@@ -8,26 +8,23 @@ mod client;
 #[cfg(test)]
 mod command_lines;
 mod completions;
-mod credentials;
 #[cfg(feature = "controllers")]
 mod demo;
 mod diff;
 mod files;
-mod logging;
 mod output;
 mod policy;
 mod produce;
 mod rank;
 mod replay;
 mod run;
-mod screen;
 mod status;
 mod topology;
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use output::talk;
+use foreshock_client::{BadConfig, Ending, credentials, finish, logging, parse, screen};
 
 /// Streaming AIOps: reads telemetry from Kafka, finds what broke and why, and hands the fix to controllers.
 #[derive(Debug, Parser)]
@@ -59,42 +56,15 @@ enum Command {
     Gate(client::gate::Arguments),
     Audit(audit::Arguments),
     #[cfg(feature = "controllers")]
-    Controller(client::controller::Arguments),
+    Controller(foreshock_controllers::command::Arguments),
 }
-
-/// How a command ended, for the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// Nothing to report.
-    Fine,
-    /// Findings, where the command was asked for them.
-    Findings,
-}
-
-/// A configuration or an argument that cannot be used: exit code 64.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct BadConfig(String);
 
 /// Parses the arguments, runs the command and says how it ended: 0 ok, 1 findings, 2 failure, 64 bad config.
 pub fn main() -> ExitCode {
-    let ended = match Arguments::try_parse() {
-        Ok(arguments) => arguments.command.run(),
-        Err(refused) if refused.use_stderr() => {
-            // Who cannot be told still has the exit code.
-            refused.print().ok();
-            return ExitCode::from(64);
-        }
-        Err(help) => print_help(&help),
-    };
-    match ended {
-        Ok(Ending::Fine) => ExitCode::SUCCESS,
-        Ok(Ending::Findings) => ExitCode::from(1),
-        Err(error) if output::is_gone(&error) => ExitCode::from(2),
-        Err(error) => {
-            talk!("foreshock: {}", told(&error));
-            ExitCode::from(if error.is::<BadConfig>() { 64 } else { 2 })
-        }
+    match parse::<Arguments>() {
+        Ok(arguments) => finish("foreshock", arguments.command.run()),
+        Err(Ok(ended)) => finish("foreshock", Ok(ended)),
+        Err(Err(code)) => code,
     }
 }
 
@@ -121,27 +91,7 @@ impl Command {
             Command::Gate(arguments) => client::gate::run(arguments),
             Command::Audit(arguments) => audit::run(arguments),
             #[cfg(feature = "controllers")]
-            Command::Controller(arguments) => client::controller::run(arguments),
+            Command::Controller(arguments) => foreshock_controllers::command::run(arguments),
         }
     }
-}
-
-/// Help and version are data.
-fn print_help(help: &clap::Error) -> anyhow::Result<Ending> {
-    let text = help.render();
-    let is_painted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    output::print(&if is_painted { text.ansi().to_string() } else { text.to_string() })?;
-    Ok(Ending::Fine)
-}
-
-/// An error with its causes, each said once: some messages hold their cause already.
-fn told(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text.push_str(if text.is_empty() { "" } else { ": " });
-            text.push_str(&cause);
-        }
-    }
-    text
 }

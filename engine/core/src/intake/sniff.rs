@@ -1,7 +1,12 @@
 //! Which format a record has: the topic's configuration, then headers, then the topic's name, then the bytes.
 
+use std::{borrow::Cow, collections::HashSet, fmt};
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 
 use super::format::{WEBHOOK, is_inference};
 use crate::types::Record;
@@ -98,14 +103,13 @@ fn by_topic(topic: &str, is_json: bool) -> Option<Encoding> {
 
 /// JSON by the keys of its outermost object.
 fn by_keys(payload: &[u8]) -> Option<Encoding> {
-    let value: serde_json::Value = serde_json::from_slice(payload).ok()?;
-    let object = value.as_object()?;
-    let has = |key: &str| object.contains_key(key);
+    let Keys(keys) = serde_json::from_slice(payload).ok()?;
+    let has = |key: &str| keys.contains(key);
     if has("resourceMetrics") || has("resourceLogs") || has("resourceSpans") {
         Some(Encoding::OtlpJson)
     } else if has("specversion") {
         Some(Encoding::CloudEvents)
-    } else if is_inference(object) {
+    } else if is_inference(has) {
         Some(Encoding::Inferences)
     } else if has("labels") && has("name") && has("value") {
         Some(Encoding::PrometheusJson)
@@ -115,3 +119,39 @@ fn by_keys(payload: &[u8]) -> Option<Encoding> {
         None
     }
 }
+
+/// The keys of an object, of `model` only where it is a text: a log may have one too. The other values are read past.
+struct Keys<'a>(HashSet<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Keys<'a>, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys<'de>, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(Key(key)) = map.next_key()? {
+            let counts = match &*key {
+                "model" => map.next_value::<serde_json::Value>()?.is_string(),
+                _ => map.next_value::<IgnoredAny>().map(|_| true)?,
+            };
+            if counts {
+                keys.insert(key);
+            }
+        }
+        Ok(Keys(keys))
+    }
+}
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -13,10 +13,11 @@ use std::{
 
 use anyhow::{Context, bail};
 
+use foreshock_client::stream::{Named, stdout};
+
 use super::{
     interrupt::{begun, begun_and_watched},
     place::Place,
-    stream::{Named, stdout},
 };
 
 /// The files that a command makes. Dropped before [`OutputFiles::finish`], all is as it was before.

@@ -28,10 +28,9 @@ const MOST_GROUPS: usize = 8;
 /// Longest name of a model, version or group, bytes: they stand in each of the hundreds of series that come of one answer.
 const LONGEST_NAME: usize = 256;
 
-/// Whether a JSON object is an inference.
-pub(in super::super) fn is_one(object: &Map<String, Value>) -> bool {
-    first_text(object, &["model"]).is_some()
-        && ["inputs", "prediction", "score", "label"].iter().any(|key| object.contains_key(*key))
+/// Whether a JSON object with these keys is an inference.
+pub(in super::super) fn is_one(has: impl Fn(&str) -> bool) -> bool {
+    has("model") && ["inputs", "prediction", "score", "label"].iter().any(|key| has(key))
 }
 
 /// One answer of a model.

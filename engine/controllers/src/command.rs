@@ -4,7 +4,12 @@ use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use foreshock_controllers::{ControllerConfig, Course, Ended, Gone, Hand, News, Order, Routes, Session};
+use foreshock_client::{
+    BadConfig, Ending, Engine, logging, pair, refusal,
+    screen::{json, plain},
+    stream::say,
+    talk, unknown,
+};
 use foreshock_core::{
     bus::Backoff,
     config::{ConfigError, LogFormat},
@@ -20,12 +25,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{
-    super::{BadConfig, Ending, logging, output::talk},
-    Engine, pair, refusal, say,
-    screen::{json, plain},
-    unknown,
-};
+use crate::{ControllerConfig, Course, Ended, Gone, Hand, News, Order, Routes, Session};
 
 /// Take remediation signals and carry them out: on Kubernetes, Argo, workflow engines, ML platforms, CI servers, by webhook.
 ///
@@ -34,7 +34,7 @@ use super::{
 ///
 /// Example: foreshock controller deploy --config deploy.yaml --scope namespace=shop
 #[derive(Debug, Args)]
-pub(in super::super) struct Arguments {
+pub struct Arguments {
     #[command(flatten)]
     engine: Engine,
     /// Which signals to take.
@@ -71,7 +71,8 @@ const DEPLOYMENTS: &str = "routes: [{workload: {}}]";
 
 const BACKOFF: Backoff = Backoff { first_ms: 500, max_ms: 30_000 };
 
-pub(in super::super) fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
+/// Takes signals until it is told to end.
+pub fn run(arguments: &Arguments) -> anyhow::Result<Ending> {
     let config = arguments.config()?;
     // Before the first attempt: trying again would not mend it.
     arguments.engine.parse()?;

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 /// How wide tables may be: as the terminal, or as `COLUMNS` says, else 80; never under 40.
-pub(super) fn width() -> usize {
+pub fn width() -> usize {
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
     let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     terminal.or_else(columns).unwrap_or(80).max(40)
 }
 
 /// The text with everything that moves the cursor, colours or reorders written out: `\u{1b}`.
-pub(super) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for char in text.chars() {
         if obeyed(char) { safe.extend(char.escape_default()) } else { safe.push(char) }
@@ -21,7 +21,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// One line of JSON, safe to show. Equal to serde's for every reader of JSON.
-pub(super) fn json(value: &impl Serialize) -> anyhow::Result<String> {
+pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
     let text = serde_json::to_string(value)?;
     let mut safe = String::with_capacity(text.len());
     for char in text.chars() {
@@ -44,7 +44,7 @@ fn obeyed(char: char) -> bool {
 }
 
 /// The plain text in exactly this many columns: padded, or cut with `…`.
-pub(super) fn fit(text: &str, columns: usize) -> String {
+pub fn fit(text: &str, columns: usize) -> String {
     let mut fitted = cut(text, columns);
     let used = console::measure_text_width(&fitted);
     fitted.extend(std::iter::repeat_n(' ', columns.saturating_sub(used)));
@@ -52,7 +52,7 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
 }
 
 /// The plain text in at most this many columns, cut with `…`.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+pub fn cut(text: &str, columns: usize) -> String {
     let text = plain(text);
     if console::measure_text_width(&text) <= columns {
         return text;
@@ -62,7 +62,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 }
 
 /// The plain text in lines of at most this many columns, broken at spaces where there are any.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in plain(text).split(' ').filter(|word| !word.is_empty()) {
         let mut word = word;
@@ -102,7 +102,7 @@ fn split(text: &str, columns: usize) -> (&str, &str) {
 
 /// What something means to whoever looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub enum Tone {
     /// It is well.
     Good,
     /// It waits for a person.
@@ -114,7 +114,7 @@ pub(super) enum Tone {
 }
 
 /// The text in the colour of what it means, where stdout is a terminal that has colours and `NO_COLOR` is not set.
-pub(super) fn paint(text: &str, tone: Tone) -> String {
+pub fn paint(text: &str, tone: Tone) -> String {
     let text = console::style(text);
     match tone {
         Tone::Good => text.green(),
@@ -126,7 +126,7 @@ pub(super) fn paint(text: &str, tone: Tone) -> String {
 }
 
 /// `2026-11-23 14:05:09`, in UTC.
-pub(super) fn time(unix_ms: i64) -> String {
+pub fn time(unix_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(unix_ms) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => format!("{unix_ms} ms"),

@@ -14,11 +14,11 @@ use tonic::{
 };
 use ureq::tls::{ClientCert, PrivateKey};
 
-use super::BadConfig;
+use crate::BadConfig;
 
 /// What is shown to an engine that does not let everybody in.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Credentials {
+pub struct Credentials {
     /// PEM file of the authorities that vouch for the engine. Absent: Mozilla's list.
     #[arg(long, env = "FORESHOCK_CA", global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub(super) struct Credentials {
 
 /// Where an engine serves HTTP.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Http {
+pub struct Http {
     /// Where the engine serves HTTP.
     #[arg(long, env = "FORESHOCK_HTTP", default_value = "http://127.0.0.1:7118")]
     http: String,
@@ -45,7 +45,7 @@ pub(super) struct Http {
 
 impl Http {
     /// What it answers at a path, and the whole address.
-    pub(super) fn get(&self, path: &str) -> anyhow::Result<(String, String)> {
+    pub fn get(&self, path: &str) -> anyhow::Result<(String, String)> {
         let url = format!("{}/{path}", self.http.trim_end_matches('/'));
         let text = self.credentials.get(&url)?;
         Ok((url, text))
@@ -54,7 +54,7 @@ impl Http {
 
 /// Puts our token beside each request, if we have one.
 #[derive(Clone, Debug)]
-pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
+pub struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -70,7 +70,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Credentials {
     /// TLS for gRPC.
-    pub(super) fn tls(&self) -> anyhow::Result<ClientTlsConfig> {
+    pub fn tls(&self) -> anyhow::Result<ClientTlsConfig> {
         let config = match &self.ca {
             Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
             None => ClientTlsConfig::new().with_enabled_roots(),
@@ -82,7 +82,7 @@ impl Credentials {
     }
 
     /// The token, for gRPC.
-    pub(super) fn bearer(&self, url: &str) -> anyhow::Result<Bearer> {
+    pub fn bearer(&self, url: &str) -> anyhow::Result<Bearer> {
         let Some(mut value) = self.authorization(url)?.map(MetadataValue::try_from).transpose()? else {
             return Ok(Bearer(None));
         };

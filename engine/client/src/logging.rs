@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use foreshock_core::config::LogFormat;
 use tracing_subscriber::EnvFilter;
 
-use super::BadConfig;
+use crate::BadConfig;
 
 /// Starts it; once per process.
-pub(super) fn start(format: LogFormat, level: &str) -> Result<(), BadConfig> {
+pub fn start(format: LogFormat, level: &str) -> Result<(), BadConfig> {
     let filter = EnvFilter::try_new(level).map_err(|error| {
         BadConfig(format!("log.level {level:?}: {error}; write info, or foreshock=debug,warn"))
     })?;

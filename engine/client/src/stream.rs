@@ -17,13 +17,14 @@ struct NotTaken {
 
 /// A writer whose errors say which output they are of.
 #[derive(Debug)]
-pub(in super::super) struct Named<W> {
+pub struct Named<W> {
     output: String,
     inner: W,
 }
 
 impl<W: Write> Named<W> {
-    pub(super) fn new(output: String, inner: W) -> Named<W> {
+    /// Names an output.
+    pub fn new(output: String, inner: W) -> Named<W> {
         Named { output, inner }
     }
 
@@ -46,23 +47,23 @@ impl<W: Write> Write for Named<W> {
 }
 
 /// The one way to stdout.
-pub(in super::super) fn stdout() -> Named<io::Stdout> {
+pub fn stdout() -> Named<io::Stdout> {
     Named::new("stdout".to_string(), io::stdout())
 }
 
 /// Writes a line of data.
-pub(in super::super) fn say(line: &str) -> anyhow::Result<()> {
+pub fn say(line: &str) -> anyhow::Result<()> {
     print(&format!("{line}\n"))
 }
 
 /// Writes data as it is.
-pub(in super::super) fn print(text: &str) -> anyhow::Result<()> {
+pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = stdout();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write")
 }
 
 /// Whether the reader of an output has gone: it has read enough, and nobody is told. A connection that broke is something else.
-pub(in super::super) fn is_gone(error: &anyhow::Error) -> bool {
+pub fn is_gone(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
         let is_ours = cause.get_ref().is_some_and(|inner| inner.is::<NotTaken>());
         is_ours && cause.kind() == io::ErrorKind::BrokenPipe
@@ -70,7 +71,7 @@ pub(in super::super) fn is_gone(error: &anyhow::Error) -> bool {
 }
 
 /// Writes a line to stderr, if it takes one: `eprintln!` would panic.
-pub(in super::super) fn write_to_stderr(words: fmt::Arguments<'_>) {
+pub fn write_to_stderr(words: fmt::Arguments<'_>) {
     let line = format!("{words}\n");
     io::stderr().write_all(line.as_bytes()).ok();
 }

@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use super::{FoldConfig, Latency, templates::Patterns};
 use crate::types::{
     Batch, BatchSignal, GravestLine, HistogramPoint, LogLines, NumberPoint, Partial, Requests, SpanSample,
-    StreamDef, StreamKind, Timings, TraceSpans, stable_hash,
+    StreamDef, StreamKind, TraceSpans, stable_hash,
 };
 
 /// OTLP severities of warnings, and from which on a line is an error.
@@ -341,14 +341,13 @@ fn add_request(partial: &mut Partial, place: &mut u32, span: &SpanSample, route:
     if !matches!(route.def.kind, StreamKind::Spans { inbound: true, .. }) {
         return;
     }
-    let requests = &mut partial.requests;
-    let known = if let Some(known) = requests.get_mut(*place as usize) {
-        known
-    } else {
-        *place = requests.len() as u32;
+    if *place as usize >= partial.requests.len() {
+        *place = partial.requests.len() as u32;
         let late = route.latencies.iter().map(|latency_ns| (*latency_ns, 0)).collect();
-        requests.push_mut(Requests { stream: span.stream, timings: Timings::default(), late })
-    };
+        let timings = partial.timings();
+        partial.requests.push(Requests { stream: span.stream, timings, late });
+    }
+    let known = &mut partial.requests[*place as usize];
     known.timings.add(span.duration_ns, span.error);
     for (latency_ns, late) in &mut known.late {
         *late += u64::from(span.error || span.duration_ns > *latency_ns);

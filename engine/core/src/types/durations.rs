@@ -29,6 +29,13 @@ impl Durations {
         self.steps.extend_from_slice(&other.steps);
     }
 
+    /// None, in the memory of these.
+    #[must_use]
+    pub fn emptied(mut self) -> Durations {
+        self.clear();
+        self
+    }
+
     /// Empties it and keeps the memory.
     pub fn clear(&mut self) {
         self.steps.clear();

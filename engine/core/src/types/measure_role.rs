@@ -72,15 +72,19 @@ const WORDS: &[(MeasureRole, &[&str])] = &[
     (MeasureRole::Traffic, &["count", "requests"]),
 ];
 
+/// A name says what it is of within so many bytes; longer ones are somebody's mistake and must cost no more.
+const LOOKED_AT: usize = 256;
+
 /// How the measures of calls from one entity to another begin.
 pub const EDGE: &str = "span.edge";
 
 impl MeasureRole {
-    /// The role of a measure, by its name.
+    /// The role of a measure, by its name: by the first [`LOOKED_AT`] bytes, and what follows the last colon.
     pub fn named(measure: &str) -> MeasureRole {
+        let head = &measure[..measure.floor_char_boundary(LOOKED_AT)];
         let fits = |(role, words): &&(MeasureRole, &[&str])| {
             !(*role == MeasureRole::Latency && is_rate(measure))
-                && words.iter().any(|word| measure.contains(word))
+                && words.iter().any(|word| head.contains(word))
         };
         match WORDS.iter().find(fits) {
             Some((MeasureRole::ModelData, _)) if is_rate(measure) => MeasureRole::ModelTraffic,

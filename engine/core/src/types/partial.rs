@@ -41,6 +41,9 @@ pub struct Partial {
     pub text: String,
     /// Samples that went into it.
     pub samples: usize,
+    /// Memory of the durations of earlier ticks.
+    #[serde(skip)]
+    spare: Vec<Durations>,
 }
 
 impl Partial {
@@ -60,12 +63,13 @@ impl Partial {
             counts,
             text,
             samples,
+            spare,
         } = self;
         defs.clear();
         numbers.clear();
         histograms.clear();
         lines.clear();
-        requests.clear();
+        spare.extend(requests.drain(..).map(|requests| requests.timings.durations.emptied()));
         calls.clear();
         self_times.clear();
         examples.clear();
@@ -74,6 +78,11 @@ impl Partial {
         counts.clear();
         text.clear();
         *samples = 0;
+    }
+
+    /// Timings without any, in memory that is used again.
+    pub fn timings(&mut self) -> Timings {
+        Timings { durations: self.spare.pop().unwrap_or_default(), ..Timings::default() }
     }
 
     /// Whether nothing went into it.
@@ -219,6 +228,13 @@ impl Timings {
         self.count += other.count;
         self.errors += other.errors;
         self.durations.merge(&other.durations);
+    }
+
+    /// None, in the memory of these.
+    #[must_use]
+    pub fn emptied(mut self) -> Timings {
+        self.clear();
+        self
     }
 
     /// Empties it and keeps the memory.

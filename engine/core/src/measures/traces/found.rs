@@ -16,18 +16,22 @@ pub(super) struct Found {
     self_times: BTreeMap<u64, (Arc<SeriesDef>, Timings)>,
     /// By stream.
     examples: HashMap<u64, RequestExamples>,
+    /// Memory of earlier ticks.
+    spare: Vec<Timings>,
 }
 
 impl Found {
     pub(super) fn call(&mut self, caller: &Arc<Entity>, callee: &Arc<Entity>, duration_ns: u64, error: bool) {
         let pair = (Arc::clone(caller), Arc::clone(callee));
-        self.calls.entry(pair).or_default().add(duration_ns, error);
+        let spare = &mut self.spare;
+        self.calls.entry(pair).or_insert_with(|| spare.pop().unwrap_or_default()).add(duration_ns, error);
     }
 
     /// The self time of a span of this operation.
     pub(super) fn own(&mut self, operation: &Arc<SeriesDef>, duration_ns: u64) {
-        let known = self.self_times.entry(operation.key);
-        known.or_insert_with(|| (Arc::clone(operation), Timings::default())).1.add(duration_ns, false);
+        let Found { self_times, spare, .. } = self;
+        let new = || (Arc::clone(operation), spare.pop().unwrap_or_default());
+        self_times.entry(operation.key).or_insert_with(new).1.add(duration_ns, false);
     }
 
     /// A span that came in this tick. One without a trace cannot be looked up.
@@ -65,10 +69,14 @@ impl Found {
     ) -> BTreeMap<usize, Partial> {
         let mut partials: BTreeMap<usize, Partial> = BTreeMap::new();
         while let Some(((caller, callee), timings)) = self.calls.pop_first() {
-            of(&mut partials, shards, caller.key()).calls.push(Calls { caller, callee, timings });
+            let partial = of(&mut partials, shards, caller.key());
+            partial.calls.push(Calls { caller, callee, timings: timings.clone() });
+            self.spare.push(timings.emptied());
         }
         while let Some((_, (operation, timings))) = self.self_times.pop_first() {
-            of(&mut partials, shards, operation.entity_key).self_times.push(SelfTimes { operation, timings });
+            let partial = of(&mut partials, shards, operation.entity_key);
+            partial.self_times.push(SelfTimes { operation, timings: timings.clone() });
+            self.spare.push(timings.emptied());
         }
         for (entity, examples) in self.examples(defs) {
             of(&mut partials, shards, entity.key()).examples.push((entity, examples));

@@ -43,7 +43,7 @@ pub struct Partial {
     pub samples: usize,
     /// Memory of the durations of earlier ticks.
     #[serde(skip)]
-    spare: Vec<Durations>,
+    pub(crate) spare: Vec<Durations>,
 }
 
 impl Partial {

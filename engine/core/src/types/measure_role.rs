@@ -79,7 +79,7 @@ const LOOKED_AT: usize = 256;
 pub const EDGE: &str = "span.edge";
 
 impl MeasureRole {
-    /// The role of a measure, by its name: by the first [`LOOKED_AT`] bytes, and what follows the last colon.
+    /// The role of a measure, by its name: by its first 256 bytes, and what follows the last colon.
     pub fn named(measure: &str) -> MeasureRole {
         let head = &measure[..measure.floor_char_boundary(LOOKED_AT)];
         let fits = |(role, words): &&(MeasureRole, &[&str])| {
